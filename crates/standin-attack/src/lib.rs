@@ -1,0 +1,1 @@
+//! Membership inference against images, classifiers and generators.

@@ -1,0 +1,3 @@
+//! Stages, the store, executors and studies.
+
+pub mod summary;

@@ -1,0 +1,255 @@
+//! What a study found: the one document the report, the tables and scripts read.
+
+use serde::{Deserialize, Serialize};
+use standin_data::Shape;
+use standin_measure::{Estimate, Outcome};
+use standin_privacy::Guarantee;
+
+/// The name and version of the JSON schema.
+pub const SCHEMA: &str = "standin.summary/1";
+
+/// Everything a study found, without timings: equal configurations on equal data give equal bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Version of the program.
+    pub version: String,
+    /// The study's name.
+    pub name: String,
+    /// Seeds of the repetitions.
+    pub seeds: Vec<u64>,
+    /// The full configuration, defaults included, as TOML.
+    pub configuration: String,
+    /// The images the study ran on.
+    pub data: DataSummary,
+    /// The thresholds behind the verdict.
+    pub thresholds: Thresholds,
+    /// The releases compared, in the order of the configuration.
+    pub releases: Vec<Release>,
+    /// The four questions, answered from the numbers.
+    pub questions: Vec<Answer>,
+    /// What may be released at the thresholds, and why.
+    pub verdict: Verdict,
+    /// What the reader must know before believing a number: small samples, duplicates, reproducible noise, ….
+    pub warnings: Vec<String>,
+}
+
+/// The images of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSummary {
+    /// Source of the images.
+    pub source: String,
+    /// Licence and attribution.
+    pub licence: Option<String>,
+    /// Shape of every image.
+    pub shape: Shape,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Images the generators and classifiers were trained on.
+    pub train: usize,
+    /// Images of the same population that nothing was trained on, the reference of every privacy number.
+    pub holdout: usize,
+    /// Images on which utility was measured.
+    pub test: usize,
+    /// Exact duplicates across the sides of the split.
+    pub duplicates_across_split: usize,
+    /// The column whose values are never on two sides, if any.
+    pub grouped_by: Option<String>,
+}
+
+/// What counts as good enough.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// Smallest share of the real-data accuracy that a release must reach.
+    pub replacement_ratio: f64,
+    /// Largest area under the ROC curve that any attack may reach, at the upper end of its interval.
+    pub attack_auc: f64,
+    /// Largest true-positive rate at 1 % false positives, at the upper end of its interval where measurable.
+    pub attack_tpr_at_1_percent: f64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { replacement_ratio: 0.9, attack_auc: 0.6, attack_tpr_at_1_percent: 0.05 }
+    }
+}
+
+/// What is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseKind {
+    /// The synthetic images.
+    Images,
+    /// A classifier trained on synthetic images.
+    ClassifierOnSynthetic,
+    /// A classifier trained on the private images.
+    ClassifierOnReal,
+}
+
+/// One thing that could be released, with what it is worth and what it leaks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Name in the configuration.
+    pub name: String,
+    /// What is released.
+    pub kind: ReleaseKind,
+    /// Name and family of the generator behind it, if any: `("merf-1", "dp-merf")`.
+    pub generator: Option<(String, String)>,
+    /// The guarantee it carries, if any.
+    pub guarantee: Option<Guarantee>,
+    /// Real test accuracy of each classifier, trained on this release or released itself.
+    pub utility: Vec<Utility>,
+    /// Fidelity, variety and copying, for images.
+    pub measures: Vec<MeasureRow>,
+    /// What each attack found.
+    pub attacks: Vec<AttackRow>,
+    /// Sample pictures and near copies, for images.
+    pub gallery: Option<Gallery>,
+}
+
+/// How well a classifier does on real test images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Utility {
+    /// The classifier's registered name.
+    pub classifier: String,
+    /// Share of correct answers, pooled over seeds.
+    pub accuracy: Estimate,
+    /// Mean of the classes' accuracies, pooled over seeds.
+    pub balanced_accuracy: Estimate,
+    /// Accuracy divided by that of the same classifier trained on the private images (TSTR / TRTR).
+    pub replacement_ratio: Option<Estimate>,
+    /// Accuracy of each class, in the order of the class names.
+    pub per_class: Vec<Outcome>,
+    /// Accuracy per seed, in the order of the seeds.
+    pub per_seed: Vec<f64>,
+}
+
+/// One measure of one set of synthetic images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasureRow {
+    /// The measure's registered name.
+    pub measure: String,
+    /// What it belongs to: "fidelity", "variety" or "copying".
+    pub aspect: String,
+    /// The real images it compares with: "train", "holdout", or empty.
+    pub against: String,
+    /// The value, pooled over seeds.
+    pub outcome: Outcome,
+    /// The same computed for holdout images in the place of the synthetic ones, where that makes sense.
+    pub reference: Option<Outcome>,
+    /// Which way is better: "higher", "lower", or where the best value is, such as "0.5".
+    pub better: String,
+    /// The protocol: encoder, preprocessing, parameters.
+    pub stamp: String,
+}
+
+/// One attack on one release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttackRow {
+    /// The attack's registered name.
+    pub attack: String,
+    /// What it may see: "images" or "classifier".
+    pub access: String,
+    /// Protocol: encoder or number of shadows.
+    pub stamp: String,
+    /// Members and non-members behind each repetition.
+    pub members: usize,
+    /// Non-members behind each repetition.
+    pub non_members: usize,
+    /// Area under the ROC curve, pooled over seeds; 0.5 is no leak.
+    pub auc: Estimate,
+    /// Balanced accuracy of a threshold chosen on one half and reported on the other.
+    pub balanced_accuracy: Estimate,
+    /// True-positive rate at fixed false-positive rates.
+    pub true_positive_rates: Vec<RateAt>,
+    /// ROC curve of the first seed: (false-positive rate, true-positive rate), from (0, 0) to (1, 1).
+    pub roc: Vec<(f64, f64)>,
+    /// Lower bound on ε that the attack demonstrates, where it can be stated.
+    pub epsilon_lower: Option<Outcome>,
+}
+
+/// True-positive rate at one false-positive rate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateAt {
+    /// The false-positive rate.
+    pub false_positive_rate: f64,
+    /// The true-positive rate there, or why it cannot be measured.
+    pub outcome: Outcome,
+}
+
+/// Pictures of one set of synthetic images (first seed). Every picture is a PNG file beside the summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gallery {
+    /// A grid of samples, one row per class; path relative to the summary.
+    pub grid: String,
+    /// The synthetic images nearest to training images, nearest first.
+    pub near_copies: Vec<NearCopy>,
+    /// How the near copies were searched: the encoder's stamp.
+    pub stamp: String,
+}
+
+/// A synthetic image beside the training image it resembles most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NearCopy {
+    /// Index of the synthetic image.
+    pub synthetic: usize,
+    /// Index of the training image.
+    pub train: usize,
+    /// Their distance in feature space.
+    pub distance: f64,
+    /// Share of holdout images at least as near to their nearest training image: small means suspicious.
+    pub p_value: f64,
+    /// The synthetic picture; path relative to the summary.
+    pub synthetic_picture: String,
+    /// The training picture; path relative to the summary.
+    pub train_picture: String,
+}
+
+/// One of the four questions with its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The question.
+    pub question: String,
+    /// The answer in a sentence or two.
+    pub answer: String,
+    /// The numbers it rests on, one line each.
+    pub evidence: Vec<String>,
+}
+
+/// What may be released.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// The conclusion in one sentence a steward reads.
+    pub headline: String,
+    /// For each release in order: whether it passes every threshold, and why or why not.
+    pub releases: Vec<ReleaseVerdict>,
+}
+
+/// Whether one release passes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseVerdict {
+    /// The release's name.
+    pub name: String,
+    /// Useful enough at the threshold.
+    pub useful: bool,
+    /// No attack above the thresholds.
+    pub resists_attacks: bool,
+    /// On the Pareto front of utility against the strongest attack.
+    pub pareto: bool,
+    /// Reasons, one sentence each.
+    pub reasons: Vec<String>,
+}

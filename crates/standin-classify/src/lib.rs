@@ -1,0 +1,1 @@
+//! Classifiers and the utility of a training set.

@@ -1,0 +1,111 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// How features were made. Numbers computed under different stamps are never put in one ranking.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stamp {
+    /// The encoder's registered name.
+    pub encoder: String,
+    /// BLAKE3 digest of its weights, for an encoder that has any.
+    pub weights: Option<String>,
+    /// Everything else that changes the features: sizes, ranges, resize rule, parameters.
+    pub preprocessing: String,
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.encoder, self.preprocessing)?;
+        match &self.weights {
+            Some(digest) => write!(f, " weights {}", &digest[..digest.len().min(12)]),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Features of a set of images: one row of finite f32 values per image, with the stamp of their protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    values: Vec<f32>,
+    dimension: usize,
+    stamp: Stamp,
+}
+
+impl Embedding {
+    /// Features from row-major values, `rows × dimension`.
+    ///
+    /// # Errors
+    /// If the values do not fill whole rows or one of them is not finite.
+    pub fn new(values: Vec<f32>, dimension: usize, stamp: Stamp) -> Result<Self> {
+        if dimension == 0 || !values.len().is_multiple_of(dimension) {
+            return Err(Error::Ragged { values: values.len(), dimension });
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite {
+                what: stamp.to_string(),
+                row: at / dimension,
+                column: at % dimension,
+                value: values[at],
+            });
+        }
+        Ok(Self { values, dimension, stamp })
+    }
+
+    /// Number of images.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.dimension
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Features per image.
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// All values, row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The features of one image.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Embedding::rows`].
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.dimension..(index + 1) * self.dimension]
+    }
+
+    /// How the features were made.
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    /// The rows at `indices`, in that order; an index may repeat.
+    ///
+    /// # Panics
+    /// If an index is not below [`Embedding::rows`].
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let values = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
+        Self { values, dimension: self.dimension, stamp: self.stamp.clone() }
+    }
+
+    /// Checks that both embeddings may enter one computation.
+    ///
+    /// # Errors
+    /// If their stamps or dimensions differ.
+    pub fn require_same_protocol(&self, other: &Self) -> Result<()> {
+        if self.stamp == other.stamp && self.dimension == other.dimension {
+            return Ok(());
+        }
+        let name = |e: &Self| format!("{} × {}", e.stamp, e.dimension);
+        Err(Error::Protocol { left: name(self), right: name(other) })
+    }
+}

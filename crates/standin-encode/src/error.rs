@@ -1,0 +1,61 @@
+use standin_data::Shape;
+
+/// What can go wrong with encoders and embeddings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An image set could not be used.
+    #[error(transparent)]
+    Data(#[from] standin_data::Error),
+    /// The encoder cannot take images of this shape.
+    #[error("encoder `{encoder}` cannot take images of {shape} (channels × height × width): {remedy}")]
+    Shape {
+        /// The encoder's name.
+        encoder: &'static str,
+        /// The images' shape.
+        shape: Shape,
+        /// What it takes.
+        remedy: String,
+    },
+    /// No encoder of that name is registered.
+    #[error("there is no encoder `{name}`; known are {known}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The registered names.
+        known: String,
+    },
+    /// Two embeddings that do not belong in one computation.
+    #[error("embeddings of different protocols: {left} against {right}; encode both sets with the same encoder")]
+    Protocol {
+        /// One stamp.
+        left: String,
+        /// The other.
+        right: String,
+    },
+    /// A value that is not a number, which would silently spoil every distance.
+    #[error(
+        "{what}: row {row}, column {column} is {value}; features must be finite, so encode again or remove the row"
+    )]
+    NotFinite {
+        /// The embedding.
+        what: String,
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The value found.
+        value: f32,
+    },
+    /// The number of values is no multiple of the dimension.
+    #[error("{values} values for rows of {dimension}; the number of values must be a multiple of the dimension")]
+    Ragged {
+        /// Values given.
+        values: usize,
+        /// Values per row.
+        dimension: usize,
+    },
+}
+
+/// The result of encoding.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

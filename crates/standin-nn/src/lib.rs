@@ -1,0 +1,1 @@
+//! Layers, networks, optimisers and the training loop.

@@ -1,0 +1,1 @@
+//! One standalone report: HTML, JSON and Markdown.

@@ -1,0 +1,1 @@
+//! Segmentation of volumes: reading, overlap and surface distances.
