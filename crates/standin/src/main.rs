@@ -1,1 +1,3 @@
+//! Can synthetic images stand in for the real ones?
+
 fn main() {}

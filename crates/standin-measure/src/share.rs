@@ -1,0 +1,78 @@
+use statrs::distribution::{Beta, ContinuousCDF};
+
+use crate::Estimate;
+
+/// The 97.5 % quantile of the standard normal distribution.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// A share with the Wilson score interval: short, and never outside [0, 1] (Wilson 1927).
+///
+/// With no trial the value is 0 and the interval is [0, 1].
+pub fn wilson(successes: usize, trials: usize) -> Estimate {
+    if trials == 0 {
+        return Estimate { value: 0.0, low: 0.0, high: 1.0, n: 0, method: "Wilson".into() };
+    }
+    let n = trials as f64;
+    let share = successes as f64 / n;
+    let denominator = 1.0 + Z * Z / n;
+    let centre = (share + Z * Z / (2.0 * n)) / denominator;
+    let half = Z / denominator * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Estimate {
+        value: share,
+        low: (centre - half).max(0.0).min(share),
+        high: (centre + half).min(1.0).max(share),
+        n: trials,
+        method: "Wilson".into(),
+    }
+}
+
+/// A share with the exact interval of Clopper and Pearson (1934): covers at least 95 %, for any share and any n.
+///
+/// With no trial the value is 0 and the interval is [0, 1].
+pub fn clopper_pearson(successes: usize, trials: usize) -> Estimate {
+    let (low, high) = clopper_pearson_at(successes, trials, 0.95);
+    let value = if trials == 0 { 0.0 } else { successes as f64 / trials as f64 };
+    Estimate { value, low, high, n: trials, method: "Clopper–Pearson".into() }
+}
+
+/// Both ends of the two-sided Clopper–Pearson interval at `confidence` in (0, 1).
+pub fn clopper_pearson_at(successes: usize, trials: usize, confidence: f64) -> (f64, f64) {
+    let tail = (1.0 - confidence) / 2.0;
+    let (k, n) = (successes as f64, trials as f64);
+    let quantile = |a: f64, b: f64, p: f64| {
+        Beta::new(a, b).expect("both shapes are at least 1 wherever this is called").inverse_cdf(p)
+    };
+    let low = if successes == 0 { 0.0 } else { quantile(k, n - k + 1.0, tail) };
+    let high = if successes == trials { 1.0 } else { quantile(k + 1.0, n - k, 1.0 - tail) };
+    (low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of `scipy.stats.binomtest(k, n).proportion_ci(0.95, method)`, scipy 1.17.
+    #[test]
+    fn intervals_equal_scipy() {
+        for (k, n, exact, score) in [
+            (0, 10, (0.0, 0.308_497_1), (0.0, 0.277_532_8)),
+            (3, 10, (0.066_739_51, 0.652_452_85), (0.107_791_27, 0.603_221_85)),
+            (50, 50, (0.928_878_26, 1.0), (0.928_652_4, 1.0)),
+        ] {
+            let near = |a: f64, b: f64| assert!((a - b).abs() < 2e-6, "{a} for {b} at {k} of {n}");
+            let estimate = clopper_pearson(k, n);
+            near(estimate.low, exact.0);
+            near(estimate.high, exact.1);
+            let estimate = wilson(k, n);
+            near(estimate.low, score.0);
+            near(estimate.high, score.1);
+        }
+    }
+
+    #[test]
+    fn no_trial_leaves_everything_open() {
+        for estimate in [wilson(0, 0), clopper_pearson(0, 0)] {
+            assert_eq!((estimate.low, estimate.high), (0.0, 1.0));
+        }
+    }
+}
