@@ -50,14 +50,17 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 /// How a command that ran to its end ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// All done.
+    /// All done: exit status 0.
     Done,
+    /// All done, and something that must hold does not: exit status 1.
+    GateFailed,
 }
 
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         match status {
             Status::Done => Self::SUCCESS,
+            Status::GateFailed => Self::FAILURE,
         }
     }
 }

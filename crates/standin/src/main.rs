@@ -3,6 +3,7 @@
 mod commands;
 mod failure;
 mod output;
+mod stages;
 mod terminal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use standin_data::Progress;
 
 use crate::failure::Failure;
@@ -29,6 +29,7 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Terminal {
     bars: MultiProgress,
+    overall: Mutex<Option<ProgressBar>>,
     mode: Mode,
     color: bool,
 }
@@ -55,7 +56,7 @@ impl Terminal {
             Color::Auto => interactive && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         };
         let target = if mode == Mode::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bars: MultiProgress::with_draw_target(target), mode, color }
+        Self { bars: MultiProgress::with_draw_target(target), overall: Mutex::default(), mode, color }
     }
 
     /// Reports why the command ends.
@@ -78,6 +79,29 @@ impl Terminal {
     pub fn note(&self, text: &str) {
         if self.mode != Mode::Quiet {
             self.line(text);
+        }
+    }
+
+    /// Says how far a whole study is: always on the bar, and as a plain line when `due`. `None` takes the bar away.
+    pub fn overall(&self, line: Option<(&str, bool)>) {
+        let mut bar = self.overall.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match (line, self.mode) {
+            (Some((line, _)), Mode::Bars) => bar
+                .get_or_insert_with(|| {
+                    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed} so far")
+                        .expect("the template is fixed and well-formed");
+                    let bar = self.bars.insert(0, ProgressBar::new_spinner().with_style(style));
+                    bar.enable_steady_tick(Duration::from_millis(200));
+                    bar
+                })
+                .set_message(line.to_owned()),
+            (Some((line, true)), Mode::Plain) => self.line(line),
+            (Some(_), _) => {}
+            (None, _) => {
+                if let Some(bar) = bar.take() {
+                    bar.finish_and_clear();
+                }
+            }
         }
     }
 
@@ -124,7 +148,7 @@ impl Task {
         let rate = self.done as f64 / elapsed.max(1e-9);
         let left = Duration::from_secs_f64((self.total.saturating_sub(self.done)) as f64 / rate.max(1e-9));
         let status = if self.status.is_empty() { String::new() } else { format!(", {}", self.status) };
-        format!("{}: {}/{}, {rate:.1}/s, {} left{status}", self.label, self.done, self.total, HumanDuration(left))
+        format!("{}: {}/{}, {rate:.1}/s, {} left{status}", self.label, self.done, self.total, duration(left))
     }
 }
 
@@ -195,6 +219,29 @@ impl Progress for TaskProgress<'_> {
         if let Some(bar) = task.and_then(|task| task.bar) {
             bar.finish_and_clear();
             self.terminal.bars.remove(&bar);
+        }
+    }
+}
+
+/// A duration in the units people use: `0.8 s`, `42 s`, `3 min 05 s`, `2 h 10 min`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match seconds {
+        s if s < 10.0 => format!("{s:.1} s"),
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5_400.0 => format!("{} min {:02} s", s as u64 / 60, s as u64 % 60),
+        s => format!("{} h {:02} min", s as u64 / 3_600, s as u64 / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_like_speech() {
+        for (seconds, text) in [(0.84, "0.8 s"), (42.4, "42 s"), (185.0, "3 min 05 s"), (7_800.0, "2 h 10 min")] {
+            assert_eq!(duration(Duration::from_secs_f64(seconds)), text);
         }
     }
 }

@@ -1,6 +1,10 @@
 //! One file per command.
 
+mod bench;
 mod completions;
+mod list;
+mod report;
+mod runs;
 
 use clap::Subcommand;
 
@@ -22,14 +26,26 @@ pub struct Context<'a> {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a whole study: generate, sample, classify, measure, attack, report
+    Bench(bench::Arguments),
+    /// List, show, verify and prune finished stages
+    Runs(runs::Arguments),
+    /// Write the report of a finished study
+    Report(report::Arguments),
+    /// What there is: generators, attacks, measures, encoders, classifiers, data sets
+    List(list::Arguments),
     /// Completions for your shell
     Completions(completions::Arguments),
 }
 
 impl Command {
     /// Runs the command.
-    pub fn run(self, _: &Context<'_>) -> Result<Status, Failure> {
+    pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         match self {
+            Self::Bench(arguments) => arguments.run(context),
+            Self::Runs(arguments) => arguments.run(context),
+            Self::Report(arguments) => arguments.run(context),
+            Self::List(arguments) => arguments.run(context),
             Self::Completions(arguments) => arguments.run(),
         }
     }

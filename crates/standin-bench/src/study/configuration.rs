@@ -1,0 +1,434 @@
+//! The study file: every setting with its default, checked before anything runs.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use standin_privacy::NoiseOrigin;
+
+use crate::summary::Thresholds;
+
+/// The built-in study: handwritten digits, five releases, three seeds.
+pub const BUILT_IN: &str = include_str!("digits.toml");
+
+/// A study: data, generators, classifiers, measures and attacks to compare, over several seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// Name of the study, and of the folder its report goes to.
+    pub name: String,
+    /// One repetition per seed: another division into train and holdout, another training, another sample.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// The real images.
+    pub data: Data,
+    /// How the private generators get their noise, and δ.
+    #[serde(default)]
+    pub privacy: Privacy,
+    /// The generators; each one's images are a release.
+    #[serde(default, rename = "generator")]
+    pub generators: Vec<Generator>,
+    /// How many images are sampled, and of which classes.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// The classifiers that measure utility. The first is the one the verdict rests on.
+    #[serde(default = "default_classifiers", rename = "classifier")]
+    pub classifiers: Vec<Classifier>,
+    /// Classifiers that are releases themselves.
+    #[serde(default, rename = "released_classifier")]
+    pub released_classifiers: Vec<ReleasedClassifier>,
+    /// Fidelity, variety and copying.
+    #[serde(default)]
+    pub measures: Measures,
+    /// Membership inference.
+    #[serde(default)]
+    pub attacks: Attacks,
+    /// What counts as good enough.
+    #[serde(default)]
+    pub thresholds: Thresholds,
+}
+
+/// The real images and their division.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// A built-in data set's name, or a file or folder (relative to the study file).
+    pub source: String,
+    /// Images each generator and classifier is trained on.
+    pub train: usize,
+    /// Images of the same population that nothing is trained on: a number, or the name of a part.
+    pub holdout: Side,
+    /// Images on which utility is measured: a number, the name of a part, or what train and holdout leave if absent.
+    #[serde(default, skip_serializing_if = "Side::is_rest")]
+    pub test: Side,
+    /// Seed of the division into test and the rest; the study's seeds divide the rest into train and holdout.
+    #[serde(default)]
+    pub split_seed: u64,
+    /// Attribute column whose values (patients, identities) are never on two sides.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Attribute column that holds the label, for folders with metadata.
+    #[serde(default = "default_label")]
+    pub label: String,
+}
+
+/// Where the images of a side come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Side {
+    /// So many, drawn by stratified sampling.
+    Count(usize),
+    /// The part of the data set with this name: the division its makers published.
+    Part(String),
+    /// What train and holdout leave.
+    #[default]
+    Rest,
+}
+
+impl Side {
+    fn is_rest(&self) -> bool {
+        *self == Self::Rest
+    }
+}
+
+/// How the private generators get their noise, and δ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// `secret`: from the operating system, the guarantee holds, repetitions differ. `reproducible`: from the study's
+    /// seeds, for benchmarks on public data; everything made with it is stamped "not private".
+    pub noise: NoiseOrigin,
+    /// δ of every private generator; 1/(N ln N) if absent.
+    pub delta: Option<f64>,
+    /// Accept a δ of 1/N or more, which allows a whole record to be published.
+    pub allow_large_delta: bool,
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { noise: NoiseOrigin::Secret, delta: None, allow_large_delta: false }
+    }
+}
+
+/// One generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// Name in the report.
+    pub name: String,
+    /// Registered family.
+    pub family: String,
+    /// ε of a private generator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// The family's settings that differ from its defaults.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub settings: toml::Table,
+}
+
+/// How many images are sampled, and of which classes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sampling {
+    /// Images per generator; as many as it was trained on if absent.
+    pub count: Option<usize>,
+}
+
+/// One classifier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classifier {
+    /// Name in the report.
+    pub name: String,
+    /// Registered family; the name if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// The family's settings that differ from its defaults.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub settings: toml::Table,
+}
+
+impl Classifier {
+    /// The registered family.
+    pub fn family(&self) -> &str {
+        self.family.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// A classifier that is itself released.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleasedClassifier {
+    /// Name in the report.
+    pub name: String,
+    /// Name of one of the study's classifiers.
+    pub classifier: String,
+    /// Name of the generator whose images it is trained on; the private images if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<String>,
+}
+
+/// Fidelity, variety and copying.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Measures {
+    /// Encoders whose features are compared.
+    pub encoders: Vec<String>,
+    /// Registered measures; all if empty.
+    pub names: Vec<String>,
+    /// At most so many images per side enter, drawn at random: cost grows with its square.
+    pub limit: usize,
+    /// Pairs in the near-copy gallery.
+    pub near_copies: usize,
+}
+
+impl Default for Measures {
+    fn default() -> Self {
+        Self { encoders: vec!["pixels".into(), "scattering".into()], names: Vec::new(), limit: 5_000, near_copies: 12 }
+    }
+}
+
+/// Membership inference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Attacks {
+    /// Registered attacks to run; every one whose access and needs are met if empty.
+    pub names: Vec<String>,
+    /// Encoders whose features the attacks on images use.
+    pub encoders: Vec<String>,
+    /// Shadow pipelines per released classifier, an even number: each trains on a random half of train and holdout
+    /// together, every second one on the complement of the one before. 0 leaves out the attacks that need shadows.
+    pub shadows: usize,
+    /// At most so many members and so many non-members are attacked, drawn at random.
+    pub limit: usize,
+}
+
+impl Default for Attacks {
+    fn default() -> Self {
+        Self { names: Vec::new(), encoders: vec!["pixels".into()], shadows: 0, limit: 5_000 }
+    }
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![1, 2, 3]
+}
+
+fn default_label() -> String {
+    "label".into()
+}
+
+fn default_classifiers() -> Vec<Classifier> {
+    vec![Classifier { name: "cnn".into(), family: None, settings: toml::Table::new() }]
+}
+
+/// What is wrong with a study.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {found}; {remedy}", origin.display())]
+pub struct StudyError {
+    /// The study file.
+    pub origin: PathBuf,
+    /// What was found.
+    pub found: String,
+    /// What was expected and what to do.
+    pub remedy: String,
+}
+
+impl Study {
+    /// The built-in study.
+    ///
+    /// # Panics
+    /// Never: the tests parse it.
+    pub fn built_in() -> Self {
+        Self::parse(BUILT_IN, Path::new("built-in study")).expect("the built-in study is valid, as the tests show")
+    }
+
+    /// Reads a study file. A relative data source is looked up beside the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no TOML, has an unknown key, or holds values that cannot work together.
+    pub fn read(path: &Path) -> Result<Self, StudyError> {
+        let text = std::fs::read_to_string(path).map_err(|error| StudyError {
+            origin: path.to_path_buf(),
+            found: format!("the study file cannot be read ({error})"),
+            remedy: "give the path of a .toml file, or none for the built-in study".into(),
+        })?;
+        let mut study = Self::parse(&text, path)?;
+        let beside = path.parent().unwrap_or(Path::new("")).join(&study.data.source);
+        if standin_data::dataset(&study.data.source).is_none() && beside.exists() {
+            study.data.source = beside.to_string_lossy().into_owned();
+        }
+        Ok(study)
+    }
+
+    /// Parses and checks a study; `origin` names it in messages.
+    ///
+    /// # Errors
+    /// As [`Study::read`].
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, StudyError> {
+        let study: Self = toml::from_str(text).map_err(|error| explain(&error, text, origin))?;
+        study.check().map_err(|(found, remedy)| StudyError { origin: origin.to_path_buf(), found, remedy })?;
+        Ok(study)
+    }
+
+    /// The full configuration as TOML, defaults included.
+    ///
+    /// # Panics
+    /// Never: the types hold nothing TOML cannot.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a study holds only what TOML can hold")
+    }
+
+    /// The generator of that name.
+    pub fn generator(&self, name: &str) -> Option<&Generator> {
+        self.generators.iter().find(|generator| generator.name == name)
+    }
+
+    /// The classifier of that name.
+    pub fn classifier(&self, name: &str) -> Option<&Classifier> {
+        self.classifiers.iter().find(|classifier| classifier.name == name)
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        let fail = |found: String, remedy: &str| Err((found, remedy.to_owned()));
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
+            return fail(format!("name = \"{}\"", self.name), "a study's name consists of letters, digits, - _ and .");
+        }
+        if self.seeds.is_empty() || self.seeds.iter().collect::<BTreeSet<_>>().len() < self.seeds.len() {
+            return fail(format!("seeds = {:?}", self.seeds), "give one or more seeds, each once");
+        }
+        if self.generators.is_empty() && self.released_classifiers.is_empty() {
+            return fail("no [[generator]] and no [[released_classifier]]".into(), "name at least one release");
+        }
+        let holdout = match self.data.holdout {
+            Side::Count(count) => count,
+            Side::Part(_) | Side::Rest => usize::MAX,
+        };
+        for (key, value) in [("data.train", self.data.train), ("data.holdout", holdout)] {
+            if value < 2 {
+                return fail(format!("{key} = {value}"), "a study needs at least two images on every side");
+            }
+        }
+        let releases = self.generators.iter().map(|g| &g.name).chain(self.released_classifiers.iter().map(|r| &r.name));
+        let mut seen = BTreeSet::new();
+        for name in releases {
+            if !seen.insert(name) {
+                return fail(format!("two releases are named \"{name}\""), "give every release a name of its own");
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for classifier in &self.classifiers {
+            if !seen.insert(&classifier.name) {
+                return fail(format!("two classifiers are named \"{}\"", classifier.name), "give each its own name");
+            }
+            known("classifier family", classifier.family(), standin_classify::CLASSIFIERS.iter().map(|f| f.name))?;
+        }
+        if self.classifiers.is_empty() {
+            return fail("classifier = []".into(), "utility needs at least one [[classifier]]");
+        }
+        for generator in &self.generators {
+            let family = standin_generate::GENERATORS.iter().find(|family| family.name == generator.family);
+            let names = standin_generate::GENERATORS.iter().map(|f| f.name);
+            let Some(family) = family else { return known("generator family", &generator.family, names) };
+            match generator.epsilon {
+                None if family.private => {
+                    return fail(
+                        format!("generator \"{}\" of the private family {} has no epsilon", generator.name, family.name),
+                        "add, for example, epsilon = 1.0",
+                    );
+                }
+                Some(epsilon) if !family.private => {
+                    return fail(
+                        format!("generator \"{}\" has epsilon = {epsilon}, but {} gives no guarantee", generator.name, family.name),
+                        "remove epsilon, or choose a private family (`standin list generators`)",
+                    );
+                }
+                Some(epsilon) if !(epsilon > 0.0 && epsilon.is_finite()) => {
+                    return fail(
+                        format!("generator \"{}\" has epsilon = {epsilon}", generator.name),
+                        "ε is a positive finite number",
+                    );
+                }
+                _ => {}
+            }
+        }
+        for release in &self.released_classifiers {
+            known("classifier", &release.classifier, self.classifiers.iter().map(|c| c.name.as_str()))?;
+            if let Some(generator) = &release.generator {
+                known("generator", generator, self.generators.iter().map(|g| g.name.as_str()))?;
+            }
+        }
+        if let Some(delta) = self.privacy.delta {
+            let bound = 1.0 / self.data.train as f64;
+            if !(delta > 0.0 && delta < 1.0) || (delta >= bound && !self.privacy.allow_large_delta) {
+                return fail(
+                    format!("privacy.delta = {delta:e} with {} private images", self.data.train),
+                    "δ must be below 1/N, or a mechanism may publish a whole record; leave it out for 1/(N ln N), \
+                     or insist with allow_large_delta = true",
+                );
+            }
+        }
+        for encoder in self.measures.encoders.iter().chain(&self.attacks.encoders) {
+            known("encoder", encoder, standin_encode::ENCODERS.iter().map(|f| f.name))?;
+        }
+        for measure in &self.measures.names {
+            known("measure", measure, standin_measure::MEASURES.iter().map(|f| f.name))?;
+        }
+        for attack in &self.attacks.names {
+            known("attack", attack, standin_attack::ATTACKS.iter().map(|f| f.name))?;
+        }
+        if !self.attacks.shadows.is_multiple_of(2) {
+            return fail(
+                format!("attacks.shadows = {}", self.attacks.shadows),
+                "shadows come in complementary pairs: give an even number",
+            );
+        }
+        for (key, value) in [("measures.limit", self.measures.limit), ("attacks.limit", self.attacks.limit)] {
+            if value < 2 {
+                return fail(format!("{key} = {value}"), "give at least 2");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks a name against the known ones, and says the nearest.
+fn known<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), (String, String)> {
+    if names.clone().any(|known| known == name) {
+        return Ok(());
+    }
+    let list = names.clone().collect::<Vec<_>>().join(", ");
+    let remedy = nearest(name, names).map_or_else(
+        || format!("known are: {list}"),
+        |nearest| format!("did you mean \"{nearest}\"? Known are: {list}"),
+    );
+    Err((format!("there is no {what} \"{name}\""), remedy))
+}
+
+/// The known name most like `name`, if any is like it at all.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+/// A TOML error with its line, and the nearest known key beside an unknown one.
+fn explain(error: &toml::de::Error, text: &str, origin: &Path) -> StudyError {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+    let message = error.message();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let (found, remedy) = match quoted.split_first() {
+        Some((key, expected)) if message.starts_with("unknown field") => {
+            let list = expected.join(", ");
+            let remedy = nearest(key, expected.iter().copied()).map_or_else(
+                || format!("known here are: {list}"),
+                |nearest| format!("did you mean \"{nearest}\"? Known here are: {list}"),
+            );
+            (format!("unknown key \"{key}\""), remedy)
+        }
+        _ => (message.to_owned(), "see docs/studies.md for every key and its default".to_owned()),
+    };
+    StudyError { origin: origin.to_path_buf(), found: format!("{place}{found}"), remedy }
+}

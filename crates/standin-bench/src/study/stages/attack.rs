@@ -1,0 +1,220 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+use standin_attack::{ATTACKS, Access, ClassifierTarget, Evaluation, Family, ImagesTarget, Shadow, Target};
+use standin_data::{ImageSet, Progress, Seed};
+
+use super::classify::Predictions;
+use super::embed::{draw, read_embedding};
+use super::{BoxedError, Members, write_json};
+use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::summary::{AttackRow, RateAt};
+
+/// What all attack stages share.
+#[derive(Clone, Debug)]
+pub struct Attacked {
+    /// Registered attacks; all whose access and needs are met if empty.
+    pub names: Vec<String>,
+    /// Seed of everything that draws at random.
+    pub seed: Seed,
+    /// δ of the ε lower bound: that of the release's guarantee, or 1/(N ln N).
+    pub delta: f64,
+    /// Which release and repetition this is, for people.
+    pub label: String,
+}
+
+impl Attacked {
+    fn wanted(&self, access: Access) -> impl Iterator<Item = &'static Family> {
+        ATTACKS.iter().filter(move |family| {
+            family.access == access && (self.names.is_empty() || self.names.iter().any(|name| name == family.name))
+        })
+    }
+
+    /// Runs every wanted attack on the target; the candidates' first `members` rows are the members.
+    fn run(
+        &self,
+        target: &Target<'_>,
+        members: usize,
+        stamp: &str,
+        out: &Path,
+        progress: &dyn Progress,
+    ) -> StageResult {
+        let families: Vec<&Family> = self.wanted(target.access()).filter(|family| target.offers(family.needs)).collect();
+        progress.begin("attack", families.len() as u64);
+        let mut rows = Vec::new();
+        for family in families {
+            progress.status(family.name);
+            let scores = (family.build)().score(target)?;
+            let (on_members, on_others) = scores.split_at(members);
+            let evaluation = standin_attack::evaluate(on_members, on_others, self.delta, self.seed.derive(family.name))?;
+            rows.push(row(family, stamp, evaluation));
+            progress.advance(1);
+        }
+        progress.end();
+        write_json(&out.join("attacks.json"), &rows)
+    }
+}
+
+fn row(family: &Family, stamp: &str, evaluation: Evaluation) -> AttackRow {
+    AttackRow {
+        attack: family.name.to_owned(),
+        access: family.access.to_string(),
+        stamp: stamp.to_owned(),
+        members: evaluation.members,
+        non_members: evaluation.non_members,
+        auc: evaluation.auc,
+        balanced_accuracy: evaluation.balanced_accuracy,
+        true_positive_rates: evaluation
+            .true_positive_rates
+            .into_iter()
+            .map(|rate| RateAt { false_positive_rate: rate.false_positive_rate, outcome: rate.outcome })
+            .collect(),
+        roc: evaluation.roc,
+        epsilon_lower: Some(evaluation.epsilon_lower),
+    }
+}
+
+/// Membership inference from released images. Output: `attacks.json`.
+pub struct AttackImages {
+    /// Embedded members.
+    pub train: StageId,
+    /// Embedded non-members.
+    pub holdout: StageId,
+    /// Embedded real images that are neither, which an attacker may own: the test set.
+    pub reference: StageId,
+    /// Embedded synthetic images.
+    pub synthetic: StageId,
+    /// Attacks, seed, δ.
+    pub attacked: Attacked,
+}
+
+impl Stage for AttackImages {
+    fn kind(&self) -> &'static str {
+        "attack-images"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({ "names": self.attacked.names, "seed": self.attacked.seed.value(), "delta": self.attacked.delta })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.train, self.holdout, self.reference, self.synthetic]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let read = |stage| -> Result<_, BoxedError> { Ok(read_embedding(inputs.folder(stage)?)?.0) };
+        let (train, holdout) = (read(self.train)?, read(self.holdout)?);
+        let (reference, synthetic) = (read(self.reference)?, read(self.synthetic)?);
+        let members = train.rows();
+        let candidates = train.concat(&holdout)?;
+        let stamp = synthetic.stamp().to_string();
+        let target = Target::Images(ImagesTarget {
+            synthetic: &synthetic,
+            reference: Some(&reference),
+            candidates: &candidates,
+        });
+        self.attacked.run(&target, members, &stamp, out, progress)
+    }
+
+    fn name(&self) -> String {
+        self.attacked.label.clone()
+    }
+
+    fn weight(&self) -> u64 {
+        4
+    }
+}
+
+/// One shadow: which images it was trained on, and the classifier its pipeline ended with.
+#[derive(Clone, Copy, Debug)]
+pub struct ShadowRun {
+    /// The split.
+    pub split: StageId,
+    /// The classifier.
+    pub classify: StageId,
+}
+
+/// Membership inference on a released classifier. Output: `attacks.json`.
+pub struct AttackClassifier {
+    /// The division, for the labels of the pool.
+    pub division: StageId,
+    /// The target's split.
+    pub split: StageId,
+    /// The target.
+    pub classify: StageId,
+    /// Shadow pipelines.
+    pub shadows: Vec<ShadowRun>,
+    /// At most so many members and so many non-members.
+    pub limit: usize,
+    /// Attacks, seed, δ.
+    pub attacked: Attacked,
+}
+
+impl Stage for AttackClassifier {
+    fn kind(&self) -> &'static str {
+        "attack-classifier"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({
+            "names": self.attacked.names,
+            "seed": self.attacked.seed.value(),
+            "delta": self.attacked.delta,
+            "limit": self.limit,
+        })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.classify]);
+        [self.division, self.split, self.classify].into_iter().chain(shadows).collect()
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let pool = ImageSet::open(&inputs.folder(self.division)?.join("pool"))?;
+        let all_labels = &pool.require_labels("an attack on a classifier")?.values;
+        let members = Members::read(inputs.folder(self.split)?)?;
+        let limited = |side: &[usize], purpose: &str| -> Vec<usize> {
+            let rows = draw(side.len(), self.limit, self.attacked.seed.derive(purpose));
+            rows.into_iter().map(|row| side[row]).collect()
+        };
+        let (inside, outside) = (limited(&members.train, "members"), limited(&members.holdout, "non-members"));
+        let candidates = [inside.as_slice(), &outside].concat();
+        let labels: Vec<u32> = candidates.iter().map(|&index| all_labels[index]).collect();
+
+        let logits = |stage| -> Result<_, BoxedError> {
+            Ok(Predictions::read(&inputs.folder(stage)?.join("pool.npy"))?.select(&candidates))
+        };
+        let target = logits(self.classify)?;
+        let shadows = self
+            .shadows
+            .iter()
+            .map(|shadow| {
+                let flags = Members::read(inputs.folder(shadow.split)?)?.flags();
+                let member = candidates.iter().map(|&index| flags[index]).collect();
+                Ok(Shadow { logits: logits(shadow.classify)?, member })
+            })
+            .collect::<Result<Vec<_>, BoxedError>>()?;
+        let stamp = match shadows.len() {
+            0 => "no shadows".to_owned(),
+            n => format!("{n} shadow pipelines"),
+        };
+        let target = Target::Classifier(ClassifierTarget { logits: &target, labels: &labels, shadows: &shadows });
+        self.attacked.run(&target, inside.len(), &stamp, out, progress)
+    }
+
+    fn name(&self) -> String {
+        self.attacked.label.clone()
+    }
+
+    fn weight(&self) -> u64 {
+        2
+    }
+}

@@ -1,0 +1,118 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+use standin_data::{ImageSet, Progress, Seed};
+use standin_measure::Logits;
+
+use super::{BoxedError, damaged};
+use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::study::configuration::Classifier;
+
+/// The images a classifier is trained on.
+#[derive(Clone, Copy, Debug)]
+pub enum TrainingSet {
+    /// The `train` side of a split.
+    Real(StageId),
+    /// A synthetic sample.
+    Synthetic(StageId),
+}
+
+impl TrainingSet {
+    fn stage(self) -> StageId {
+        match self {
+            Self::Real(id) | Self::Synthetic(id) => id,
+        }
+    }
+
+    fn open(self, inputs: &Inputs) -> Result<ImageSet, BoxedError> {
+        let folder = inputs.folder(self.stage())?;
+        Ok(ImageSet::open(&folder.join(match self {
+            Self::Real(_) => "train",
+            Self::Synthetic(_) => "images",
+        }))?)
+    }
+}
+
+/// Trains a classifier and keeps its logits on the real images. Outputs: the model, `test.npy` and, where the
+/// classifier will be attacked, `pool.npy`.
+pub struct Classify {
+    /// What to train.
+    pub classifier: Classifier,
+    /// What to train it on.
+    pub training_set: TrainingSet,
+    /// The division, for the test images and the pool of candidates.
+    pub division: StageId,
+    /// Whether the logits on train and holdout are wanted, because the classifier will be attacked.
+    pub attacked: bool,
+    /// Seed of initialisation and order.
+    pub seed: Seed,
+    /// Which training set, repetition or shadow this is, for people.
+    pub label: String,
+}
+
+impl Stage for Classify {
+    fn kind(&self) -> &'static str {
+        "classify"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({
+            "family": self.classifier.family(),
+            "settings": self.classifier.settings,
+            "attacked": self.attacked,
+            "seed": self.seed.value(),
+        })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.training_set.stage(), self.division]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let train = self.training_set.open(inputs)?;
+        let division = inputs.folder(self.division)?;
+        let classifier = standin_classify::classifier(self.classifier.family(), &self.classifier.settings)?;
+        let trained = classifier.fit(&train, self.seed, progress)?;
+        trained.save(out)?;
+        Predictions::write(&out.join("test.npy"), &trained.logits(&ImageSet::open(&division.join("test"))?)?)?;
+        if self.attacked {
+            Predictions::write(&out.join("pool.npy"), &trained.logits(&ImageSet::open(&division.join("pool"))?)?)?;
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        format!("{} on {}", self.classifier.name, self.label)
+    }
+
+    fn weight(&self) -> u64 {
+        15
+    }
+}
+
+/// Logits on disk: an `.npy` file of n × classes.
+#[derive(Clone, Copy, Debug)]
+pub struct Predictions;
+
+impl Predictions {
+    /// Writes logits.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(path: &Path, logits: &Logits) -> Result<(), BoxedError> {
+        super::embed::write_matrix(path, logits.values(), logits.classes())
+    }
+
+    /// Reads logits.
+    ///
+    /// # Errors
+    /// If the file is missing or damaged.
+    pub fn read(path: &Path) -> Result<Logits, BoxedError> {
+        let (values, classes) = super::embed::read_matrix(path)?;
+        Logits::new(values, classes).map_err(|error| damaged(path, error))
+    }
+}

@@ -1,0 +1,118 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+use standin_data::{ImageSet, Progress, Seed};
+use standin_generate::{Balance, SampleRequest};
+use standin_privacy::{Delta, NoiseOrigin, NoiseSource, PrivacyTarget};
+
+use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::study::configuration::{Generator, Privacy};
+
+/// Trains a generator on the `train` side of a split. Output: the model.
+pub struct Generate {
+    /// What to train.
+    pub generator: Generator,
+    /// Noise and δ.
+    pub privacy: Privacy,
+    /// Seed of initialisation, order and, where reproducible, noise.
+    pub seed: Seed,
+    /// The split.
+    pub split: StageId,
+    /// Which repetition or shadow this is, for people.
+    pub label: String,
+}
+
+impl Stage for Generate {
+    fn kind(&self) -> &'static str {
+        "generate"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        // The name is a label: two names for one configuration share the training.
+        json!({
+            "family": self.generator.family,
+            "epsilon": self.generator.epsilon,
+            "settings": self.generator.settings,
+            "privacy": self.generator.epsilon.map(|_| &self.privacy),
+            "seed": self.seed.value(),
+        })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.split]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let train = ImageSet::open(&inputs.folder(self.split)?.join("train"))?;
+        let generator = standin_generate::generator(&self.generator.family, &self.generator.settings)?;
+        let target = self.generator.epsilon.map(|epsilon| PrivacyTarget {
+            epsilon,
+            delta: self.privacy.delta.map_or(Delta::Auto, Delta::Value),
+            allow_large_delta: self.privacy.allow_large_delta,
+        });
+        let noise = match self.privacy.noise {
+            NoiseOrigin::Secret => NoiseSource::secret()?,
+            NoiseOrigin::Reproducible => NoiseSource::reproducible(self.seed.derive("noise")),
+        };
+        let trained = generator.fit(&train, target.as_ref(), noise, self.seed, progress)?;
+        trained.save(out)?;
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        format!("{}, {}", self.generator.name, self.label)
+    }
+
+    fn weight(&self) -> u64 {
+        30
+    }
+}
+
+/// Samples from a trained generator. Output: `images`.
+pub struct Sample {
+    /// The trained generator.
+    pub generate: StageId,
+    /// Number of images, equally many of each class.
+    pub count: usize,
+    /// Seed of the sample.
+    pub seed: Seed,
+    /// Which generator, repetition or shadow this is, for people.
+    pub label: String,
+}
+
+impl Stage for Sample {
+    fn kind(&self) -> &'static str {
+        "sample"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({ "count": self.count, "balance": "uniform", "seed": self.seed.value() })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.generate]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let trained = standin_generate::load(inputs.folder(self.generate)?)?;
+        let request = SampleRequest { count: self.count, balance: Balance::Uniform };
+        trained.sample(&request, self.seed, progress)?.save(&out.join("images"))?;
+        super::write_json(&out.join("guarantee.json"), &trained.guarantee())
+    }
+
+    fn name(&self) -> String {
+        self.label.clone()
+    }
+
+    fn weight(&self) -> u64 {
+        3
+    }
+}

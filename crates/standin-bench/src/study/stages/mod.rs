@@ -1,0 +1,52 @@
+//! The stages of a study, one file for each step of the pipeline.
+
+mod attack;
+mod classify;
+mod divide;
+mod embed;
+mod gallery;
+mod generate;
+mod measure;
+mod split;
+mod summarise;
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use attack::{AttackClassifier, AttackImages, Attacked, ShadowRun};
+pub use classify::{Classify, TrainingSet};
+pub use divide::{Divide, Division};
+pub use embed::{Embed, Images};
+pub use gallery::DrawGallery;
+pub use generate::{Generate, Sample};
+pub use measure::Measure;
+pub use split::{Draw, Members, Split};
+pub use summarise::{ReleasedRun, Repetition, Summarise};
+
+/// An error of any of the crates below.
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A file of a stage that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {found}; `standin runs verify` finds damaged stages, `standin runs prune` removes them")]
+struct Damaged {
+    path: String,
+    found: String,
+}
+
+fn damaged(path: &Path, found: impl ToString) -> BoxedError {
+    Box::new(Damaged { path: path.display().to_string(), found: found.to_string() })
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), BoxedError> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| damaged(path, error))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, BoxedError> {
+    let text = std::fs::read_to_string(path).map_err(|error| damaged(path, error))?;
+    serde_json::from_str(&text).map_err(|error| damaged(path, error))
+}

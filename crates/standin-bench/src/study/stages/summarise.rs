@@ -1,0 +1,338 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+use standin_data::{ImageSet, Progress, Seed};
+use standin_measure::{Estimate, Logits, Outcome, pool, pool_outcomes};
+use standin_privacy::{Guarantee, NoiseOrigin};
+
+use super::classify::Predictions;
+use super::{BoxedError, Division, Members, read_json, write_json};
+use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::study::configuration::Study;
+use crate::study::verdict;
+use crate::summary::{
+    AttackRow, DataSummary, Gallery, MeasureRow, RateAt, Release, ReleaseKind, SCHEMA, Summary, Utility,
+};
+
+/// The stages behind one repetition of a release.
+#[derive(Clone, Debug)]
+pub struct Repetition {
+    /// The classifiers trained on the release, or the released one; as the release's `classifiers`.
+    pub classify: Vec<StageId>,
+    /// The same classifiers trained on the private images, to compare with; empty where that is the release itself.
+    pub real: Vec<StageId>,
+    /// Measures, one stage per encoder.
+    pub measures: Vec<StageId>,
+    /// Attacks.
+    pub attacks: Vec<StageId>,
+    /// The synthetic sample behind the release.
+    pub sample: Option<StageId>,
+}
+
+/// The stages behind a release.
+#[derive(Clone, Debug)]
+pub struct ReleasedRun {
+    /// Its name.
+    pub name: String,
+    /// What is released.
+    pub kind: ReleaseKind,
+    /// Name and family of the generator.
+    pub generator: Option<(String, String)>,
+    /// Names of the classifiers that measure its utility.
+    pub classifiers: Vec<String>,
+    /// One per seed.
+    pub repetitions: Vec<Repetition>,
+    /// Pictures of the first repetition.
+    pub gallery: Option<StageId>,
+}
+
+/// Gathers everything a study found. Outputs: `summary.json` and the pictures it names.
+pub struct Summarise {
+    /// The study.
+    pub study: Study,
+    /// Source and licence of the images.
+    pub source: (String, Option<String>),
+    /// The division.
+    pub division: StageId,
+    /// The split of the first seed.
+    pub split: StageId,
+    /// The releases.
+    pub releases: Vec<ReleasedRun>,
+}
+
+impl Stage for Summarise {
+    fn kind(&self) -> &'static str {
+        "summarise"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({ "study": self.study, "source": self.source, "version": env!("CARGO_PKG_VERSION") })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        let mut inputs = vec![self.division, self.split];
+        for release in &self.releases {
+            for repetition in &release.repetitions {
+                let Repetition { classify, real, measures, attacks, sample } = repetition;
+                inputs.extend([classify, real, measures, attacks].into_iter().flatten().copied().chain(*sample));
+            }
+            inputs.extend(release.gallery);
+        }
+        inputs
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
+        let division = inputs.folder(self.division)?;
+        let test = ImageSet::open(&division.join("test"))?;
+        let pool_images = ImageSet::open(&division.join("pool"))?;
+        let members = Members::read(inputs.folder(self.split)?)?;
+        let found: Division = read_json(&division.join("division.json"))?;
+        let labels = test.require_labels("a study")?;
+
+        let releases = self
+            .releases
+            .iter()
+            .map(|release| gather(release, inputs, &labels.values, labels.classes.len(), out))
+            .collect::<Result<Vec<_>, _>>()?;
+        let judged = verdict::judge(&releases, &self.study.thresholds);
+        let data = DataSummary {
+            source: self.source.0.clone(),
+            licence: self.source.1.clone(),
+            shape: test.shape(),
+            classes: labels.classes.clone(),
+            train: members.train.len(),
+            holdout: members.holdout.len(),
+            test: test.len(),
+            duplicates_across_split: found.duplicates_with_test + found.duplicates_in_pool,
+            grouped_by: self.study.data.group.clone(),
+        };
+        let summary = Summary {
+            schema: SCHEMA.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            name: self.study.name.clone(),
+            seeds: self.study.seeds.clone(),
+            configuration: self.study.to_toml(),
+            warnings: warnings(&data, &found, &releases, pool_images.len()),
+            data,
+            thresholds: self.study.thresholds.clone(),
+            questions: verdict::answer(&releases, &judged, &self.study.thresholds),
+            verdict: judged,
+            releases,
+        };
+        write_json(&out.join("summary.json"), &summary)
+    }
+}
+
+fn gather(
+    release: &ReleasedRun,
+    inputs: &Inputs,
+    labels: &[u32],
+    classes: usize,
+    out: &Path,
+) -> Result<Release, BoxedError> {
+    let mut utility = Vec::new();
+    for (position, classifier) in release.classifiers.iter().enumerate() {
+        let read = |stages: fn(&Repetition) -> &Vec<StageId>| -> Result<Vec<Logits>, BoxedError> {
+            let ids = release.repetitions.iter().filter_map(|repetition| stages(repetition).get(position));
+            ids.map(|&id| Predictions::read(&inputs.folder(id)?.join("test.npy"))).collect()
+        };
+        let (own, real) = (read(|r| &r.classify)?, read(|r| &r.real)?);
+        utility.push(pool_utility(classifier, &own, &real, labels, classes)?);
+    }
+
+    let folders = |stages: fn(&Repetition) -> &Vec<StageId>, file: &'static str| {
+        release.repetitions.iter().map(move |repetition| {
+            let paths: Result<Vec<_>, BoxedError> =
+                stages(repetition).iter().map(|&id| Ok(inputs.folder(id)?.join(file))).collect();
+            paths
+        })
+    };
+    let mut measures: Vec<Vec<MeasureRow>> = Vec::new();
+    for paths in folders(|r| &r.measures, "measures.json") {
+        measures.push(paths?.iter().map(|path| read_json(path)).collect::<Result<Vec<Vec<_>>, _>>()?.concat());
+    }
+    let mut attacks: Vec<Vec<AttackRow>> = Vec::new();
+    for paths in folders(|r| &r.attacks, "attacks.json") {
+        attacks.push(paths?.iter().map(|path| read_json(path)).collect::<Result<Vec<Vec<_>>, _>>()?.concat());
+    }
+
+    let sample = release.repetitions.first().and_then(|repetition| repetition.sample);
+    let guarantee: Option<Guarantee> = match sample {
+        Some(sample) => read_json(&inputs.folder(sample)?.join("guarantee.json"))?,
+        None => None,
+    };
+    Ok(Release {
+        name: release.name.clone(),
+        kind: release.kind,
+        generator: release.generator.clone(),
+        guarantee,
+        utility,
+        measures: pool_measures(&measures),
+        attacks: pool_attacks(&attacks),
+        gallery: release.gallery.map(|id| copy_gallery(inputs.folder(id)?, &release.name, out)).transpose()?,
+    })
+}
+
+fn pool_utility(
+    classifier: &str,
+    own: &[Logits],
+    real: &[Logits],
+    labels: &[u32],
+    classes: usize,
+) -> Result<Utility, BoxedError> {
+    let measured: Vec<standin_classify::Utility> =
+        own.iter().map(|logits| standin_classify::utility(logits, labels, classes)).collect::<Result<_, _>>()?;
+    let ratios = own
+        .iter()
+        .zip(real)
+        .enumerate()
+        .map(|(repetition, (own, real))| {
+            let seed = Seed::new(repetition as u64).derive("replacement ratio");
+            standin_classify::replacement_ratio(own, real, labels, seed)
+        })
+        .collect::<Result<Vec<Estimate>, _>>()?;
+    let of = |part: fn(&standin_classify::Utility) -> &Estimate| {
+        pool(&measured.iter().map(|utility| part(utility).clone()).collect::<Vec<_>>())
+    };
+    Ok(Utility {
+        classifier: classifier.to_owned(),
+        accuracy: of(|utility| &utility.accuracy),
+        balanced_accuracy: of(|utility| &utility.balanced_accuracy),
+        replacement_ratio: (!ratios.is_empty()).then(|| pool(&ratios)),
+        per_class: (0..classes)
+            .map(|class| {
+                pool_outcomes(&measured.iter().map(|utility| utility.per_class[class].clone()).collect::<Vec<_>>())
+            })
+            .collect(),
+        per_seed: measured.iter().map(|utility| utility.accuracy.value).collect(),
+    })
+}
+
+/// Rows with one key from all repetitions, in the order of the first.
+fn pool_rows<R: Clone>(repetitions: &[Vec<R>], same: impl Fn(&R, &R) -> bool, merge: impl Fn(&[&R]) -> R) -> Vec<R> {
+    let Some((first, _)) = repetitions.split_first() else { return Vec::new() };
+    first
+        .iter()
+        .map(|row| {
+            let rows: Vec<&R> = repetitions.iter().flatten().filter(|other| same(row, other)).collect();
+            merge(&rows)
+        })
+        .collect()
+}
+
+fn pool_measures(repetitions: &[Vec<MeasureRow>]) -> Vec<MeasureRow> {
+    let key = |row: &MeasureRow| (row.measure.clone(), row.against.clone(), row.stamp.clone());
+    pool_rows(
+        repetitions,
+        |a, b| key(a) == key(b),
+        |rows| {
+            let outcomes = |part: fn(&MeasureRow) -> Option<&Outcome>| -> Vec<Outcome> {
+                rows.iter().filter_map(|row| part(row).cloned()).collect()
+            };
+            let references = outcomes(|row| row.reference.as_ref());
+            MeasureRow {
+                outcome: pool_outcomes(&outcomes(|row| Some(&row.outcome))),
+                reference: (!references.is_empty()).then(|| pool_outcomes(&references)),
+                ..rows[0].clone()
+            }
+        },
+    )
+}
+
+fn pool_attacks(repetitions: &[Vec<AttackRow>]) -> Vec<AttackRow> {
+    let key = |row: &AttackRow| (row.attack.clone(), row.stamp.clone());
+    pool_rows(
+        repetitions,
+        |a, b| key(a) == key(b),
+        |rows| {
+            let estimates = |part: fn(&AttackRow) -> &Estimate| {
+                pool(&rows.iter().map(|row| part(row).clone()).collect::<Vec<_>>())
+            };
+            let rates = rows[0].true_positive_rates.iter().enumerate().map(|(position, rate)| RateAt {
+                false_positive_rate: rate.false_positive_rate,
+                outcome: pool_outcomes(
+                    &rows.iter().map(|row| row.true_positive_rates[position].outcome.clone()).collect::<Vec<_>>(),
+                ),
+            });
+            let bounds: Vec<Outcome> = rows.iter().filter_map(|row| row.epsilon_lower.clone()).collect();
+            AttackRow {
+                auc: estimates(|row| &row.auc),
+                balanced_accuracy: estimates(|row| &row.balanced_accuracy),
+                true_positive_rates: rates.collect(),
+                epsilon_lower: median_bound(bounds),
+                ..rows[0].clone()
+            }
+        },
+    )
+}
+
+/// The median repetition's bound: the largest of several would claim more confidence than each of them has.
+fn median_bound(mut bounds: Vec<Outcome>) -> Option<Outcome> {
+    let value = |outcome: &Outcome| outcome.estimate().map_or(0.0, |estimate| estimate.value);
+    bounds.sort_by(|a, b| value(a).total_cmp(&value(b)));
+    let middle = bounds.len().checked_sub(1)? / 2;
+    Some(bounds.swap_remove(middle))
+}
+
+/// Copies the pictures of a release next to the summary, in a folder of their own.
+fn copy_gallery(folder: &Path, release: &str, out: &Path) -> Result<Gallery, BoxedError> {
+    let own: String = release.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    let own = format!("pictures/{own}");
+    std::fs::create_dir_all(out.join(&own))?;
+    let copy = |picture: &mut String| -> Result<(), BoxedError> {
+        let inside = format!("{own}/{picture}");
+        std::fs::copy(folder.join(&*picture), out.join(&inside))?;
+        *picture = inside;
+        Ok(())
+    };
+    let mut gallery: Gallery = read_json(&folder.join("gallery.json"))?;
+    copy(&mut gallery.grid)?;
+    for near_copy in &mut gallery.near_copies {
+        copy(&mut near_copy.synthetic_picture)?;
+        copy(&mut near_copy.train_picture)?;
+    }
+    Ok(gallery)
+}
+
+fn warnings(data: &DataSummary, division: &Division, releases: &[Release], pool: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let reproducible = releases
+        .iter()
+        .filter(|release| release.guarantee.as_ref().is_some_and(|g| g.noise == NoiseOrigin::Reproducible))
+        .map(|release| release.name.as_str())
+        .collect::<Vec<_>>();
+    if !reproducible.is_empty() {
+        warnings.push(format!(
+            "The noise of {} came from the study's seeds, so anyone can remove it: these runs show what to expect and are \
+             not private themselves. Set privacy.noise = \"secret\" to make a release.",
+            reproducible.join(", ")
+        ));
+    }
+    if division.duplicates_with_test > 0 {
+        warnings.push(format!(
+            "{} test images equal an image of train or holdout pixel by pixel: accuracy is flattered.",
+            division.duplicates_with_test
+        ));
+    }
+    if division.duplicates_in_pool > 0 {
+        warnings.push(format!(
+            "{} pairs among the {pool} images of train and holdout are equal pixel by pixel and may lie on both sides: \
+             attacks are made to look weaker.",
+            division.duplicates_in_pool
+        ));
+    }
+    if data.holdout < 1_000 {
+        warnings.push(format!(
+            "With {} holdout images, true-positive rates below {:.1} % false positives cannot be measured.",
+            data.holdout,
+            100.0 / data.holdout as f64
+        ));
+    }
+    warnings.extend(verdict::reversals(releases));
+    warnings.extend(releases.iter().flat_map(verdict::violations));
+    warnings
+}

@@ -1,0 +1,128 @@
+//! `standin list`: the families, straight from their tables.
+
+use serde::Serialize;
+use standin_attack::ATTACKS;
+use standin_classify::CLASSIFIERS;
+use standin_data::DATASETS;
+use standin_encode::ENCODERS;
+use standin_generate::GENERATORS;
+use standin_measure::MEASURES;
+
+use super::Context;
+use crate::failure::{Failure, Status};
+use crate::output::{Align, table};
+
+/// List what there is
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Only this kind
+    #[arg(value_enum)]
+    kind: Option<Kind>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Generators,
+    Attacks,
+    Measures,
+    Encoders,
+    Classifiers,
+    Datasets,
+}
+
+const KINDS: [Kind; 6] =
+    [Kind::Generators, Kind::Attacks, Kind::Measures, Kind::Encoders, Kind::Classifiers, Kind::Datasets];
+
+/// One line of the list.
+#[derive(Debug, Serialize)]
+struct Entry {
+    kind: Kind,
+    name: String,
+    /// What distinguishes it: guarantee, access and needs, aspect and better direction, shape.
+    nature: String,
+    summary: String,
+    cost: String,
+    source: String,
+}
+
+impl Kind {
+    fn entries(self) -> Vec<Entry> {
+        let entry = |name: &str, nature: String, summary: &str, cost: &str, source: &str| Entry {
+            kind: self,
+            name: name.to_owned(),
+            nature,
+            summary: summary.to_owned(),
+            cost: cost.to_owned(),
+            source: source.to_owned(),
+        };
+        match self {
+            Self::Generators => GENERATORS
+                .iter()
+                .map(|f| {
+                    let guarantee = if f.private { "differentially private" } else { "no guarantee" };
+                    entry(f.name, guarantee.into(), f.summary, f.cost, f.source)
+                })
+                .collect(),
+            Self::Attacks => ATTACKS
+                .iter()
+                .map(|f| entry(f.name, format!("sees {}, needs {}", f.access, f.needs), f.summary, f.cost, f.source))
+                .collect(),
+            Self::Measures => MEASURES
+                .iter()
+                .map(|f| entry(f.name, format!("{}, better: {}", f.aspect, f.better), f.summary, f.cost, f.source))
+                .collect(),
+            Self::Encoders => {
+                ENCODERS.iter().map(|f| entry(f.name, "training-free".into(), f.summary, f.cost, f.source)).collect()
+            }
+            Self::Classifiers => {
+                CLASSIFIERS.iter().map(|f| entry(f.name, String::new(), f.summary, f.cost, f.source)).collect()
+            }
+            Self::Datasets => DATASETS
+                .iter()
+                .map(|d| {
+                    let nature = format!("{} images of {}, {} classes", d.images, d.shape, d.classes);
+                    entry(d.name, nature, d.summary, d.licence, d.source)
+                })
+                .collect(),
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Generators => "Generators",
+            Self::Attacks => "Attacks",
+            Self::Measures => "Measures",
+            Self::Encoders => "Encoders",
+            Self::Classifiers => "Classifiers",
+            Self::Datasets => "Data sets",
+        }
+    }
+}
+
+impl Arguments {
+    /// Prints the list.
+    pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
+        let kinds: Vec<Kind> = self.kind.map_or_else(|| KINDS.to_vec(), |kind| vec![kind]);
+        let entries: Vec<Entry> = kinds.iter().flat_map(|kind| kind.entries()).collect();
+        context.output.print(&entries, || {
+            let sections = kinds.iter().map(|&kind| {
+                let rows = entries
+                    .iter()
+                    .filter(|entry| entry.kind == kind)
+                    .map(|e| vec![e.name.clone(), e.summary.clone(), e.nature.clone(), e.cost.clone(), e.source.clone()]);
+                let cost = if kind == Kind::Datasets { "licence" } else { "cost" };
+                let header = [
+                    (kind.title(), Align::Left),
+                    ("what it is", Align::Left),
+                    ("", Align::Left),
+                    (cost, Align::Left),
+                    ("source", Align::Left),
+                ];
+                table(&header, rows)
+            });
+            sections.collect::<Vec<_>>().join("\n\n")
+        })?;
+        Ok(Status::Done)
+    }
+}
