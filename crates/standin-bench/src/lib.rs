@@ -9,4 +9,5 @@ pub mod graph;
 pub mod stage;
 pub mod store;
 
+pub mod study;
 pub mod summary;

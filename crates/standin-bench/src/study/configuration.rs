@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use standin_privacy::NoiseOrigin;
+use standin_privacy::{Budget, Delta, NoiseOrigin, PrivacyTarget};
 
 use crate::summary::Thresholds;
 
@@ -98,15 +98,22 @@ pub struct Privacy {
     /// `secret`: from the operating system, the guarantee holds, repetitions differ. `reproducible`: from the study's
     /// seeds, for benchmarks on public data; everything made with it is stamped "not private".
     pub noise: NoiseOrigin,
-    /// δ of every private generator; 1/(N ln N) if absent.
-    pub delta: Option<f64>,
+    /// δ of every private generator: a number, or `"auto"` for 1/(N ln N).
+    pub delta: Delta,
     /// Accept a δ of 1/N or more, which allows a whole record to be published.
     pub allow_large_delta: bool,
 }
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { noise: NoiseOrigin::Secret, delta: None, allow_large_delta: false }
+        Self { noise: NoiseOrigin::Secret, delta: Delta::Auto, allow_large_delta: false }
+    }
+}
+
+impl Privacy {
+    /// What a private generator with this ε is asked for.
+    pub fn target(&self, epsilon: f64) -> PrivacyTarget {
+        PrivacyTarget { epsilon, delta: self.delta, allow_large_delta: self.allow_large_delta }
     }
 }
 
@@ -342,29 +349,19 @@ impl Study {
                         "remove epsilon, or choose a private family (`standin list generators`)",
                     );
                 }
-                Some(epsilon) if !(epsilon > 0.0 && epsilon.is_finite()) => {
-                    return fail(
-                        format!("generator \"{}\" has epsilon = {epsilon}", generator.name),
-                        "ε is a positive finite number",
-                    );
+                Some(epsilon) => {
+                    let budget: Result<Budget, _> = self.privacy.target(epsilon).budget(self.data.train);
+                    if let Err(error) = budget {
+                        return fail(format!("generator \"{}\": {error}", generator.name), REMEDY_BUDGET);
+                    }
                 }
-                _ => {}
+                None => {}
             }
         }
         for release in &self.released_classifiers {
             known("classifier", &release.classifier, self.classifiers.iter().map(|c| c.name.as_str()))?;
             if let Some(generator) = &release.generator {
                 known("generator", generator, self.generators.iter().map(|g| g.name.as_str()))?;
-            }
-        }
-        if let Some(delta) = self.privacy.delta {
-            let bound = 1.0 / self.data.train as f64;
-            if !(delta > 0.0 && delta < 1.0) || (delta >= bound && !self.privacy.allow_large_delta) {
-                return fail(
-                    format!("privacy.delta = {delta:e} with {} private images", self.data.train),
-                    "δ must be below 1/N, or a mechanism may publish a whole record; leave it out for 1/(N ln N), \
-                     or insist with allow_large_delta = true",
-                );
             }
         }
         for encoder in self.measures.encoders.iter().chain(&self.attacks.encoders) {
@@ -390,6 +387,10 @@ impl Study {
         Ok(())
     }
 }
+
+/// What to do about a budget that is refused.
+const REMEDY_BUDGET: &str = "choose epsilon above 0, and in [privacy] leave delta out for 1/(N ln N) or insist with \
+                             allow_large_delta = true";
 
 /// Checks a name against the known ones, and says the nearest.
 fn known<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), (String, String)> {

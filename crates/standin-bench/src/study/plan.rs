@@ -1,7 +1,6 @@
 //! From a study to its graph of stages.
 
 use standin_data::{Parts, Seed};
-use standin_privacy::default_delta;
 
 use super::configuration::{Classifier, Generator, Study};
 use super::stages::{
@@ -163,7 +162,8 @@ impl Planner<'_> {
 
     /// δ at which attacks state ε lower bounds.
     fn delta(&self) -> f64 {
-        self.study.privacy.delta.unwrap_or_else(|| default_delta(self.study.data.train))
+        // `Study::check` has asked the same of every private generator; ε does not matter here.
+        self.study.privacy.target(1.0).budget(self.study.data.train).map_or(0.0, |budget| budget.delta)
     }
 
     fn images(

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use standin_attack::{ATTACKS, Access, ClassifierTarget, Evaluation, Family, ImagesTarget, Shadow, Target};
+use standin_attack::{ATTACKS, Access, ClassifierTarget, Family, ImagesTarget, Logits, Shadow, Target};
 use standin_data::{ImageSet, Progress, Seed};
 
 use super::classify::Predictions;
@@ -24,9 +24,12 @@ pub struct Attacked {
 }
 
 impl Attacked {
-    fn wanted(&self, access: Access) -> impl Iterator<Item = &'static Family> {
+    /// The attacks that may run with this access, without shadows unless there are some.
+    fn wanted(&self, access: Access, shadows: bool) -> impl Iterator<Item = &'static Family> {
         ATTACKS.iter().filter(move |family| {
-            family.access == access && (self.names.is_empty() || self.names.iter().any(|name| name == family.name))
+            family.access == access
+                && (shadows || !family.needs_shadows())
+                && (self.names.is_empty() || self.names.iter().any(|name| name == family.name))
         })
     }
 
@@ -39,39 +42,51 @@ impl Attacked {
         out: &Path,
         progress: &dyn Progress,
     ) -> StageResult {
-        let families: Vec<&Family> = self.wanted(target.access()).filter(|family| target.offers(family.needs)).collect();
+        let shadows = target.classifier().is_ok_and(|classifier| !classifier.shadows().is_empty());
+        let families: Vec<&Family> = self.wanted(target.access(), shadows).collect();
         progress.begin("attack", families.len() as u64);
         let mut rows = Vec::new();
         for family in families {
             progress.status(family.name);
-            let scores = (family.build)().score(target)?;
-            let (on_members, on_others) = scores.split_at(members);
-            let evaluation = standin_attack::evaluate(on_members, on_others, self.delta, self.seed.derive(family.name))?;
-            rows.push(row(family, stamp, evaluation));
+            let scores = family.build().score(target)?;
+            rows.push(self.row(family, stamp, &scores[..members], &scores[members..])?);
             progress.advance(1);
         }
         progress.end();
         write_json(&out.join("attacks.json"), &rows)
     }
+
+    fn row(
+        &self,
+        family: &Family,
+        stamp: &str,
+        members: &[f64],
+        non_members: &[f64],
+    ) -> standin_attack::Result<AttackRow> {
+        let seed = self.seed.derive(family.name);
+        let evaluation = standin_attack::evaluate(members, non_members, seed)?;
+        Ok(AttackRow {
+            attack: family.name.to_owned(),
+            access: family.access.to_string(),
+            stamp: if family.needs_shadows() { stamp.to_owned() } else { without_shadows(family.access, stamp) },
+            members: evaluation.members,
+            non_members: evaluation.non_members,
+            auc: evaluation.auc,
+            balanced_accuracy: evaluation.balanced_accuracy,
+            true_positive_rates: evaluation
+                .true_positive_rates
+                .into_iter()
+                .map(|rate| RateAt { false_positive_rate: rate.false_positive_rate, outcome: rate.outcome })
+                .collect(),
+            roc: evaluation.roc,
+            epsilon_lower: Some(standin_attack::epsilon_lower(members, non_members, self.delta, seed)?),
+        })
+    }
 }
 
-fn row(family: &Family, stamp: &str, evaluation: Evaluation) -> AttackRow {
-    AttackRow {
-        attack: family.name.to_owned(),
-        access: family.access.to_string(),
-        stamp: stamp.to_owned(),
-        members: evaluation.members,
-        non_members: evaluation.non_members,
-        auc: evaluation.auc,
-        balanced_accuracy: evaluation.balanced_accuracy,
-        true_positive_rates: evaluation
-            .true_positive_rates
-            .into_iter()
-            .map(|rate| RateAt { false_positive_rate: rate.false_positive_rate, outcome: rate.outcome })
-            .collect(),
-        roc: evaluation.roc,
-        epsilon_lower: Some(evaluation.epsilon_lower),
-    }
+/// The protocol of an attack that uses no shadows, even where there are some.
+fn without_shadows(access: Access, stamp: &str) -> String {
+    if access == Access::Classifier { "no shadows".to_owned() } else { stamp.to_owned() }
 }
 
 /// Membership inference from released images. Output: `attacks.json`.
@@ -112,11 +127,7 @@ impl Stage for AttackImages {
         let members = train.rows();
         let candidates = train.concat(&holdout)?;
         let stamp = synthetic.stamp().to_string();
-        let target = Target::Images(ImagesTarget {
-            synthetic: &synthetic,
-            reference: Some(&reference),
-            candidates: &candidates,
-        });
+        let target = Target::Images(ImagesTarget::new(&synthetic, Some(&reference), &candidates)?);
         self.attacked.run(&target, members, &stamp, out, progress)
     }
 
@@ -189,24 +200,30 @@ impl Stage for AttackClassifier {
         let candidates = [inside.as_slice(), &outside].concat();
         let labels: Vec<u32> = candidates.iter().map(|&index| all_labels[index]).collect();
 
-        let logits = |stage| -> Result<_, BoxedError> {
-            Ok(Predictions::read(&inputs.folder(stage)?.join("pool.npy"))?.select(&candidates))
+        let answers = |stage| -> Result<(Vec<f32>, usize), BoxedError> {
+            let logits = Predictions::read(&inputs.folder(stage)?.join("pool.npy"))?;
+            Ok((candidates.iter().flat_map(|&index| logits.row(index)).copied().collect(), logits.classes()))
         };
-        let target = logits(self.classify)?;
-        let shadows = self
+        let (values, classes) = answers(self.classify)?;
+        let shadow_answers = self
             .shadows
             .iter()
             .map(|shadow| {
                 let flags = Members::read(inputs.folder(shadow.split)?)?.flags();
-                let member = candidates.iter().map(|&index| flags[index]).collect();
-                Ok(Shadow { logits: logits(shadow.classify)?, member })
+                let member: Vec<bool> = candidates.iter().map(|&index| flags[index]).collect();
+                Ok((answers(shadow.classify)?.0, member))
             })
             .collect::<Result<Vec<_>, BoxedError>>()?;
+        let shadows = shadow_answers
+            .iter()
+            .map(|(values, member)| Ok(Shadow { logits: Logits::new(values, classes)?, member }))
+            .collect::<Result<Vec<_>, standin_attack::Error>>()?;
         let stamp = match shadows.len() {
             0 => "no shadows".to_owned(),
             n => format!("{n} shadow pipelines"),
         };
-        let target = Target::Classifier(ClassifierTarget { logits: &target, labels: &labels, shadows: &shadows });
+        let target =
+            Target::Classifier(ClassifierTarget::new(Logits::new(&values, classes)?, &labels, &shadows)?);
         self.attacked.run(&target, inside.len(), &stamp, out, progress)
     }
 

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use standin_classify::Logits;
 use standin_data::{ImageSet, Progress, Seed};
-use standin_measure::Logits;
 
 use super::{BoxedError, damaged};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
@@ -75,7 +75,7 @@ impl Stage for Classify {
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let train = self.training_set.open(inputs)?;
         let division = inputs.folder(self.division)?;
-        let classifier = standin_classify::classifier(self.classifier.family(), &self.classifier.settings)?;
+        let classifier = (standin_classify::family(self.classifier.family())?.build)(&self.classifier.settings)?;
         let trained = classifier.fit(&train, self.seed, progress)?;
         trained.save(out)?;
         Predictions::write(&out.join("test.npy"), &trained.logits(&ImageSet::open(&division.join("test"))?)?)?;
@@ -113,6 +113,9 @@ impl Predictions {
     /// If the file is missing or damaged.
     pub fn read(path: &Path) -> Result<Logits, BoxedError> {
         let (values, classes) = super::embed::read_matrix(path)?;
-        Logits::new(values, classes).map_err(|error| damaged(path, error))
+        if classes == 0 || !values.len().is_multiple_of(classes) {
+            return Err(damaged(path, "no matrix of logits"));
+        }
+        Ok(Logits::new(values, classes))
     }
 }

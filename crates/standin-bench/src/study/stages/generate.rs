@@ -2,8 +2,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
-use standin_generate::{Balance, SampleRequest};
-use standin_privacy::{Delta, NoiseOrigin, NoiseSource, PrivacyTarget};
+use standin_generate::{Balance, Protection, SampleRequest};
+use standin_privacy::NoiseSource;
 
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::{Generator, Privacy};
@@ -48,17 +48,15 @@ impl Stage for Generate {
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let train = ImageSet::open(&inputs.folder(self.split)?.join("train"))?;
-        let generator = standin_generate::generator(&self.generator.family, &self.generator.settings)?;
-        let target = self.generator.epsilon.map(|epsilon| PrivacyTarget {
-            epsilon,
-            delta: self.privacy.delta.map_or(Delta::Auto, Delta::Value),
-            allow_large_delta: self.privacy.allow_large_delta,
-        });
-        let noise = match self.privacy.noise {
-            NoiseOrigin::Secret => NoiseSource::secret()?,
-            NoiseOrigin::Reproducible => NoiseSource::reproducible(self.seed.derive("noise")),
+        let generator = (standin_generate::family(&self.generator.family)?.build)(&self.generator.settings)?;
+        let protection = match self.generator.epsilon {
+            None => None,
+            Some(epsilon) => Some(Protection {
+                target: self.privacy.target(epsilon),
+                noise: NoiseSource::of(self.privacy.noise, self.seed)?,
+            }),
         };
-        let trained = generator.fit(&train, target.as_ref(), noise, self.seed, progress)?;
+        let trained = generator.fit(&train, protection, self.seed, progress)?;
         trained.save(out)?;
         Ok(())
     }

@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use standin_classify::{Answers, replacement_ratio};
 use standin_data::{ImageSet, Progress, Seed};
-use standin_measure::{Estimate, Logits, Outcome, pool, pool_outcomes};
+use standin_measure::{Estimate, Outcome, pool_outcomes, pool_outcomes_within, pool_within};
 use standin_privacy::{Guarantee, NoiseOrigin};
 
 use super::classify::Predictions;
@@ -136,12 +137,16 @@ fn gather(
 ) -> Result<Release, BoxedError> {
     let mut utility = Vec::new();
     for (position, classifier) in release.classifiers.iter().enumerate() {
-        let read = |stages: fn(&Repetition) -> &Vec<StageId>| -> Result<Vec<Logits>, BoxedError> {
+        let answers = |stages: fn(&Repetition) -> &Vec<StageId>| -> Result<Vec<Answers>, BoxedError> {
             let ids = release.repetitions.iter().filter_map(|repetition| stages(repetition).get(position));
-            ids.map(|&id| Predictions::read(&inputs.folder(id)?.join("test.npy"))).collect()
+            ids.map(|&id| {
+                let predictions = Predictions::read(&inputs.folder(id)?.join("test.npy"))?.predictions();
+                let correct = predictions.iter().zip(labels).map(|(predicted, label)| predicted == label).collect();
+                Ok(Answers { correct, labels: labels.to_vec(), classes })
+            })
+            .collect()
         };
-        let (own, real) = (read(|r| &r.classify)?, read(|r| &r.real)?);
-        utility.push(pool_utility(classifier, &own, &real, labels, classes)?);
+        utility.push(pool_utility(classifier, &answers(|r| &r.classify)?, &answers(|r| &r.real)?));
     }
 
     let folders = |stages: fn(&Repetition) -> &Vec<StageId>, file: &'static str| {
@@ -177,39 +182,32 @@ fn gather(
     })
 }
 
-fn pool_utility(
-    classifier: &str,
-    own: &[Logits],
-    real: &[Logits],
-    labels: &[u32],
-    classes: usize,
-) -> Result<Utility, BoxedError> {
-    let measured: Vec<standin_classify::Utility> =
-        own.iter().map(|logits| standin_classify::utility(logits, labels, classes)).collect::<Result<_, _>>()?;
-    let ratios = own
+fn pool_utility(classifier: &str, own: &[Answers], real: &[Answers]) -> Utility {
+    let shares = |part: fn(&Answers) -> Estimate| pool_within(&own.iter().map(part).collect::<Vec<_>>(), 0.0, 1.0);
+    let ratios: Vec<Outcome> = own
         .iter()
         .zip(real)
         .enumerate()
         .map(|(repetition, (own, real))| {
-            let seed = Seed::new(repetition as u64).derive("replacement ratio");
-            standin_classify::replacement_ratio(own, real, labels, seed)
+            replacement_ratio(own, real, Seed::new(repetition as u64).derive("replacement ratio"))
         })
-        .collect::<Result<Vec<Estimate>, _>>()?;
-    let of = |part: fn(&standin_classify::Utility) -> &Estimate| {
-        pool(&measured.iter().map(|utility| part(utility).clone()).collect::<Vec<_>>())
-    };
-    Ok(Utility {
+        .collect();
+    let ratio = if ratios.is_empty() { None } else { pool_outcomes(&ratios).estimate().cloned() };
+    let classes = own.first().map_or(0, |answers| answers.classes);
+    let by_class: Vec<Vec<Outcome>> = own.iter().map(Answers::per_class).collect();
+    Utility {
         classifier: classifier.to_owned(),
-        accuracy: of(|utility| &utility.accuracy),
-        balanced_accuracy: of(|utility| &utility.balanced_accuracy),
-        replacement_ratio: (!ratios.is_empty()).then(|| pool(&ratios)),
+        accuracy: shares(Answers::accuracy),
+        balanced_accuracy: shares(Answers::balanced_accuracy),
+        replacement_ratio: ratio,
         per_class: (0..classes)
             .map(|class| {
-                pool_outcomes(&measured.iter().map(|utility| utility.per_class[class].clone()).collect::<Vec<_>>())
+                let outcomes: Vec<Outcome> = by_class.iter().map(|outcomes| outcomes[class].clone()).collect();
+                pool_outcomes_within(&outcomes, 0.0, 1.0)
             })
             .collect(),
-        per_seed: measured.iter().map(|utility| utility.accuracy.value).collect(),
-    })
+        per_seed: own.iter().map(|answers| answers.accuracy().value).collect(),
+    }
 }
 
 /// Rows with one key from all repetitions, in the order of the first.
@@ -250,12 +248,14 @@ fn pool_attacks(repetitions: &[Vec<AttackRow>]) -> Vec<AttackRow> {
         |a, b| key(a) == key(b),
         |rows| {
             let estimates = |part: fn(&AttackRow) -> &Estimate| {
-                pool(&rows.iter().map(|row| part(row).clone()).collect::<Vec<_>>())
+                pool_within(&rows.iter().map(|row| part(row).clone()).collect::<Vec<_>>(), 0.0, 1.0)
             };
             let rates = rows[0].true_positive_rates.iter().enumerate().map(|(position, rate)| RateAt {
                 false_positive_rate: rate.false_positive_rate,
-                outcome: pool_outcomes(
+                outcome: pool_outcomes_within(
                     &rows.iter().map(|row| row.true_positive_rates[position].outcome.clone()).collect::<Vec<_>>(),
+                    0.0,
+                    1.0,
                 ),
             });
             let bounds: Vec<Outcome> = rows.iter().filter_map(|row| row.epsilon_lower.clone()).collect();
