@@ -6,12 +6,23 @@
 //!
 //! [`Seed`] and [`Progress`] are here too because every stage takes them as arguments.
 
+mod digits;
+mod duplicates;
 mod error;
 mod image_set;
+mod info;
+mod parts;
 mod progress;
+mod saved;
 mod seed;
+mod split;
 
+pub use digits::digits;
+pub use duplicates::{Duplicate, duplicates_across, duplicates_within, require_disjoint};
 pub use error::{Error, Result};
 pub use image_set::{Column, ImageSet, Labels, Provenance, Shape, Skipped};
+pub use info::{ClassCount, ColumnInfo, Info};
+pub use parts::Parts;
 pub use progress::{Progress, Silent};
 pub use seed::Seed;
+pub use split::{Amount, Split, SplitOptions};
