@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,6 +42,47 @@ pub struct Labels {
 }
 
 impl Labels {
+    /// Labels from one class name per image. Classes are sorted: as numbers if all names are integers, else as text.
+    pub fn from_names<S: AsRef<str>>(names: &[S]) -> Self {
+        let mut classes: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        sort_class_names(&mut classes);
+        let index: HashMap<&str, u32> = classes.iter().zip(0..).map(|(&name, value)| (name, value)).collect();
+        let values = names.iter().map(|name| index[name.as_ref()]).collect();
+        Self { values, classes: classes.into_iter().map(str::to_owned).collect() }
+    }
+
+    /// The class name of each image.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|&value| self.classes[value as usize].as_str())
+    }
+
+    /// The same labels counted among `classes`, which must hold every name in use.
+    ///
+    /// # Errors
+    /// If a class that occurs is not among `classes`.
+    pub fn among(&self, classes: &[String]) -> Result<Self> {
+        let index: HashMap<&str, u32> = classes.iter().zip(0..).map(|(name, value)| (name.as_str(), value)).collect();
+        let values = self
+            .names()
+            .map(|name| {
+                index
+                    .get(name)
+                    .copied()
+                    .ok_or_else(|| Error::unknown("class", name, classes.iter().map(String::as_str)))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { values, classes: classes.to_vec() })
+    }
+
+    /// Number of images of each class.
+    pub fn counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for &value in &self.values {
+            counts[value as usize] += 1;
+        }
+        counts
+    }
+
     /// The images of each class, in order.
     pub fn by_class(&self) -> Vec<Vec<usize>> {
         let mut members = vec![Vec::new(); self.classes.len()];
@@ -48,6 +90,15 @@ impl Labels {
             members[class as usize].push(index);
         }
         members
+    }
+}
+
+/// Sorts class names and removes repetitions: as numbers if all are integers, so that "10" follows "9", else as text.
+pub(crate) fn sort_class_names(names: &mut Vec<&str>) {
+    names.sort_unstable();
+    names.dedup();
+    if names.iter().all(|name| name.parse::<i64>().is_ok()) {
+        names.sort_by_key(|name| name.parse::<i64>().ok());
     }
 }
 
@@ -188,6 +239,33 @@ impl ImageSet {
         Ok(Self { columns: Arc::new(columns), ..self })
     }
 
+    /// The same images labelled by an attribute column, which is then no longer an attribute. Labels the set had become
+    /// the column "label".
+    ///
+    /// # Errors
+    /// If there is no such column, or it is empty for an image.
+    pub fn labelled_by(self, name: &str) -> Result<Self> {
+        let Some(column) = self.column(name) else {
+            return Err(Error::unknown("column", name, self.columns.iter().map(|column| column.name.as_str())));
+        };
+        if let Some(index) = column.values.iter().position(String::is_empty) {
+            return Err(Error::inconsistent(
+                format!("column \"{name}\" of {} is empty for image {index}", self.describe()),
+                "a label column needs a value for every image: fill it in, or remove those images",
+            ));
+        }
+        let labels = Labels::from_names(&column.values);
+        let previous = self.labels().map(|labels| labels.names().map(str::to_owned).collect());
+        let mut columns = (*self.columns).clone();
+        columns.retain(|column| column.name != name);
+        let set = Self { columns: Arc::new(columns), ..self };
+        let set = match previous {
+            Some(values) => set.with_column(Column { name: "label".to_owned(), values })?,
+            None => set,
+        };
+        set.with_labels(labels)
+    }
+
     /// The same images with another provenance.
     #[must_use]
     pub fn with_provenance(self, provenance: Provenance) -> Self {
@@ -239,6 +317,24 @@ impl ImageSet {
                 "give class folders, a label column in metadata.csv, or labels in the .npz",
             )
         })
+    }
+
+    /// The labels, if they tell at least two classes apart.
+    ///
+    /// # Errors
+    /// If the set has no labels, or all its images are of one class.
+    pub fn require_classes(&self, step: &str) -> Result<&Labels> {
+        let labels = self.require_labels(step)?;
+        match labels.values.first() {
+            Some(&first) if labels.values.iter().all(|&value| value == first) => Err(Error::SingleClass {
+                origin: self.describe(),
+                class: labels.classes[first as usize].clone(),
+                remedy: format!(
+                    "{step} needs at least two: add images of another class, or choose another label column"
+                ),
+            }),
+            _ => Ok(labels),
+        }
     }
 
     /// Attribute columns, in the order they were added.
