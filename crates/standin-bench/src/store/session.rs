@@ -102,7 +102,7 @@ impl Session<'_> {
     /// # Errors
     /// If the stage is there but damaged, or the store cannot be read, locked or written.
     pub fn claim(&self, id: StageId) -> Result<Claim> {
-        self.claim_with(id, |lock, root| try_lock(lock, root))
+        self.claim_with(id, try_lock)
     }
 
     /// As [`Session::claim`], but waits for whoever computes the stage; never [`Claim::Busy`].
