@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use standin_data::{Dataset, ImportOptions, Parts, Progress};
 use standin_privacy::{Budget, Delta, NoiseOrigin, PrivacyTarget};
 
 use crate::summary::Thresholds;
@@ -67,9 +68,12 @@ pub struct Data {
     /// Attribute column whose values (patients, identities) are never on two sides.
     #[serde(default)]
     pub group: Option<String>,
-    /// Attribute column that holds the label, for folders with metadata.
-    #[serde(default = "default_label")]
-    pub label: String,
+    /// How files are read: label column, size, channels; the defaults change nothing.
+    #[serde(default)]
+    pub import: ImportOptions,
+    /// For a public data set: a folder that holds its files already, so that nothing is downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
 }
 
 /// Where the images of a side come from.
@@ -220,10 +224,6 @@ fn default_seeds() -> Vec<u64> {
     vec![1, 2, 3]
 }
 
-fn default_label() -> String {
-    "label".into()
-}
-
 fn default_classifiers() -> Vec<Classifier> {
     vec![Classifier { name: "cnn".into(), family: None, settings: toml::Table::new() }]
 }
@@ -260,10 +260,11 @@ impl Study {
             remedy: "give the path of a .toml file, or none for the built-in study".into(),
         })?;
         let mut study = Self::parse(&text, path)?;
-        let beside = path.parent().unwrap_or(Path::new("")).join(&study.data.source);
-        if standin_data::dataset(&study.data.source).is_none() && beside.exists() {
-            study.data.source = beside.to_string_lossy().into_owned();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if Dataset::find(&study.data.source).is_err() {
+            study.data.source = folder.join(&study.data.source).to_string_lossy().into_owned();
         }
+        study.data.from = study.data.from.map(|from| folder.join(from));
         Ok(study)
     }
 
@@ -275,6 +276,18 @@ impl Study {
         let study: Self = toml::from_str(text).map_err(|error| explain(&error, text, origin))?;
         study.check().map_err(|(found, remedy)| StudyError { origin: origin.to_path_buf(), found, remedy })?;
         Ok(study)
+    }
+
+    /// Reads the images the study names. `cache` keeps downloaded files.
+    ///
+    /// # Errors
+    /// If they cannot be found, downloaded or read.
+    pub fn import(&self, cache: &Path, progress: &dyn Progress) -> Result<Parts, standin_data::Error> {
+        let Data { source, import, from, .. } = &self.data;
+        if Dataset::find(source).is_ok() {
+            return standin_data::get(source, from.as_deref(), cache, progress);
+        }
+        standin_data::import(Path::new(source), import, progress)
     }
 
     /// The full configuration as TOML, defaults included.

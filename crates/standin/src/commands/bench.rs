@@ -63,7 +63,7 @@ impl Arguments {
             return Ok(Status::Done);
         }
         let progress = context.terminal.progress("");
-        let parts = study.import(&progress)?;
+        let parts = study.import(context.cache, &progress)?;
         let plan = plan(&study, parts)?;
         let store = Store::open(&self.runs)?;
         let executor = LocalExecutor {
@@ -82,7 +82,7 @@ impl Arguments {
             Path::new("reports").join(format!("{}-{}", study.name, &plan.summary.to_string()[..8]))
         });
         let report = Report::load(&folder)?.with_timings(timings(&execution));
-        if report.is_written(&out) {
+        if is_written(&report, &out) {
             context.terminal.note(&format!("the report in {} is up to date", out.display()));
         } else {
             report.write(&out, self.force)?;
@@ -93,6 +93,12 @@ impl Arguments {
         let broken = summary.releases.iter().any(|release| !standin_bench::study::violations(release).is_empty());
         Ok(if broken { Status::GateFailed } else { Status::Done })
     }
+}
+
+/// Whether the folder holds this very report already.
+fn is_written(report: &Report, out: &Path) -> bool {
+    let whole = ["report.html", "report.md"].iter().all(|name| out.join(name).exists());
+    whole && std::fs::read_to_string(out.join("report.json")).is_ok_and(|written| written == report.json())
 }
 
 /// The results for people: one line a release, then the verdict.
@@ -155,10 +161,10 @@ fn timings(execution: &Execution) -> Vec<Timing> {
         .filter_map(|stage| {
             let record = stage.end.record()?;
             Some(Timing {
-                kind: stage.kind.to_owned(),
+                stage: stage.kind.to_owned(),
                 name: stage.name.clone(),
                 seconds: record.wall_seconds,
-                peak_memory_mebibytes: record.peak_memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)),
+                mebibytes: record.peak_memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)),
             })
         })
         .collect()

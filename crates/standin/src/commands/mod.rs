@@ -6,6 +6,8 @@ mod list;
 mod report;
 mod runs;
 
+use std::path::Path;
+
 use clap::Subcommand;
 
 use crate::failure::{Failure, Status};
@@ -21,6 +23,8 @@ pub struct Context<'a> {
     pub output: Output,
     /// Threads to use.
     pub threads: usize,
+    /// Keeps downloaded files.
+    pub cache: &'a Path,
 }
 
 /// The commands.

@@ -23,6 +23,10 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// Leave the private training images out of the near-copy gallery, for a report that is to be passed on
+    #[arg(long)]
+    without_training_pictures: bool,
+
     /// Overwrite another report in the output folder
     #[arg(long)]
     force: bool,
@@ -38,6 +42,7 @@ impl Arguments {
             store.folder(store.find(&self.run)?)
         };
         let report = Report::load(&folder)?;
+        let report = if self.without_training_pictures { report.without_training_pictures() } else { report };
         let out = self.out.unwrap_or_else(|| {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             Path::new("reports").join(name.chars().take(12).collect::<String>())
