@@ -7,11 +7,12 @@ mod stages;
 mod terminal;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use commands::Command;
+use commands::{Command, Context};
 use failure::Failure;
 use output::Output;
 use terminal::{Color, Terminal};
@@ -49,6 +50,10 @@ struct Global {
     /// Number of threads [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+
+    /// Where downloaded files are kept [default: standin in the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR", env = "STANDIN_CACHE")]
+    cache: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -65,9 +70,9 @@ fn main() -> ExitCode {
     let terminal = Terminal::new(cli.global.quiet, cli.global.color);
     let output = Output::new(cli.global.json);
     let threads = cli.global.threads.map_or_else(available_threads, usize::from);
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| cli.command.run(&commands::Context { terminal: &terminal, output, threads })))
-            .unwrap_or(Err(Failure::Panic));
+    let cache = cli.global.cache.unwrap_or_else(cache_folder);
+    let context = Context { terminal: &terminal, output, threads, cache: &cache };
+    let outcome = catch_unwind(AssertUnwindSafe(|| cli.command.run(&context))).unwrap_or(Err(Failure::Panic));
     match outcome {
         Ok(status) => status.into(),
         Err(failure) => {
@@ -79,4 +84,12 @@ fn main() -> ExitCode {
 
 fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The user's cache folder by the XDG convention, or a folder here where there is no home.
+fn cache_folder() -> PathBuf {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .map_or_else(|| PathBuf::from(".standin-cache"), |cache| cache.join("standin"))
 }
