@@ -1,0 +1,151 @@
+use crate::{Error, Result};
+
+pub mod lira;
+pub mod metric;
+
+/// Answers of one classifier: one row of finite logits (log-probabilities up to a constant per row) per candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Logits<'a> {
+    values: &'a [f32],
+    classes: usize,
+}
+
+impl<'a> Logits<'a> {
+    /// Logits from row-major values, `candidates × classes`.
+    ///
+    /// # Errors
+    /// If the values do not fill whole rows, there are fewer than 2 classes, or a value is not finite.
+    pub fn new(values: &'a [f32], classes: usize) -> Result<Self> {
+        if classes < 2 || !values.len().is_multiple_of(classes) {
+            return Err(Error::Ragged { values: values.len(), classes });
+        }
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { candidate: at / classes, class: at % classes, value: values[at] });
+        }
+        Ok(Self { values, classes })
+    }
+
+    /// Number of candidates.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.classes
+    }
+
+    /// Number of classes, at least 2.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The logits of one candidate.
+    ///
+    /// # Panics
+    /// If `candidate` is not below [`Logits::rows`].
+    pub fn row(&self, candidate: usize) -> &'a [f32] {
+        &self.values[candidate * self.classes..(candidate + 1) * self.classes]
+    }
+}
+
+/// A model trained like the target on a known part of the candidates, for attacks that compare with such models.
+///
+/// If the target was trained on synthetic images, so must the shadow be: the whole way from private images through
+/// generator and sampling to the classifier is repeated on the shadow's part of the candidates.
+#[derive(Clone, Copy, Debug)]
+pub struct Shadow<'a> {
+    /// The shadow's answers to all candidates.
+    pub logits: Logits<'a>,
+    /// Whether each candidate was among the shadow's training images.
+    pub member: &'a [bool],
+}
+
+/// A released classifier's answers to the candidates, and what the attacker has besides.
+#[derive(Clone, Copy, Debug)]
+pub struct ClassifierTarget<'a> {
+    logits: Logits<'a>,
+    labels: &'a [u32],
+    shadows: &'a [Shadow<'a>],
+}
+
+impl<'a> ClassifierTarget<'a> {
+    /// The target's answers, the true label of each candidate, and shadows (none for attacks without).
+    ///
+    /// # Errors
+    /// If there is no candidate, the lengths or numbers of classes do not fit together, or a label is no class.
+    pub fn new(logits: Logits<'a>, labels: &'a [u32], shadows: &'a [Shadow<'a>]) -> Result<Self> {
+        let expected = logits.rows();
+        if expected == 0 {
+            return Err(Error::Empty { what: "candidates" });
+        }
+        let length = |what: String, found| {
+            if found == expected { Ok(()) } else { Err(Error::Length { what, found, expected }) }
+        };
+        length("labels".into(), labels.len())?;
+        let classes = logits.classes();
+        if let Some(candidate) = labels.iter().position(|&label| label as usize >= classes) {
+            return Err(Error::Label { candidate, label: labels[candidate], classes });
+        }
+        for (index, shadow) in shadows.iter().enumerate() {
+            if shadow.logits.classes() != classes {
+                return Err(Error::Classes { shadow: index, found: shadow.logits.classes(), expected: classes });
+            }
+            length(format!("answers of shadow {index}"), shadow.logits.rows())?;
+            length(format!("membership flags of shadow {index}"), shadow.member.len())?;
+        }
+        Ok(Self { logits, labels, shadows })
+    }
+
+    /// The target's answers.
+    pub fn logits(&self) -> Logits<'a> {
+        self.logits
+    }
+
+    /// The true label of each candidate.
+    pub fn labels(&self) -> &'a [u32] {
+        self.labels
+    }
+
+    /// Models trained like the target.
+    pub fn shadows(&self) -> &'a [Shadow<'a>] {
+        self.shadows
+    }
+}
+
+/// φ = log p_y − log Σ_{j≠y} p_j = z_y − log Σ_{j≠y} e^{z_j}: the logit of the probability of class y.
+///
+/// Taken from the logits it neither saturates nor cancels, however confident the classifier (Carlini et al. 2022,
+/// section VI-A).
+fn scaled_confidence(logits: &[f32], class: usize) -> f64 {
+    let others = || logits.iter().enumerate().filter(move |&(index, _)| index != class).map(|(_, &z)| f64::from(z));
+    let largest = others().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = others().map(|z| (z - largest).exp()).sum();
+    f64::from(logits[class]) - largest - sum.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaled_confidence_does_not_saturate() {
+        assert_eq!(scaled_confidence(&[1000.0, 0.0], 0), 1000.0);
+        assert_eq!(scaled_confidence(&[1000.0, 0.0], 1), -1000.0);
+        assert!((scaled_confidence(&[0.0; 10], 3) + 9_f64.ln()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named() {
+        let message = |result: Result<ClassifierTarget<'_>>| result.unwrap_err().to_string();
+        let values = [0.0, 1.0, 2.0, 3.0];
+        let logits = Logits::new(&values, 2).unwrap();
+        assert!(message(ClassifierTarget::new(logits, &[0], &[])).contains("1 labels for 2 candidates"));
+        assert!(
+            message(ClassifierTarget::new(logits, &[0, 2], &[]))
+                .contains("label 2; the classifier knows labels 0 to 1")
+        );
+        let shadow = Shadow { logits, member: &[true] };
+        assert!(message(ClassifierTarget::new(logits, &[0, 1], &[shadow])).contains("flags of shadow 0"));
+        let other = Shadow { logits: Logits::new(&values, 4).unwrap(), member: &[true, false] };
+        assert!(message(ClassifierTarget::new(logits, &[0, 1], &[other])).contains("has 4 classes and the target 2"));
+        assert!(Logits::new(&values, 3).unwrap_err().to_string().contains("4 logits for rows of 3"));
+        let message = Logits::new(&[0.0, 1.0, 0.0, f32::NAN], 2).unwrap_err().to_string();
+        assert!(message.contains("candidate 1, class 1 is NaN"), "{message}");
+    }
+}

@@ -1,0 +1,131 @@
+use rayon::prelude::*;
+
+use crate::classifier::{ClassifierTarget, scaled_confidence};
+use crate::median::median;
+use crate::{Attack, Error, Result, Target};
+
+/// The smallest deviation of scaled confidences that is believed: the resolution of single-precision logits of ordinary
+/// size. Without a floor, shadows that happen to agree would make any answer infinitely surprising.
+const SMALLEST_DEVIATION: f64 = 1e-6;
+
+/// The likelihood-ratio attack (Carlini, Chien, Nasr, Song, Terzis & Tramèr 2022).
+///
+/// For each candidate the scaled confidences φ of the shadows with it, and of those without it, are summarised by
+/// Gaussians, each with the median of its side as mean. The score is
+///
+/// - online: ln N(φ; μ_in, σ_in²) − ln N(φ; μ_out, σ_out²), with φ of the target (Algorithm 1);
+/// - offline: (φ − μ_out)/σ_out, the argument of the one-sided distribution function Φ there, which ranks alike and
+///   does not saturate at 1.
+///
+/// Deviations are those of each side, never one side's for the other. Time and memory: O(candidates · shadows) on top
+/// of the shadows themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lira {
+    /// Which shadows take part.
+    pub shadows: Shadows,
+    /// How deviations are estimated.
+    pub variance: Variance,
+}
+
+/// Which shadows take part in LiRA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shadows {
+    /// Those with and those without the candidate: the online attack.
+    InAndOut,
+    /// Those without it alone: the offline attack, whose shadows can be trained before the candidates are known.
+    Out,
+}
+
+/// How LiRA estimates the deviations of its Gaussians.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variance {
+    /// From each candidate's own shadows, at least 2 a side. Noisy below some 64 shadows.
+    PerExample,
+    /// One deviation for each side, pooled over the candidates: the root of the mean variance within a candidate.
+    Fixed,
+}
+
+/// The Gaussian of one side for one candidate.
+#[derive(Clone, Copy)]
+struct Gaussian {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Gaussian {
+    fn standardised(self, x: f64) -> f64 {
+        (x - self.mean) / self.deviation
+    }
+
+    /// The logarithm of the density, up to ln √(2π).
+    fn ln_density(self, x: f64) -> f64 {
+        -0.5 * self.standardised(x).powi(2) - self.deviation.ln()
+    }
+}
+
+impl Attack for Lira {
+    fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
+        let target = target.classifier()?;
+        let candidates: Vec<usize> = (0..target.labels().len()).collect();
+        let confidence =
+            |candidate: usize| scaled_confidence(target.logits().row(candidate), target.labels()[candidate] as usize);
+        let out = self.side(target, false)?;
+        match self.shadows {
+            Shadows::Out => Ok(candidates.into_par_iter().map(|at| out[at].standardised(confidence(at))).collect()),
+            Shadows::InAndOut => {
+                let within = self.side(target, true)?;
+                let ratio = |at: usize| within[at].ln_density(confidence(at)) - out[at].ln_density(confidence(at));
+                Ok(candidates.into_par_iter().map(ratio).collect())
+            }
+        }
+    }
+}
+
+impl Lira {
+    /// For every candidate the Gaussian of the shadows that have it (`member`) or do not.
+    fn side(&self, target: &ClassifierTarget<'_>, member: bool) -> Result<Vec<Gaussian>> {
+        let side = if member { "in" } else { "out of" };
+        let (needed, reason) = match self.variance {
+            Variance::PerExample => (2, "a deviation for each candidate"),
+            Variance::Fixed => (1, "LiRA"),
+        };
+        let confidences: Vec<Vec<f64>> = target
+            .labels()
+            .par_iter()
+            .enumerate()
+            .map(|(at, &label)| {
+                let on_side = target.shadows().iter().filter(|shadow| shadow.member[at] == member);
+                on_side.map(|shadow| scaled_confidence(shadow.logits.row(at), label as usize)).collect()
+            })
+            .collect();
+        if let Some(candidate) = confidences.iter().position(|found| found.len() < needed) {
+            let (found, shadows) = (confidences[candidate].len(), target.shadows().len());
+            return Err(Error::Shadows { candidate, side, found, shadows, needed, reason });
+        }
+        // In the order of the candidates, so that the result does not depend on the number of threads.
+        let spreads: Vec<(f64, usize)> = confidences.iter().map(|values| spread(values)).collect();
+        let fixed = match self.variance {
+            Variance::PerExample => None,
+            Variance::Fixed => {
+                let (squares, freedom) = spreads
+                    .iter()
+                    .fold((0.0, 0), |(squares, freedom), spread| (squares + spread.0, freedom + spread.1));
+                if freedom == 0 {
+                    return Err(Error::NoSpread { side });
+                }
+                Some(squares / freedom as f64)
+            }
+        };
+        let gaussian = |(values, (squares, freedom)): (Vec<f64>, (f64, usize))| {
+            let variance = fixed.unwrap_or(squares / freedom as f64);
+            Gaussian { mean: median(values), deviation: variance.sqrt().max(SMALLEST_DEVIATION) }
+        };
+        Ok(confidences.into_iter().zip(spreads).map(gaussian).collect())
+    }
+}
+
+/// The sum of squares about the mean, and its degrees of freedom. `values` is not empty.
+fn spread(values: &[f64]) -> (f64, usize) {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    (values.iter().map(|value| (value - mean).powi(2)).sum(), values.len() - 1)
+}

@@ -1,0 +1,148 @@
+use crate::Access;
+
+/// What can go wrong with attacks and their evaluation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Embeddings could not be used together.
+    #[error(transparent)]
+    Encode(#[from] standin_encode::Error),
+    /// No attack of that name is registered.
+    #[error("there is no attack `{name}`; known are {known}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The registered names.
+        known: String,
+    },
+    /// The attack cannot use what it was given.
+    #[error("the attack needs access to {needed} and was given {given}; choose an attack for {given}")]
+    Access {
+        /// What the attack works on.
+        needed: Access,
+        /// What it was given.
+        given: Access,
+    },
+    /// A set without images.
+    #[error("there are no {what}; an attack needs at least one")]
+    Empty {
+        /// Which set.
+        what: &'static str,
+    },
+    /// A calibrated attack without reference images.
+    #[error(
+        "the attack `{attack}` compares with real reference images and was given none; give real images that are \
+         neither members nor candidates, or use the attack without calibration"
+    )]
+    NoReference {
+        /// The attack's registered name.
+        attack: &'static str,
+    },
+    /// Things that should have one entry per candidate and do not.
+    #[error("{found} {what} for {expected} candidates; there must be exactly one for each, in the same order")]
+    Length {
+        /// What was counted.
+        what: String,
+        /// How many there are.
+        found: usize,
+        /// How many candidates there are.
+        expected: usize,
+    },
+    /// Logits that do not fill whole rows, or too few classes.
+    #[error("{values} logits for rows of {classes} classes; whole rows of at least 2 classes are needed")]
+    Ragged {
+        /// Number of values.
+        values: usize,
+        /// Classes per row.
+        classes: usize,
+    },
+    /// Classifiers that disagree about the number of classes.
+    #[error("shadow {shadow} has {found} classes and the target {expected}; a shadow must be trained on the same task")]
+    Classes {
+        /// Index of the shadow.
+        shadow: usize,
+        /// Its classes.
+        found: usize,
+        /// The target's classes.
+        expected: usize,
+    },
+    /// A logit that is no number.
+    #[error("logit of candidate {candidate}, class {class} is {value}; the classifier diverged, train it again")]
+    NotFinite {
+        /// Index of the candidate.
+        candidate: usize,
+        /// Index of the class.
+        class: usize,
+        /// The value found.
+        value: f32,
+    },
+    /// A label beyond the classifier's classes.
+    #[error("candidate {candidate} has label {label}; the classifier knows labels 0 to {last}", last = classes - 1)]
+    Label {
+        /// Index of the candidate.
+        candidate: usize,
+        /// Its label.
+        label: u32,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// Shadows whose training sets do not serve every candidate.
+    #[error(
+        "candidate {candidate} is {side} the training set of {found} of {shadows} shadows; {reason} needs at least \
+         {needed}: train more shadows, and assign each candidate to half of them"
+    )]
+    Shadows {
+        /// Index of the candidate.
+        candidate: usize,
+        /// "in" or "out of".
+        side: &'static str,
+        /// Shadows on that side.
+        found: usize,
+        /// All shadows.
+        shadows: usize,
+        /// Shadows needed on that side.
+        needed: usize,
+        /// The form of the attack.
+        reason: &'static str,
+    },
+    /// A deviation shared by all candidates, with nothing to estimate it from.
+    #[error(
+        "no candidate is {side} the training sets of two shadows, so a common deviation cannot be estimated; \
+         train more shadows, and assign each candidate to half of them"
+    )]
+    NoSpread {
+        /// "in" or "out of".
+        side: &'static str,
+    },
+    /// Too few scores to evaluate.
+    #[error("{found} scores of {what}; the evaluation needs at least 2, so give more candidates")]
+    TooFewScores {
+        /// "members" or "non-members".
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A score that has no place in any order.
+    #[error("score {index} of the {what} is not a number; an attack must rank every candidate")]
+    NanScore {
+        /// "members" or "non-members".
+        what: &'static str,
+        /// Index of the score.
+        index: usize,
+    },
+    /// A failure probability outside its range.
+    #[error("delta is {delta}; it must be at least 0 and less than 1")]
+    Delta {
+        /// The value found.
+        delta: f64,
+    },
+    /// A quantile outside its range.
+    #[error("the quantile of distances is {quantile}; it must be greater than 0 and at most 1, such as 0.001")]
+    Quantile {
+        /// The value found.
+        quantile: f64,
+    },
+}
+
+/// The result of an attack.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,164 @@
+use crate::classifier::lira::{Lira, Shadows, Variance};
+use crate::classifier::metric::Metric;
+use crate::images::gan_leaks::GanLeaks;
+use crate::images::monte_carlo::{MonteCarlo, Radius};
+use crate::{Access, Error, Family, Need, Result};
+
+const SEARCH: &str = "one nearest-neighbour search: O(candidates · synthetic · features) time, bounded memory";
+const CLOSED_FORM: &str = "O(candidates · classes)";
+const SHADOWED: &str = "the training of the shadows; then O(candidates · shadows · classes)";
+const LIRA: &str = "Carlini et al. 2022, \"Membership inference attacks from first principles\"";
+
+/// All attacks, in the order in which they are listed.
+pub const ATTACKS: &[Family] = &[
+    Family {
+        name: "gan-leaks",
+        access: Access::Images,
+        needs: &[],
+        summary: "nearness to the nearest synthetic image",
+        cost: SEARCH,
+        source: "Chen et al. 2020, \"GAN-Leaks\", full black box",
+        make: || Box::new(GanLeaks { calibrated: false }),
+    },
+    Family {
+        name: "gan-leaks-calibrated",
+        access: Access::Images,
+        needs: &[Need::Reference],
+        summary: "nearness to the nearest synthetic image, less that to the nearest reference image",
+        cost: "two nearest-neighbour searches: against the synthetic and against the reference images",
+        source: "Chen et al. 2020, \"GAN-Leaks\", section 4.5, with reference images in the place of a reference model",
+        make: || Box::new(GanLeaks { calibrated: true }),
+    },
+    Family {
+        name: "monte-carlo",
+        access: Access::Images,
+        needs: &[],
+        summary: "share of synthetic images within the median nearest distance",
+        cost: "two searches like gan-leaks",
+        source: "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\"",
+        make: || Box::new(MonteCarlo { radius: Radius::MedianNearest }),
+    },
+    Family {
+        name: "monte-carlo-quantile",
+        access: Access::Images,
+        needs: &[],
+        summary: "share of synthetic images within the 0.1 % quantile of all distances",
+        cost: "one search like gan-leaks, and at most four million distances",
+        source: "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\"",
+        make: || Box::new(MonteCarlo { radius: Radius::Quantile(0.001) }),
+    },
+    Family {
+        name: "loss",
+        access: Access::Classifier,
+        needs: &[Need::Labels],
+        summary: "low cross-entropy of the true label",
+        cost: CLOSED_FORM,
+        source: "Yeom et al. 2018, \"Privacy risk in machine learning\"",
+        make: || Box::new(Metric::Loss),
+    },
+    Family {
+        name: "confidence",
+        access: Access::Classifier,
+        needs: &[],
+        summary: "high probability of the predicted label",
+        cost: CLOSED_FORM,
+        source: "Salem et al. 2019, \"ML-Leaks\", adversary 3",
+        make: || Box::new(Metric::Confidence),
+    },
+    Family {
+        name: "entropy",
+        access: Access::Classifier,
+        needs: &[],
+        summary: "low entropy of the prediction",
+        cost: CLOSED_FORM,
+        source: "Salem et al. 2019, \"ML-Leaks\", adversary 3",
+        make: || Box::new(Metric::Entropy),
+    },
+    Family {
+        name: "modified-entropy",
+        access: Access::Classifier,
+        needs: &[Need::Labels],
+        summary: "low entropy that counts confident errors as uncertain",
+        cost: CLOSED_FORM,
+        source: "Song & Mittal 2021, \"Systematic evaluation of privacy risks\", equation 8",
+        make: || Box::new(Metric::ModifiedEntropy),
+    },
+    Family {
+        name: "gap",
+        access: Access::Classifier,
+        needs: &[Need::Labels],
+        summary: "correct prediction",
+        cost: CLOSED_FORM,
+        source: "Yeom et al. 2018, \"Privacy risk in machine learning\", adversary 1",
+        make: || Box::new(Metric::Gap),
+    },
+    Family {
+        name: "lira-online",
+        access: Access::Classifier,
+        needs: &[Need::Labels, Need::ShadowsInAndOut],
+        summary: "likelihood ratio of the answer under shadows with and without the candidate",
+        cost: SHADOWED,
+        source: LIRA,
+        make: || Box::new(Lira { shadows: Shadows::InAndOut, variance: Variance::PerExample }),
+    },
+    Family {
+        name: "lira-online-fixed",
+        access: Access::Classifier,
+        needs: &[Need::Labels, Need::ShadowsInAndOut],
+        summary: "lira-online with one variance for all candidates: better below 64 shadows",
+        cost: SHADOWED,
+        source: LIRA,
+        make: || Box::new(Lira { shadows: Shadows::InAndOut, variance: Variance::Fixed }),
+    },
+    Family {
+        name: "lira-offline",
+        access: Access::Classifier,
+        needs: &[Need::Labels, Need::ShadowsOut],
+        summary: "how far the answer lies above those of shadows without the candidate",
+        cost: SHADOWED,
+        source: LIRA,
+        make: || Box::new(Lira { shadows: Shadows::Out, variance: Variance::PerExample }),
+    },
+    Family {
+        name: "lira-offline-fixed",
+        access: Access::Classifier,
+        needs: &[Need::Labels, Need::ShadowsOut],
+        summary: "lira-offline with one variance for all candidates: better below 64 shadows",
+        cost: SHADOWED,
+        source: LIRA,
+        make: || Box::new(Lira { shadows: Shadows::Out, variance: Variance::Fixed }),
+    },
+];
+
+/// The attack registered under `name`.
+///
+/// # Errors
+/// If there is none; the message lists those there are.
+pub fn attack(name: &str) -> Result<&'static Family> {
+    ATTACKS.iter().find(|family| family.name == name).ok_or_else(|| Error::Unknown {
+        name: name.into(),
+        known: ATTACKS.iter().map(|family| family.name).collect::<Vec<_>>().join(", "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        let names: BTreeSet<_> = ATTACKS.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), ATTACKS.len());
+        for name in names {
+            assert_eq!(attack(name).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_those_known() {
+        let message = attack("lira").unwrap_err().to_string();
+        assert!(message.contains("`lira`") && message.contains("lira-offline-fixed"), "{message}");
+    }
+}
