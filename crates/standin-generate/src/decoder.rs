@@ -1,0 +1,77 @@
+use serde::{Deserialize, Serialize};
+use standin_data::{Seed, Shape};
+use standin_nn::layer::{Linear, relu};
+use standin_nn::tensor::{Device, Tensor, TensorData};
+use standin_nn::{Module, burn};
+
+/// The sizes of a [`Decoder`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Architecture {
+    /// Latent values per image.
+    pub latent: usize,
+    /// Units of each hidden layer.
+    pub hidden: Vec<usize>,
+    /// Number of classes.
+    pub classes: usize,
+    /// Shape of an image.
+    pub shape: Shape,
+}
+
+/// A multilayer perceptron from a latent vector and a class to the pixels of an image.
+#[derive(Module, Debug)]
+pub(crate) struct Decoder {
+    stack: Stack,
+}
+
+impl Decoder {
+    pub(crate) fn new(architecture: &Architecture, seed: Seed, device: &Device) -> Self {
+        let Architecture { latent, hidden, classes, shape } = architecture;
+        Self { stack: Stack::new(latent + classes, hidden, shape.volume(), seed, device) }
+    }
+
+    /// Latent vectors, `n × latent`, and one-hot classes, `n × classes`, to the logits of pixel values, `n × pixels`: a
+    /// pixel value in [0, 1] is the logistic function of its logit.
+    pub(crate) fn logits(&self, latents: Tensor<2>, classes: Tensor<2>) -> Tensor<2> {
+        self.stack.forward(Tensor::cat(vec![latents, classes], 1))
+    }
+}
+
+/// Linear layers with ReLU between them.
+#[derive(Module, Debug)]
+pub(crate) struct Stack {
+    layers: Vec<Linear>,
+}
+
+impl Stack {
+    pub(crate) fn new(inputs: usize, hidden: &[usize], outputs: usize, seed: Seed, device: &Device) -> Self {
+        let sizes: Vec<usize> = [&[inputs], hidden, &[outputs]].concat();
+        let layers = sizes.windows(2).enumerate();
+        let layer = |(index, pair): (usize, &[usize])| {
+            Linear::new(pair[0], pair[1], seed.derive(&format!("layer {index}")), device)
+        };
+        Self { layers: layers.map(layer).collect() }
+    }
+
+    pub(crate) fn forward(&self, mut x: Tensor<2>) -> Tensor<2> {
+        for (index, layer) in self.layers.iter().enumerate() {
+            if index > 0 {
+                x = relu(x);
+            }
+            x = layer.forward(x);
+        }
+        x
+    }
+}
+
+/// The class of each row as a one-hot code, `labels × classes`.
+pub(crate) fn one_hot(labels: &[u32], classes: usize, device: &Device) -> Tensor<2> {
+    let codes = labels.iter().flat_map(|&label| (0..classes).map(move |class| f32::from(u8::from(class == label as usize))));
+    Tensor::from_data(TensorData::new(codes.collect::<Vec<_>>(), [labels.len(), classes]), device)
+}
+
+/// Units of the hidden layers where the options name none: two layers of twice the number of pixel values, at least 128
+/// and at most 512 units.
+pub(crate) fn default_hidden(shape: Shape) -> Vec<usize> {
+    vec![(2 * shape.volume()).clamp(128, 512); 2]
+}
