@@ -69,16 +69,6 @@ pub enum Error {
         /// What was expected and what to do.
         remedy: String,
     },
-    /// A file of a saved generator could not be read or written.
-    #[error("{}: {action} failed: {source}", path.display())]
-    Io {
-        /// What was attempted, such as "reading".
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
     /// A file is not what a saved generator consists of.
     #[error("{}: {found}; {remedy}", path.display())]
     Invalid {
@@ -97,11 +87,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     pub(crate) fn request(found: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Request { found: found.into(), remedy: remedy.into() }
-    }
-
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Io { action, path, source }
     }
 
     pub(crate) fn invalid(path: &Path, found: impl Into<String>, remedy: &'static str) -> Self {

@@ -5,11 +5,8 @@
 //! processor has it. Both copies do the same operations in the same order (Rust never fuses a product with a sum), so
 //! results are equal bit for bit on every machine.
 
-/// The largest |angle| for which the error bound of [`sin_cos`] holds.
-pub(crate) const LARGEST_ANGLE: f32 = 30_000.0;
-
 /// Sine and cosine of each angle (radians) in the slices of the same length; the absolute error is below 3·10⁻⁷ for
-/// |angle| ≤ [`LARGEST_ANGLE`].
+/// |angle| ≤ 30 000.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -68,6 +65,8 @@ fn sin_cos_one(angle: f32) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LARGEST_ANGLE: f32 = 30_000.0;
 
     #[test]
     fn equals_the_standard_library_in_double_precision() {
