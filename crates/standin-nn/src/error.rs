@@ -1,0 +1,85 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in training and with weights.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An image set could not be used.
+    #[error(transparent)]
+    Data(#[from] standin_data::Error),
+    /// The loss or a gradient stopped being a number.
+    #[error(
+        "training diverged at step {step}: the {what} is {value}; lower the learning rate (now {learning_rate:e}), \
+         clip gradients (`clip_norm`), or check that no input is NaN"
+    )]
+    Diverged {
+        /// The step, counted from 0.
+        step: usize,
+        /// "loss" or "norm of the gradient".
+        what: &'static str,
+        /// The value found.
+        value: f64,
+        /// The learning rate of that step.
+        learning_rate: f64,
+    },
+    /// A setting outside its range.
+    #[error("{setting} is {found}; {expected}")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// The value given.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A device that this build cannot use.
+    #[error("device \"{name}\": {reason}")]
+    Device {
+        /// The name given.
+        name: String,
+        /// Why not, and what to give instead.
+        reason: &'static str,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {action} failed: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file of weights or a checkpoint that is not what it should be.
+    #[error("{}: {found}; {remedy}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What was expected and what to do.
+        remedy: &'static str,
+    },
+    /// The caller's part of a training step failed.
+    #[error(transparent)]
+    Objective(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The result of training or of reading weights.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// Wraps an error of the caller's own part of a training step.
+    pub fn objective(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Objective(Box::new(error))
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn file(path: &Path, found: impl Into<String>, remedy: &'static str) -> Self {
+        Self::File { path: path.to_path_buf(), found: found.into(), remedy }
+    }
+}

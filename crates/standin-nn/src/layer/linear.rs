@@ -1,0 +1,37 @@
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, module};
+use standin_data::Seed;
+
+use crate::initial;
+
+/// x W + b on the last axis.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `inputs × outputs`.
+    pub weight: Param<Tensor<2>>,
+    /// One per output.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// A layer with [`initial::he`] weights and [`initial::bias`] biases.
+    pub fn new(inputs: usize, outputs: usize, seed: Seed, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(initial::he([inputs, outputs], inputs, seed.derive("weight"), device)),
+            bias: Param::from_tensor(initial::bias(outputs, inputs, seed.derive("bias"), device)),
+        }
+    }
+
+    /// A layer that starts as 0 everywhere: for the last layer of a residual branch or a head that should start neutral.
+    pub fn zero(inputs: usize, outputs: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::zeros([inputs, outputs], device)),
+            bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+        }
+    }
+
+    /// `… × inputs` to `… × outputs`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        module::linear(x, self.weight.val(), Some(self.bias.val()))
+    }
+}

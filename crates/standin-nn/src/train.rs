@@ -1,0 +1,143 @@
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use standin_data::Progress;
+
+use crate::{Batch, Checkpoints, Optimization, Plan, Result, Trainer, TrainerState};
+
+/// Something that learns step by step: one network under a loss, or several against each other.
+pub trait Learner {
+    /// Learns from one batch; returns the loss to show.
+    ///
+    /// # Errors
+    /// If training diverged or the caller's part failed.
+    fn learn(&mut self, batch: &Batch<'_>) -> Result<f64>;
+
+    /// The state of each of its trainers, by name, for a checkpoint.
+    fn states(&self) -> Vec<(&'static str, TrainerState)>;
+
+    /// Continues from the states a learner of the same configuration had.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String>;
+}
+
+/// The course of a training.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// The loss of each step.
+    pub losses: Vec<f32>,
+}
+
+impl History {
+    /// Mean loss of the last `steps` steps; 0 if there was none.
+    pub fn recent_loss(&self, steps: usize) -> f64 {
+        let recent = &self.losses[self.losses.len() - steps.min(self.losses.len())..];
+        recent.iter().map(|&loss| f64::from(loss)).sum::<f64>() / recent.len().max(1) as f64
+    }
+}
+
+/// How often the loss is shown.
+const STATUS_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs a learner through a plan: the one training loop of the project.
+///
+/// With `checkpoints` it continues from the last one if there is any, and the result equals that of an uninterrupted
+/// run to the bit.
+///
+/// # Errors
+/// If a step fails, or a checkpoint cannot be written, read, or is of another configuration.
+pub fn train(
+    learner: &mut dyn Learner,
+    plan: &Plan,
+    checkpoints: Option<&Checkpoints>,
+    progress: &dyn Progress,
+) -> Result<History> {
+    let mut history = History::default();
+    if let Some(checkpoints) = checkpoints
+        && let Some(resumed) = checkpoints.read(plan)?
+    {
+        learner.restore(resumed.states).map_err(|found| checkpoints.foreign(&found))?;
+        history = resumed.history;
+    }
+    progress.begin("training", plan.steps as u64);
+    progress.advance(history.losses.len() as u64);
+    let steps_per_epoch = plan.steps_per_epoch();
+    let mut order = (usize::MAX, Vec::new());
+    let (mut shown, mut saved) = (Instant::now(), Instant::now());
+    for step in history.losses.len()..plan.steps {
+        let epoch = step / steps_per_epoch;
+        if order.0 != epoch {
+            order = (epoch, plan.permutation(epoch));
+        }
+        let indices = &order.1[plan.range(step)];
+        let seed = plan.step_seed(step);
+        let batch = Batch { step, steps: plan.steps, epoch, steps_per_epoch, indices, seed };
+        history.losses.push(learner.learn(&batch)? as f32);
+        progress.advance(1);
+        if shown.elapsed() >= STATUS_EVERY || step + 1 == plan.steps {
+            progress.status(&format!("loss {:.4}", history.recent_loss(steps_per_epoch.min(50))));
+            shown = Instant::now();
+        }
+        if let Some(checkpoints) = checkpoints.filter(|checkpoints| checkpoints.due(step + 1, saved.elapsed())) {
+            checkpoints.write(plan, learner.states(), &history)?;
+            saved = Instant::now();
+        }
+    }
+    progress.end();
+    Ok(history)
+}
+
+/// A trained network.
+#[derive(Clone, Debug)]
+pub struct Fitted<M> {
+    /// The network to use, on the inference device: the moving average where one was asked for.
+    pub model: M,
+    /// The course of the training.
+    pub history: History,
+}
+
+/// Trains one network: [`train`] with the `objective` (a single value, usually a mean over the batch) minimised.
+///
+/// `model` must be made on a [training device](crate::DeviceChoice::training), and the tensors the objective makes too.
+///
+/// # Errors
+/// As [`train`], and if a setting is outside its range.
+pub fn fit<M: Module>(
+    model: M,
+    optimization: &Optimization,
+    plan: &Plan,
+    checkpoints: Option<&Checkpoints>,
+    progress: &dyn Progress,
+    objective: impl FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>,
+) -> Result<Fitted<M>> {
+    let mut learner = Minimiser { trainer: Trainer::new(model, optimization)?, objective };
+    let history = train(&mut learner, plan, checkpoints, progress)?;
+    Ok(Fitted { model: learner.trainer.finished(), history })
+}
+
+/// One network under one loss.
+struct Minimiser<M, F> {
+    trainer: Trainer<M>,
+    objective: F,
+}
+
+impl<M: Module, F: FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>> Learner for Minimiser<M, F> {
+    fn learn(&mut self, batch: &Batch<'_>) -> Result<f64> {
+        let loss = (self.objective)(self.trainer.model(), batch)?;
+        self.trainer.step(&loss, batch)
+    }
+
+    fn states(&self) -> Vec<(&'static str, TrainerState)> {
+        vec![("model", self.trainer.state())]
+    }
+
+    fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
+        match <[_; 1]>::try_from(states) {
+            Ok([(_, state)]) => self.trainer.restore(state),
+            Err(states) => Err(format!("it holds {} networks where one is trained", states.len())),
+        }
+    }
+}
