@@ -66,7 +66,8 @@ impl Stack {
 
 /// The class of each row as a one-hot code, `labels × classes`.
 pub(crate) fn one_hot(labels: &[u32], classes: usize, device: &Device) -> Tensor<2> {
-    let codes = labels.iter().flat_map(|&label| (0..classes).map(move |class| f32::from(u8::from(class == label as usize))));
+    let codes =
+        labels.iter().flat_map(|&label| (0..classes).map(move |class| f32::from(u8::from(class == label as usize))));
     Tensor::from_data(TensorData::new(codes.collect::<Vec<_>>(), [labels.len(), classes]), device)
 }
 

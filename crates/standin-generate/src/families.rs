@@ -54,7 +54,10 @@ pub(crate) fn private_names() -> String {
 }
 
 fn read_options<T: DeserializeOwned>(family: &'static str, options: &toml::Table) -> Result<T> {
-    options.clone().try_into().map_err(|error: toml::de::Error| Error::Options { family, reason: error.message().to_owned() })
+    options
+        .clone()
+        .try_into()
+        .map_err(|error: toml::de::Error| Error::Options { family, reason: error.message().to_owned() })
 }
 
 /// Options as a table.

@@ -171,8 +171,9 @@ mod tests {
         let dimension = 4;
         let features = FourierFeatures::draw(dimension, &[0.3], 60, Seed::new(1));
         let release = release(embedding(&features, &uniform(100_000 * dimension, 2), &[1.0]), vec![1.0]);
-        let losses: Vec<f64> =
-            (0..2000).map(|batch| mismatch(&release, &features, &uniform(4 * dimension, 10 + batch), 0, 60).loss).collect();
+        let losses: Vec<f64> = (0..2000)
+            .map(|batch| mismatch(&release, &features, &uniform(4 * dimension, 10 + batch), 0, 60).loss)
+            .collect();
         let n = losses.len() as f64;
         let mean = losses.iter().sum::<f64>() / n;
         let variance = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / n;

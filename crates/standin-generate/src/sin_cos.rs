@@ -53,8 +53,7 @@ fn sin_cos_one(angle: f32) -> (f32, f32) {
     let cosine = 1.0
         + square
             * (-0.5
-                + square
-                    * (1.0 / 24.0 + square * (-1.0 / 720.0 + square * (1.0 / 40_320.0 - square / 3_628_800.0))));
+                + square * (1.0 / 24.0 + square * (-1.0 / 720.0 + square * (1.0 / 40_320.0 - square / 3_628_800.0))));
     let odd = quadrant & 1 == 1;
     let (sine, cosine) = if odd { (cosine, sine) } else { (sine, cosine) };
     let sine_sign = (quadrant & 2) << 30;
