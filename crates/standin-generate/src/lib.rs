@@ -1,1 +1,53 @@
-//! Generators and sampling strategies.
+//! Generators: methods that learn to make images like those of a labelled set, and ways to sample from them.
+//!
+//! Every method is a [`Generator`], registered by name in [`GENERATORS`]. [`Generator::fit`] gives a [`Trained`] one,
+//! which answers any number of [`SampleRequest`]s, can be saved and [`load`]ed, and carries the
+//! [`Guarantee`](standin_privacy::Guarantee) of what ran.
+//!
+//! # Private generators
+//! A private method takes a [`Protection`], a target and a source of noise, and refuses to run without; every other
+//! method refuses to run with one. [`DpMerf`] touches the private images once, in [`mean_embedding`], and everything
+//! after that is post-processing: the chain to check is [`fourier`] (features of norm at most 1), [`mean_embedding`]
+//! (sensitivity, noise, guarantee), [`matching`] (the generator's loss, which sees the noisy release alone).
+//!
+//! ```
+//! use standin_data::{ImageSet, Labels, Seed, Shape, Silent};
+//! use standin_generate::{SampleRequest, family};
+//!
+//! # fn main() -> Result<(), standin_generate::Error> {
+//! let shape = Shape { channels: 1, height: 2, width: 2 };
+//! let labels = Labels { values: vec![0, 1], classes: vec!["dark".to_owned(), "bright".to_owned()] };
+//! let images = ImageSet::new(shape, vec![10, 20, 10, 20, 240, 250, 240, 250])?.with_labels(labels)?;
+//!
+//! let options = toml::toml! { least_steps = 200 };
+//! let generator = (family("vae")?.build)(&options)?;
+//! let trained = generator.fit(&images, None, Seed::new(1), &Silent)?;
+//! let sampled = trained.sample(&SampleRequest::new(6), Seed::new(2), &Silent)?;
+//! assert_eq!(sampled.len(), 6);
+//! assert!(sampled.image(0).iter().all(|&value| value < 128));
+//! # Ok(())
+//! # }
+//! ```
+
+mod decoder;
+mod dp_merf;
+mod error;
+mod families;
+pub mod fourier;
+mod generator;
+pub mod matching;
+pub mod mean_embedding;
+mod options;
+mod sampling;
+mod sin_cos;
+mod surrogate;
+mod trained;
+mod vae;
+
+pub use decoder::Network;
+pub use dp_merf::{DpMerf, DpMerfOptions};
+pub use error::{Error, Result};
+pub use families::{GENERATORS, family, load};
+pub use generator::{Family, Generator, Protection, Trained};
+pub use sampling::{Balance, SampleRequest};
+pub use vae::{Vae, VaeOptions};

@@ -1,0 +1,156 @@
+use serde::{Deserialize, Serialize};
+use standin_data::{ImageSet, Progress, Seed};
+use standin_nn::initial::normal;
+use standin_nn::tensor::activation::sigmoid;
+use standin_nn::{DeviceChoice, Optimization, Plan, Schedule, fit};
+
+use crate::decoder::{Architecture, Decoder, Network, one_hot};
+use crate::families::write_options;
+use crate::fourier::FourierFeatures;
+use crate::matching::mismatch;
+use crate::mean_embedding::ClassSums;
+use crate::options::{above_zero, at_least};
+use crate::surrogate::with_gradient;
+use crate::trained::{Card, TrainedDecoder};
+use crate::{Error, Generator, Protection, Result, Trained};
+
+/// The options of [`DpMerf`]. The defaults were tuned on Fashion-MNIST and on handwritten digits, which are public.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DpMerfOptions {
+    /// Number of random frequencies F; the embedding has 2F values per class. More cost time and no privacy: the noise
+    /// that reaches the generator does not grow with F.
+    pub frequencies: usize,
+    /// Length scales of the kernel as multiples of √(values per image), values in [0, 1]: the distance between two
+    /// images that differ by this much in every value. Must be public knowledge, never measured on private images.
+    pub length_scales: Vec<f64>,
+    /// Latent values per image.
+    pub latent: usize,
+    /// Units of each dense hidden layer of the generator; empty for two layers chosen by the image size.
+    pub hidden: Vec<usize>,
+    /// The kind of network.
+    pub network: Network,
+    /// Training steps of the generator.
+    pub steps: usize,
+    /// Generated images per step, divided evenly among the classes (at least two of each).
+    pub batch_size: usize,
+    /// Frequencies compared in one step, in turn.
+    pub frequencies_per_step: usize,
+    /// Base learning rate of Adam.
+    pub learning_rate: f64,
+}
+
+impl Default for DpMerfOptions {
+    fn default() -> Self {
+        Self {
+            frequencies: 1000,
+            length_scales: vec![0.36],
+            latent: 10,
+            hidden: Vec::new(),
+            network: Network::Auto,
+            steps: 2000,
+            batch_size: 200,
+            frequencies_per_step: 1000,
+            learning_rate: 3e-3,
+        }
+    }
+}
+
+/// DP-MERF (Harder, Adamczewski & Park 2021): the private images are seen once, through a noisy release of class-wise
+/// mean embeddings ([`crate::mean_embedding`]); a conditional generator is then trained until its images have the same
+/// embedding. Only the release touches private data, so training may take any number of steps.
+#[derive(Clone, Debug)]
+pub struct DpMerf {
+    options: DpMerfOptions,
+}
+
+impl DpMerf {
+    /// The registered name.
+    pub const NAME: &'static str = "dp-merf";
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// Names the first that is outside its range.
+    pub fn new(options: DpMerfOptions) -> Result<Self> {
+        let counts = [
+            ("frequencies", options.frequencies),
+            ("latent", options.latent),
+            ("steps", options.steps),
+            ("frequencies_per_step", options.frequencies_per_step),
+        ];
+        counts.into_iter().try_for_each(|(name, value)| at_least(Self::NAME, name, value, 1))?;
+        options.hidden.iter().try_for_each(|&units| at_least(Self::NAME, "a layer in hidden", units, 1))?;
+        at_least(Self::NAME, "the number of length_scales", options.length_scales.len(), 1)?;
+        for &scale in &options.length_scales {
+            if !(1e-3..=1e3).contains(&scale) {
+                let reason = format!("a length scale is {scale}; it must be between 0.001 and 1000");
+                return Err(Error::Options { family: Self::NAME, reason });
+            }
+        }
+        above_zero(Self::NAME, "learning_rate", options.learning_rate)?;
+        Ok(Self { options })
+    }
+}
+
+impl Generator for DpMerf {
+    fn fit(
+        &self,
+        train: &ImageSet,
+        protection: Option<Protection>,
+        seed: Seed,
+        progress: &dyn Progress,
+    ) -> Result<Box<dyn Trained>> {
+        let options = &self.options;
+        let Protection { target, noise } = protection.ok_or(Error::TargetMissing { family: Self::NAME })?;
+        let labels = train.require_labels("the generator dp-merf")?;
+        let classes = labels.classes.len();
+        let budget = target.budget(train.len())?;
+
+        let shape = train.shape();
+        let length = (shape.volume() as f64).sqrt();
+        let scales: Vec<f64> = options.length_scales.iter().map(|scale| scale * length).collect();
+        let frequencies = options.frequencies;
+        let features = FourierFeatures::draw(shape.volume(), &scales, frequencies, seed.derive("frequencies"));
+        let release = ClassSums::of(train, labels, &features, progress).release(train.len(), budget, noise)?;
+
+        let architecture = Architecture::new(options.latent, &options.hidden, options.network, classes, shape);
+        let device = DeviceChoice::Cpu.training();
+        let decoder = Decoder::new(&architecture, seed.derive("weights"), &device);
+        let optimization = Optimization {
+            learning_rate: options.learning_rate,
+            schedule: Schedule::cosine(0.02),
+            ..Optimization::default()
+        };
+        let each = (options.batch_size / classes).max(2);
+        let batch_labels: Vec<u32> = (0..classes as u32).flat_map(|class| vec![class; each]).collect();
+        let plan = Plan::steps(batch_labels.len(), batch_labels.len(), options.steps, seed.derive("training"));
+        let part = options.frequencies_per_step.min(frequencies);
+        let parts = frequencies / part;
+        let batch_classes = one_hot(&batch_labels, classes, &device);
+        let fitted = fit(decoder, &optimization, &plan, None, progress, |decoder: &Decoder, batch| {
+            let latents = normal([batch_labels.len(), options.latent], 1.0, batch.seed, &device);
+            let images = sigmoid(decoder.logits(latents, batch_classes.clone()));
+            let points: Vec<f32> = images.clone().into_data().iter::<f32>().collect();
+            let found = mismatch(&release, &features, &points, batch.step % parts * part, part);
+            Ok(with_gradient(images, found.gradient, found.loss, &device))
+        })?;
+
+        let card = Card {
+            family: Self::NAME.to_owned(),
+            trained_on: train.describe(),
+            licence: train.provenance().licence.clone(),
+            seed: seed.value().to_string(),
+            class_names: labels.classes.clone(),
+            shares: release.shares,
+            options: self.options(),
+            architecture,
+            guarantee: Some(release.guarantee),
+        };
+        Ok(Box::new(TrainedDecoder::new(fitted.model, card)))
+    }
+
+    fn options(&self) -> toml::Table {
+        write_options(&self.options)
+    }
+}

@@ -1,0 +1,95 @@
+use std::path::{Path, PathBuf};
+
+/// What can go wrong with generators and sampling, each with the finding and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An image set could not be used.
+    #[error(transparent)]
+    Data(#[from] standin_data::Error),
+    /// A network could not be trained, saved or loaded.
+    #[error(transparent)]
+    Network(#[from] standin_nn::Error),
+    /// The privacy target cannot be met or is not one.
+    #[error(transparent)]
+    Privacy(#[from] standin_privacy::Error),
+    /// No generator of that name is registered.
+    #[error("there is no generator `{name}`; known are {known}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// The registered names.
+        known: String,
+    },
+    /// The options of a generator could not be read.
+    #[error("options of the generator `{family}`: {reason}")]
+    Options {
+        /// The generator's name.
+        family: &'static str,
+        /// What is wrong with which option, and what was expected.
+        reason: String,
+    },
+    /// A private generator without a privacy target.
+    #[error(
+        "the generator `{family}` is private and was given no privacy target; set epsilon (and delta), or choose a \
+         generator without a guarantee"
+    )]
+    TargetMissing {
+        /// The generator's name.
+        family: &'static str,
+    },
+    /// A privacy target for a generator that cannot keep it.
+    #[error(
+        "the generator `{family}` gives no guarantee and cannot meet a privacy target; remove epsilon and delta, or \
+         choose a private generator: {private}"
+    )]
+    TargetNotOffered {
+        /// The generator's name.
+        family: &'static str,
+        /// The names of the private ones.
+        private: String,
+    },
+    /// The training set cannot be used by this generator.
+    #[error("the generator `{family}` cannot train on {set}: {found}; {remedy}")]
+    Training {
+        /// The generator's name.
+        family: &'static str,
+        /// The training set.
+        set: String,
+        /// What was found.
+        found: String,
+        /// What was expected and what to do.
+        remedy: String,
+    },
+    /// A request for samples that cannot be met.
+    #[error("sampling: {found}; {remedy}")]
+    Request {
+        /// What was asked.
+        found: String,
+        /// What was expected and what to do.
+        remedy: String,
+    },
+    /// A file is not what a saved generator consists of.
+    #[error("{}: {found}; {remedy}", path.display())]
+    Invalid {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What was expected and what to do.
+        remedy: &'static str,
+    },
+}
+
+/// The result of generating.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn request(found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Request { found: found.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn invalid(path: &Path, found: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Invalid { path: path.to_path_buf(), found: found.into(), remedy }
+    }
+}
