@@ -1,0 +1,137 @@
+use std::cmp::Ordering;
+
+use askama::Template;
+use standin_bench::summary::{AttackRow, Release, ReleaseVerdict, Summary, Thresholds};
+use standin_measure::Estimate;
+
+use crate::leakage::Contradictions;
+use crate::number::{Style, plain, rate};
+use crate::words;
+
+/// What may be released, why, and what must be known before believing it.
+#[derive(Template)]
+#[template(path = "verdict.html")]
+pub(super) struct Section<'a> {
+    failures: &'a [String],
+    reproducible: String,
+    headline: &'a str,
+    thresholds: String,
+    cards: Vec<Card<'a>>,
+    warnings: Vec<String>,
+}
+
+struct Card<'a> {
+    name: &'a str,
+    what: String,
+    passes: bool,
+    outcome: &'static str,
+    pareto: bool,
+    facts: Vec<Fact>,
+    reasons: &'a [String],
+}
+
+/// One number of a card: what it is, what the verdict makes of it, and against what.
+struct Fact {
+    name: &'static str,
+    value: String,
+    judgement: &'static str,
+    needed: String,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn new(summary: &'a Summary, found: &'a Contradictions, training_pictures: usize) -> Self {
+        let reproducible: Vec<&str> = summary
+            .releases
+            .iter()
+            .filter(|release| release.guarantee.as_ref().is_some_and(|guarantee| !guarantee.holds()))
+            .map(|release| release.name.as_str())
+            .collect();
+        let mut warnings = summary.warnings.clone();
+        warnings.extend(found.weak_attacks.iter().cloned());
+        if training_pictures > 0 {
+            warnings.push(format!(
+                "This page shows {training_pictures} private training pictures, in the gallery of near copies: do not pass it \
+                 on where the private images may not go."
+            ));
+        }
+        let cards = summary.releases.iter().zip(&summary.verdict.releases);
+        Self {
+            failures: &found.failures,
+            reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
+            headline: &summary.verdict.headline,
+            thresholds: words::thresholds(&summary.thresholds),
+            cards: cards.map(|(release, verdict)| card(summary, release, verdict)).collect(),
+            warnings,
+        }
+    }
+}
+
+fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict) -> Card<'a> {
+    let mut facts = Vec::new();
+    facts.extend(usefulness(release, verdict.useful, &summary.thresholds));
+    facts.extend(leakage(release, &summary.thresholds));
+    facts.push(Fact {
+        name: "Guarantee",
+        value: words::guarantee_in_brief(release.guarantee.as_ref()),
+        judgement: "",
+        needed: if release.guarantee.is_some() { String::new() } else { "rests on the attacks alone".into() },
+    });
+    Card {
+        name: &release.name,
+        what: words::kind_and_generator(release),
+        passes: verdict.useful && verdict.resists_attacks,
+        outcome: words::outcome(verdict),
+        pareto: verdict.pareto,
+        facts,
+        reasons: &verdict.reasons,
+    }
+}
+
+/// How much of the accuracy is kept, or the accuracy itself where there is nothing to compare with.
+fn usefulness(release: &Release, useful: bool, thresholds: &Thresholds) -> Option<Fact> {
+    let utility = release.utility.first()?;
+    let judgement = if useful { "✓ useful: " } else { "✗ not useful enough: " };
+    Some(match &utility.replacement_ratio {
+        Some(ratio) => Fact {
+            name: "Accuracy kept",
+            value: Style::Percent.full(ratio),
+            judgement,
+            needed: format!("{}, needed {}", utility.classifier, rate(thresholds.replacement_ratio)),
+        },
+        None => Fact {
+            name: "Accuracy",
+            value: Style::Percent.full(&utility.accuracy),
+            judgement,
+            needed: format!("{}, on real test images", utility.classifier),
+        },
+    })
+}
+
+/// The attacks nearest to or farthest above each threshold, by the upper ends of their intervals as the rules say.
+fn leakage(release: &Release, thresholds: &Thresholds) -> Vec<Fact> {
+    let judgement = |high: f64, allowed: f64| if high <= allowed { "✓ low enough: " } else { "✗ too high: " };
+    let area = release.attacks.iter().map(|attack| (&attack.attack, &attack.auc)).max_by(highest);
+    let share =
+        release.attacks.iter().filter_map(|attack| Some((&attack.attack, at_one_percent(attack)?))).max_by(highest);
+    let area = area.map(|(name, auc)| Fact {
+        name: "Highest AUC",
+        value: Style::Decimal.full(auc),
+        judgement: judgement(auc.high, thresholds.attack_auc),
+        needed: format!("{name}, allowed {}", plain(thresholds.attack_auc)),
+    });
+    let share = share.map(|(name, found)| Fact {
+        name: "Members found",
+        value: Style::Percent.full(found),
+        judgement: judgement(found.high, thresholds.attack_tpr_at_1_percent),
+        needed: format!("{name} at {} false alarms, allowed {}", rate(0.01), rate(thresholds.attack_tpr_at_1_percent)),
+    });
+    area.into_iter().chain(share).collect()
+}
+
+fn highest(a: &(&String, &Estimate), b: &(&String, &Estimate)) -> Ordering {
+    a.1.high.total_cmp(&b.1.high)
+}
+
+fn at_one_percent(attack: &AttackRow) -> Option<&Estimate> {
+    attack.true_positive_rates.iter().find(|at| at.false_positive_rate == 0.01)?.outcome.estimate()
+}
