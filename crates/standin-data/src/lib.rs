@@ -6,7 +6,7 @@
 //!
 //! - [`import`] reads any form the field uses and keeps official divisions as [`Parts`]; [`get`] fetches the public sets
 //!   of [`DATASETS`]; [`digits`] is compiled in.
-//! - [`Split`] divides a set into train, holdout and test, with groups (patients, identities) never on two sides.
+//! - [`Split`] and [`Sides`] divide a set into train, holdout and test, with groups (patients, identities) never on two sides.
 //! - [`duplicates_across`] and [`require_disjoint`] find images that lie on two sides after all.
 //! - [`ImageSet::save`] and [`ImageSet::open`] are the form stages exchange; [`export`] writes for other tools.
 //!
@@ -15,9 +15,9 @@
 //!
 //! let set = digits();
 //! let split = Split::new(&set, &SplitOptions::default(), Seed::new(7))?;
-//! let [train, holdout, test] = split.sides(&set);
-//! assert_eq!(train.len() + holdout.len() + test.len(), set.len());
-//! require_disjoint(&[("train", &train), ("holdout", &holdout), ("test", &test)])?;
+//! let sides = split.sides(&set);
+//! assert_eq!(sides.train.len() + sides.holdout.len() + sides.test.len(), set.len());
+//! require_disjoint(&sides.named())?;
 //! # Ok::<(), standin_data::Error>(())
 //! ```
 //!
@@ -32,10 +32,12 @@ mod get;
 mod image_set;
 mod import;
 mod info;
+mod load;
 mod parts;
 mod progress;
 mod saved;
 mod seed;
+mod sides;
 mod split;
 
 pub use datasets::{Checksum, DATASETS, Dataset, RemoteFile};
@@ -47,7 +49,9 @@ pub use get::get;
 pub use image_set::{Column, ImageSet, Labels, Provenance, Shape, Skipped};
 pub use import::{Channels, Depth, Format, ImportOptions, Size, Transparency, import};
 pub use info::{ClassCount, ColumnInfo, Info};
+pub use load::load;
 pub use parts::Parts;
 pub use progress::{Progress, Silent};
 pub use seed::Seed;
+pub use sides::Sides;
 pub use split::{Amount, Split, SplitOptions};

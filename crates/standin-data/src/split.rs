@@ -1,11 +1,12 @@
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ImageSet, Result, Seed};
+use crate::{Error, ImageSet, Result, Seed, Sides};
 
-/// How many images a side gets: a share of the set, or a number. In TOML `0.4` is a share and `400` a number.
+/// How many images a side gets: a share of the set, or a number. `0.4` is a share and `400` a number, in TOML as in text.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Amount {
@@ -15,32 +16,54 @@ pub enum Amount {
     Share(f64),
 }
 
+impl FromStr for Amount {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let count = text.parse().map(Self::Count);
+        count.or_else(|_| text.parse().map(Self::Share)).map_err(|_| {
+            Error::inconsistent(format!("amount \"{text}\""), "a share such as 0.4 or a number of images such as 400")
+        })
+    }
+}
+
 /// How a set is divided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitOptions {
-    /// Images to train on; default 0.4.
-    pub train: Amount,
-    /// Images of the same population that nothing is trained on, the reference of every privacy number; default 0.4,
-    /// as many as `train`, because attacks need members and non-members alike.
-    pub holdout: Amount,
-    /// Images on which utility is measured; default 0.2. Zero where the set comes with a test part.
-    pub test: Amount,
+    /// Images to train on. Default: a share of 0.4, or 0.5 where the test side is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<Amount>,
+    /// Images of the same population that nothing is trained on, the reference of every privacy number. Default: as
+    /// `train`'s, because attacks need as many non-members as members.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<Amount>,
+    /// Images on which utility is measured. Default: the set's own test part, else a share of 0.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Amount>,
     /// Attribute column whose values are never on two sides: identity, patient, lesion. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Whether each class is divided in the same proportions; default true. Needs no labels: without them it says nothing.
+    /// Whether each class is divided in the same proportions; default true. Without labels it says nothing.
     pub stratify: bool,
 }
 
 impl Default for SplitOptions {
     fn default() -> Self {
-        Self {
-            train: Amount::Share(0.4),
-            holdout: Amount::Share(0.4),
-            test: Amount::Share(0.2),
-            group: None,
-            stratify: true,
-        }
+        Self { train: None, holdout: None, test: None, group: None, stratify: true }
+    }
+}
+
+impl SplitOptions {
+    /// Train, holdout and test, defaults filled in for a set whose test side is not given.
+    fn amounts(&self) -> [Amount; 3] {
+        let share = match self.test {
+            Some(Amount::Count(0)) => 0.5,
+            Some(Amount::Share(share)) if share == 0.0 => 0.5,
+            _ => 0.4,
+        };
+        let share = Amount::Share(share);
+        [self.train.unwrap_or(share), self.holdout.unwrap_or(share), self.test.unwrap_or(Amount::Share(0.2))]
     }
 }
 
@@ -91,22 +114,21 @@ impl Split {
         Ok(split)
     }
 
-    /// The images of each side: train, holdout, test.
+    /// The images of each side.
     ///
     /// # Panics
     /// If the split was made for a larger set.
-    pub fn sides(&self, set: &ImageSet) -> [ImageSet; 3] {
-        [set.select(&self.train), set.select(&self.holdout), set.select(&self.test)]
+    pub fn sides(&self, set: &ImageSet) -> Sides {
+        Sides { train: set.select(&self.train), holdout: set.select(&self.holdout), test: set.select(&self.test) }
     }
 }
 
 /// Images on train, holdout, test and on no side; they add up to the set.
 fn sizes(set: &ImageSet, options: &SplitOptions) -> Result<[usize; 4]> {
     let n = set.len();
-    let amounts = [options.train, options.holdout, options.test];
     let mut sizes = [0; 4];
     let mut shares = 0.0;
-    for ((size, amount), side) in sizes.iter_mut().zip(amounts).zip(SIDES) {
+    for ((size, amount), side) in sizes.iter_mut().zip(options.amounts()).zip(SIDES) {
         *size = match amount {
             Amount::Count(count) => count,
             Amount::Share(share) if (0.0..=1.0).contains(&share) => {
@@ -315,9 +337,9 @@ mod tests {
         let labels: Vec<u32> = (0..997).map(|i| [0, 0, 0, 1, 1, 2, 3][i % 7]).chain([4]).collect();
         for (seed, train, holdout, test) in [(1, 0.37, 0.37, 0.26), (2, 0.1, 0.3, 0.2), (3, 0.5, 0.5, 0.0)] {
             let options = SplitOptions {
-                train: Amount::Share(train),
-                holdout: Amount::Share(holdout),
-                test: Amount::Share(test),
+                train: Some(Amount::Share(train)),
+                holdout: Some(Amount::Share(holdout)),
+                test: Some(Amount::Share(test)),
                 ..SplitOptions::default()
             };
             let set = set(&labels, None);
@@ -337,9 +359,9 @@ mod tests {
     #[test]
     fn counts_leave_the_rest_unused() {
         let options = SplitOptions {
-            train: Amount::Count(100),
-            holdout: Amount::Count(100),
-            test: Amount::Count(0),
+            train: Some(Amount::Count(100)),
+            holdout: Some(Amount::Count(100)),
+            test: Some(Amount::Count(0)),
             ..SplitOptions::default()
         };
         let split = Split::new(&digits(), &options, Seed::new(1)).unwrap();
@@ -393,11 +415,11 @@ mod tests {
         assert!(error(&small, &by_patient()).contains("2 different values for 3 sides"));
         let misspelt = SplitOptions { group: Some("patients".into()), ..SplitOptions::default() };
         assert!(error(&small, &misspelt).contains("did you mean \"patient\""));
-        let many = SplitOptions { train: Amount::Count(9), ..SplitOptions::default() };
+        let many = SplitOptions { train: Some(Amount::Count(9)), ..SplitOptions::default() };
         assert!(error(&small, &many).contains("9 for train"));
-        let negative = SplitOptions { holdout: Amount::Share(-0.5), ..SplitOptions::default() };
+        let negative = SplitOptions { holdout: Some(Amount::Share(-0.5)), ..SplitOptions::default() };
         assert!(error(&small, &negative).contains("holdout = -0.5"));
-        let none = SplitOptions { train: Amount::Share(0.0), ..SplitOptions::default() };
+        let none = SplitOptions { train: Some(Amount::Share(0.0)), ..SplitOptions::default() };
         assert!(error(&small, &none).contains("train gets no image"));
         let gap = small
             .clone()
@@ -409,8 +431,8 @@ mod tests {
     #[test]
     fn options_read_counts_and_shares_from_toml() {
         let options: SplitOptions = toml::from_str("train = 2000\nholdout = 0.25\ngroup = \"patient\"").unwrap();
-        assert_eq!(options.train, Amount::Count(2000));
-        assert_eq!(options.holdout, Amount::Share(0.25));
+        assert_eq!(options.train, Some(Amount::Count(2000)));
+        assert_eq!(options.holdout, Some(Amount::Share(0.25)));
         assert!(toml::from_str::<SplitOptions>("trian = 1").is_err());
     }
 }
