@@ -7,7 +7,9 @@ use crate::{Access, Error, Family, Need, Result};
 const SEARCH: &str = "one nearest-neighbour search: O(candidates · synthetic · features) time, bounded memory";
 const CLOSED_FORM: &str = "O(candidates · classes)";
 const SHADOWED: &str = "the training of the shadows; then O(candidates · shadows · classes)";
-const LIRA: &str = "Carlini et al. 2022, \"Membership inference attacks from first principles\"";
+const LIRA: &str = "Carlini et al. 2022, \"Membership inference attacks from first principles\", arXiv 2112.03570";
+const MONTE_CARLO: &str =
+    "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\", arXiv 1906.03006";
 
 /// All attacks, in the order in which they are listed.
 pub const ATTACKS: &[Family] = &[
@@ -17,7 +19,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[],
         summary: "nearness to the nearest synthetic image",
         cost: SEARCH,
-        source: "Chen et al. 2020, \"GAN-Leaks\", full black box",
+        source: "Chen et al. 2020, \"GAN-Leaks\", arXiv 1909.03935, full black box",
         make: || Box::new(GanLeaks { calibrated: false }),
     },
     Family {
@@ -26,7 +28,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[Need::Reference],
         summary: "nearness to the nearest synthetic image, less that to the nearest reference image",
         cost: "two nearest-neighbour searches: against the synthetic and against the reference images",
-        source: "Chen et al. 2020, \"GAN-Leaks\", section 4.5, with reference images in the place of a reference model",
+        source: "Chen et al. 2020, \"GAN-Leaks\", arXiv 1909.03935; reference images in the place of a reference model",
         make: || Box::new(GanLeaks { calibrated: true }),
     },
     Family {
@@ -35,7 +37,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[],
         summary: "share of synthetic images within the median nearest distance",
         cost: "two searches like gan-leaks",
-        source: "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\"",
+        source: MONTE_CARLO,
         make: || Box::new(MonteCarlo { radius: Radius::MedianNearest }),
     },
     Family {
@@ -44,7 +46,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[],
         summary: "share of synthetic images within the 0.1 % quantile of all distances",
         cost: "one search like gan-leaks, and at most four million distances",
-        source: "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\"",
+        source: MONTE_CARLO,
         make: || Box::new(MonteCarlo { radius: Radius::Quantile(0.001) }),
     },
     Family {
@@ -53,7 +55,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[Need::Labels],
         summary: "low cross-entropy of the true label",
         cost: CLOSED_FORM,
-        source: "Yeom et al. 2018, \"Privacy risk in machine learning\"",
+        source: "Yeom et al. 2018, \"Privacy risk in machine learning\", arXiv 1709.01604",
         make: || Box::new(Metric::Loss),
     },
     Family {
@@ -62,7 +64,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[],
         summary: "high probability of the predicted label",
         cost: CLOSED_FORM,
-        source: "Salem et al. 2019, \"ML-Leaks\", adversary 3",
+        source: "Salem et al. 2019, \"ML-Leaks\", arXiv 1806.01246, adversary 3",
         make: || Box::new(Metric::Confidence),
     },
     Family {
@@ -71,7 +73,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[],
         summary: "low entropy of the prediction",
         cost: CLOSED_FORM,
-        source: "Salem et al. 2019, \"ML-Leaks\", adversary 3",
+        source: "Salem et al. 2019, \"ML-Leaks\", arXiv 1806.01246, adversary 3",
         make: || Box::new(Metric::Entropy),
     },
     Family {
@@ -80,7 +82,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[Need::Labels],
         summary: "low entropy that counts confident errors as uncertain",
         cost: CLOSED_FORM,
-        source: "Song & Mittal 2021, \"Systematic evaluation of privacy risks\", equation 8",
+        source: "Song & Mittal 2021, \"Systematic evaluation of privacy risks\", arXiv 2003.10595",
         make: || Box::new(Metric::ModifiedEntropy),
     },
     Family {
@@ -89,7 +91,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[Need::Labels],
         summary: "correct prediction",
         cost: CLOSED_FORM,
-        source: "Yeom et al. 2018, \"Privacy risk in machine learning\", adversary 1",
+        source: "Yeom et al. 2018, \"Privacy risk in machine learning\", arXiv 1709.01604",
         make: || Box::new(Metric::Gap),
     },
     Family {

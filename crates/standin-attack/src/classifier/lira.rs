@@ -41,7 +41,8 @@ pub enum Shadows {
 pub enum Variance {
     /// From each candidate's own shadows, at least 2 a side. Noisy below some 64 shadows.
     PerExample,
-    /// One deviation for each side, pooled over the candidates: the root of the mean variance within a candidate.
+    /// One deviation for each side, pooled over the candidates: the root of the mean variance *within* a candidate. (The
+    /// deviation of all confidences at once would add how unequal the candidates are, which is no uncertainty about one.)
     Fixed,
 }
 

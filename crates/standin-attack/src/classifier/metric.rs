@@ -14,7 +14,7 @@ pub enum Metric {
     /// Σ_j p_j log p_j, the negative entropy, which needs no label (Salem et al. 2019).
     Entropy,
     /// (1 − p_y) log p_y + Σ_{j≠y} p_j log(1 − p_j), which is 0 for a confident right answer and very negative for a
-    /// confident wrong one (Song & Mittal 2021, equation 8).
+    /// confident wrong one (Song & Mittal 2021).
     ModifiedEntropy,
     /// 1 if the true label has the largest logit (the first, of equals), else 0: what the gap between training and test
     /// accuracy gives away (Yeom et al. 2018).

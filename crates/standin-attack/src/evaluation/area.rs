@@ -8,27 +8,23 @@ const Z: f64 = 1.959_963_984_540_054;
 /// The area under the ROC curve with DeLong's interval on the logit scale. Both sides ascending, 2 scores at least.
 pub(super) fn under_curve(members: &[f64], non_members: &[f64]) -> Estimate {
     let (m, n) = (members.len() as f64, non_members.len() as f64);
-    let ties = ties(members, non_members);
     // The placement of a score is the share of the other side that it beats, ties counting half.
     let (mut members_below, mut non_members_below) = (0.0, 0.0);
-    let (mut placements, mut member_squares, mut non_member_squares) = (0.0, 0.0, 0.0);
-    let mut each = |visit: &mut dyn FnMut(f64, f64, f64, f64)| {
-        (members_below, non_members_below) = (0.0, 0.0);
-        for tie in &ties {
+    let placements: Vec<_> = ties(members, non_members)
+        .iter()
+        .map(|tie| {
             let (here, there) = (tie.members as f64, tie.non_members as f64);
             let of_member = (non_members_below + 0.5 * there) / n;
             let of_non_member = (m - members_below - 0.5 * here) / m;
-            visit(here, of_member, there, of_non_member);
             members_below += here;
             non_members_below += there;
-        }
-    };
-    each(&mut |count, placement, _, _| placements += count * placement);
-    let area = placements / m;
-    each(&mut |members, of_member, non_members, of_non_member| {
-        member_squares += members * (of_member - area).powi(2);
-        non_member_squares += non_members * (of_non_member - area).powi(2);
-    });
+            ((here, of_member), (there, of_non_member))
+        })
+        .collect();
+    let area = placements.iter().map(|((count, placement), _)| count * placement).sum::<f64>() / m;
+    let square = |&(count, placement): &(f64, f64)| count * (placement - area).powi(2);
+    let member_squares: f64 = placements.iter().map(|(member, _)| square(member)).sum();
+    let non_member_squares: f64 = placements.iter().map(|(_, non_member)| square(non_member)).sum();
     let variance = member_squares / ((m - 1.0) * m) + non_member_squares / ((n - 1.0) * n);
     let n = members.len() + non_members.len();
     if variance > 0.0 && area > 0.0 && area < 1.0 {
@@ -43,7 +39,7 @@ pub(super) fn under_curve(members: &[f64], non_members: &[f64]) -> Estimate {
     // chance of another outcome is bounded by Clopper and Pearson at 0 of that many.
     let pairs = members.len().min(non_members.len());
     let (_, other) = clopper_pearson_at(0, pairs, 0.95);
-    let (low, high) = ((area * (1.0 - other)), (area + other * (1.0 - area)));
+    let (low, high) = (area * (1.0 - other), area + other * (1.0 - area));
     Estimate { value: area, low, high, n, method: format!("Clopper–Pearson over {pairs} disjoint pairs") }
 }
 

@@ -2,12 +2,13 @@ use standin_encode::{Embedding, nearest};
 
 use crate::{Attack, Error, Result, Target};
 
-/// GAN-Leaks in the full black-box setting (Chen, Yu, Zhang & Fritz 2020): a member is nearer to the generated images.
+/// GAN-Leaks in the full black-box setting (Chen, Yu, Zhang & Fritz 2020, arXiv 1909.03935): a member is nearer to the
+/// generated images.
 ///
-/// The score is −min_s ‖x − s‖² over the released images s (equation 4 there, with the nearest release in the place of
-/// the optimum). Calibrated, it is min_r ‖x − r‖² − min_s ‖x − s‖² with real reference images r: images that are easy
-/// to come near are near to everything, and that part is taken off (section 4.5, where a reference generator plays
-/// the part of the reference images).
+/// The score is −min_s ‖x − s‖² over the released images s, the reconstruction error by the nearest release. Calibrated,
+/// it is min_r ‖x − r‖² − min_s ‖x − s‖² with real reference images r: images that are easy to come near are near to
+/// everything, and that part is taken off (the paper calibrates by a reference generator in the part of the reference
+/// images).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GanLeaks {
     /// Subtract the same distance to reference images.

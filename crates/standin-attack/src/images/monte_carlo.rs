@@ -8,10 +8,9 @@ use crate::{Attack, Error, Result, Target};
 /// Rows of either set from which the quantile of distances is taken.
 const QUANTILE_ROWS: usize = 2000;
 
-/// Monte Carlo integration (Hilprecht, Härterich & Bernau 2019): a generator has more mass around its members.
+/// Monte Carlo integration (Hilprecht, Härterich & Bernau 2019, arXiv 1906.03006): a generator has more mass around its members.
 ///
-/// The score is the share of released images within distance ε of the candidate (equation 3 there, the variant that
-/// counts).
+/// The score is the share of released images within distance ε of the candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MonteCarlo {
     /// How ε is chosen.
