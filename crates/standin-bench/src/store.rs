@@ -173,14 +173,16 @@ impl Store {
     pub fn record(&self, id: StageId) -> Result<Option<Record>> {
         let folder = self.folder(id);
         let path = folder.join(RECORD);
-        match fs::read_to_string(&path) {
-            Ok(text) => Record::from_toml(&text, &folder).map(Some),
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("reading", &path)(error)),
-            Err(_) if folder.exists() => {
-                Err(Error::Damaged { path: folder, found: "stage.toml is missing".to_owned() })
+        // A folder that appears or disappears between two looks is no damaged one: hence the second look at each.
+        for _ in 0..2 {
+            match fs::read_to_string(&path) {
+                Ok(text) => return Record::from_toml(&text, &folder).map(Some),
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("reading", &path)(error)),
+                Err(_) if !folder.exists() => return Ok(None),
+                Err(_) => {}
             }
-            Err(_) => Ok(None),
         }
+        Err(Error::Damaged { path: folder, found: "stage.toml is missing".to_owned() })
     }
 
     /// What is recorded about a stage, if it is finished and every output is there with its recorded size.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use standin_data::Progress;
 
-use super::{Error, RECORD, Result, Store, outputs};
+use super::{Error, RECORD, Result, STORE_LOCK, Store, outputs};
 use crate::stage::StageId;
 
 /// What a check of a whole store found.
@@ -87,6 +87,8 @@ impl Store {
     /// # Errors
     /// If the store's folder cannot be read; what is wrong inside it is in the result.
     pub fn verify(&self, progress: &dyn Progress) -> Result<Verification> {
+        // While this reads, nobody may prune. A store that may not be written (an archive) is checked without the lock.
+        let _shared = self.lock_file(STORE_LOCK).ok().filter(|lock| lock.lock_shared().is_ok());
         let ids = self.ids()?;
         progress.begin("verify", ids.len() as u64);
         let stages: Vec<_> = ids
