@@ -17,7 +17,7 @@ pub trait Learner {
     /// The state of each of its trainers, by name, for a checkpoint.
     fn states(&self) -> Vec<(&'static str, TrainerState)>;
 
-    /// Continues from the states a learner of the same configuration had.
+    /// Continues from the states a learner of the same configuration had, in the order of their names.
     ///
     /// # Errors
     /// Says what does not fit.
