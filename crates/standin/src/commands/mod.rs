@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod completions;
+mod data;
 
 use clap::Subcommand;
 
@@ -24,13 +25,16 @@ pub struct Context<'a> {
 pub enum Command {
     /// Completions for your shell
     Completions(completions::Arguments),
+    /// Bring images in, look at them, divide them, hand them on
+    Data(data::Arguments),
 }
 
 impl Command {
     /// Runs the command.
-    pub fn run(self, _: &Context<'_>) -> Result<Status, Failure> {
+    pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         match self {
             Self::Completions(arguments) => arguments.run(),
+            Self::Data(arguments) => arguments.run(context),
         }
     }
 }
