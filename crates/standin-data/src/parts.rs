@@ -3,6 +3,9 @@ use std::path::Path;
 use crate::image_set::sort_class_names;
 use crate::{Column, Error, ImageSet, Result};
 
+/// The order in which parts are listed.
+const ORDER: [&str; 4] = ["train", "holdout", "validation", "test"];
+
 /// One image set, or the named parts of one that comes with an official division.
 ///
 /// Canonical collections are published as a training and a test part, and results are only comparable if that division
@@ -18,13 +21,14 @@ impl Parts {
         Self { parts: vec![(String::new(), set)] }
     }
 
-    /// Parts by name: "train", "validation", "test", in the order they are to be listed.
+    /// Parts by name, listed in the order train, holdout, validation, test, then others as given.
     ///
     /// Class names are united, sorted if the parts disagree, so that an index means the same class in every part.
     ///
     /// # Errors
     /// If there is no part, a name is empty or occurs twice, the shapes differ, or only some parts have labels.
-    pub fn divided(parts: Vec<(String, ImageSet)>) -> Result<Self> {
+    pub fn divided(mut parts: Vec<(String, ImageSet)>) -> Result<Self> {
+        parts.sort_by_key(|(name, _)| ORDER.iter().position(|part| part == name).unwrap_or(ORDER.len()));
         let Some((first_name, first)) = parts.first() else {
             return Err(Error::inconsistent("a divided set without parts", "at least one part is needed"));
         };
@@ -184,6 +188,13 @@ mod tests {
         assert_eq!(train.classes, test.classes);
         assert_eq!(train.values, [1, 2]);
         assert_eq!(test.values, [2, 0]);
+    }
+
+    #[test]
+    fn train_is_listed_first() {
+        let parts = ["extra", "test", "validation", "train"].map(|name| (name.to_owned(), labelled(&["a"])));
+        let parts = Parts::divided(parts.to_vec()).unwrap();
+        assert_eq!(parts.names().collect::<Vec<_>>(), ["train", "validation", "test", "extra"]);
     }
 
     #[test]

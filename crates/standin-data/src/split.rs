@@ -58,8 +58,7 @@ impl SplitOptions {
     /// Train, holdout and test, defaults filled in for a set whose test side is not given.
     fn amounts(&self) -> [Amount; 3] {
         let share = match self.test {
-            Some(Amount::Count(0)) => 0.5,
-            Some(Amount::Share(share)) if share == 0.0 => 0.5,
+            Some(Amount::Count(0) | Amount::Share(0.0)) => 0.5,
             _ => 0.4,
         };
         let share = Amount::Share(share);

@@ -133,10 +133,7 @@ pub(super) fn read(path: &Path, layout: Layout) -> Result<Parts> {
         .collect::<Result<Vec<_>>>()?;
     match sets.as_slice() {
         [(name, _)] if name.is_empty() => Ok(Parts::undivided(sets.remove(0).1)),
-        _ => {
-            sets.sort_by_key(|(name, _)| format::PART_NAMES.iter().position(|(part, _)| part == name));
-            Parts::divided(sets)
-        }
+        _ => Parts::divided(sets),
     }
 }
 

@@ -66,15 +66,15 @@ pub(super) fn read(root: &Path, options: &ImportOptions, progress: &dyn Progress
             .map(|picture| Skipped { item: folder::relative(root, picture), reason: "not in the metadata".to_owned() }),
     );
     let mut rows = Vec::with_capacity(files.len());
-    for row in 0..files.len() {
-        if root.join(&files[row]).is_file() {
+    for (row, file) in files.iter().enumerate() {
+        if root.join(file).is_file() {
             rows.push(row);
         } else if options.skip_unreadable {
-            skipped.push(Skipped { item: files[row].clone(), reason: "listed, but not there".to_owned() });
+            skipped.push(Skipped { item: file.clone(), reason: "listed, but not there".to_owned() });
         } else {
             return Err(Error::invalid(
                 path,
-                format!("picture {} is \"{}\", and there is no such file", row + 1, files[row]),
+                format!("picture {} is \"{file}\", and there is no such file", row + 1),
                 format!("paths relative to {} were expected; --skip-unreadable leaves such lines out", root.display()),
             ));
         }

@@ -12,7 +12,7 @@ mod npz;
 mod picture;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -117,9 +117,8 @@ fn read(path: &Path, options: &ImportOptions, progress: &dyn Progress) -> Result
     }
 }
 
-/// The parts a folder's subfolders are, if that is what they are: (part's name, folder) in the order train, holdout,
-/// validation, test.
-fn part_folders(path: &Path) -> Result<Option<Vec<(String, std::path::PathBuf)>>> {
+/// The parts a folder's subfolders are, if that is what they are: (part's name, folder).
+fn part_folders(path: &Path) -> Result<Option<Vec<(String, PathBuf)>>> {
     if path.join(MANIFEST).exists() {
         return Ok(None);
     }
@@ -135,7 +134,6 @@ fn part_folders(path: &Path) -> Result<Option<Vec<(String, std::path::PathBuf)>>
             return Ok(None);
         }
     }
-    parts.sort_by_key(|(name, _)| format::PART_NAMES.iter().position(|(part, _)| part == name));
     Ok((!parts.is_empty()).then_some(parts))
 }
 
@@ -174,7 +172,7 @@ struct Decoded {
 /// Decodes pictures, (path, name for messages), in order.
 fn decode_all(
     root: &Path,
-    pictures: &[(std::path::PathBuf, String)],
+    pictures: &[(PathBuf, String)],
     options: &ImportOptions,
     progress: &dyn Progress,
 ) -> Result<Decoded> {

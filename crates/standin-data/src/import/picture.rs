@@ -321,6 +321,21 @@ mod tests {
     }
 
     #[test]
+    fn resizing_agrees_with_pillow_within_one() {
+        // Pillow 13.0: Image.fromarray(a).resize((4, 3), Image.BILINEAR), which rounds between its two passes.
+        const PILLOW: [u8; 12] = [111, 115, 114, 130, 116, 129, 130, 124, 125, 149, 150, 142];
+        let (height, width) = (9, 11);
+        let values = (0..height * width)
+            .map(|at| (at / width, at % width))
+            .map(|(row, column)| ((row * 37 + column * 91 + row * column * 5) % 256) as u8)
+            .collect();
+        let options = ImportOptions { resize: Some(Size { height: 3, width: 4 }), ..ImportOptions::default() };
+        let shape = Shape { channels: 1, height, width };
+        let resized = Conversion::of(&options).apply(Picture { shape, values });
+        assert!(resized.values.iter().zip(PILLOW).all(|(a, b)| a.abs_diff(b) <= 1), "{:?}", resized.values);
+    }
+
+    #[test]
     fn resizing_keeps_a_constant_image() {
         let shape = Shape { channels: 3, height: 5, width: 7 };
         let values = [10, 20, 30].iter().flat_map(|&value| [value; 35]).collect();

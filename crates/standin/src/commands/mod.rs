@@ -2,6 +2,7 @@
 
 mod bench;
 mod completions;
+mod data;
 mod list;
 mod report;
 mod runs;
@@ -38,6 +39,8 @@ pub enum Command {
     Report(report::Arguments),
     /// What there is: generators, attacks, measures, encoders, classifiers, data sets
     List(list::Arguments),
+    /// Bring images in, look at them, divide them, hand them on
+    Data(data::Arguments),
     /// Completions for your shell
     Completions(completions::Arguments),
 }
@@ -50,6 +53,7 @@ impl Command {
             Self::Runs(arguments) => arguments.run(context),
             Self::Report(arguments) => arguments.run(context),
             Self::List(arguments) => arguments.run(context),
+            Self::Data(arguments) => arguments.run(context),
             Self::Completions(arguments) => arguments.run(),
         }
     }
