@@ -97,6 +97,16 @@ impl Embedding {
         Self { values, dimension: self.dimension, stamp: self.stamp.clone() }
     }
 
+    /// The rows of this embedding followed by those of another.
+    ///
+    /// # Errors
+    /// If their stamps or dimensions differ.
+    pub fn concat(&self, other: &Self) -> Result<Self> {
+        self.require_same_protocol(other)?;
+        let values = [self.values(), other.values()].concat();
+        Ok(Self { values, dimension: self.dimension, stamp: self.stamp.clone() })
+    }
+
     /// Checks that both embeddings may enter one computation.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     let terminal = Terminal::new(cli.global.quiet, cli.global.color);
     let output = Output::new(cli.global.json);
     let threads = cli.global.threads.map_or_else(available_threads, usize::from);
-    let cache = cli.global.cache.unwrap_or_else(cache_folder);
+    let cache = cli.global.cache.unwrap_or_else(default_cache);
     let context = Context { terminal: &terminal, output, threads, cache: &cache };
     let outcome = catch_unwind(AssertUnwindSafe(|| cli.command.run(&context))).unwrap_or(Err(Failure::Panic));
     match outcome {
@@ -86,10 +86,13 @@ fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The user's cache folder by the XDG convention, or a folder here where there is no home.
-fn cache_folder() -> PathBuf {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map_or_else(|| PathBuf::from(".standin-cache"), |cache| cache.join("standin"))
+/// The user's cache folder, as the XDG base directory specification finds it; the system's temporary folder where there
+/// is no home.
+fn default_cache() -> PathBuf {
+    let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let base = folder("XDG_CACHE_HOME")
+        .or_else(|| folder("LOCALAPPDATA"))
+        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir);
+    base.join("standin")
 }

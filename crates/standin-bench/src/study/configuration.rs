@@ -185,7 +185,7 @@ pub struct ReleasedClassifier {
 pub struct Measures {
     /// Encoders whose features are compared.
     pub encoders: Vec<String>,
-    /// Registered measures; all if empty.
+    /// Registered measures.
     pub names: Vec<String>,
     /// At most so many images per side enter, drawn at random: cost grows with its square.
     pub limit: usize,
@@ -195,7 +195,24 @@ pub struct Measures {
 
 impl Default for Measures {
     fn default() -> Self {
-        Self { encoders: vec!["pixels".into(), "scattering".into()], names: Vec::new(), limit: 5_000, near_copies: 12 }
+        // One convention of each: the others say the same with other numbers.
+        let names = [
+            "frechet-distance",
+            "kernel-distance",
+            "precision",
+            "density",
+            "recall",
+            "coverage",
+            "vendi-score",
+            "dcr-share",
+            "authenticity",
+        ];
+        Self {
+            encoders: vec!["pixels".into(), "scattering".into()],
+            names: names.map(str::to_owned).to_vec(),
+            limit: 5_000,
+            near_copies: 12,
+        }
     }
 }
 
@@ -261,8 +278,10 @@ impl Study {
         })?;
         let mut study = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        if Dataset::find(&study.data.source).is_err() {
-            study.data.source = folder.join(&study.data.source).to_string_lossy().into_owned();
+        let beside = folder.join(&study.data.source);
+        // A path wins over a name, as everywhere.
+        if beside.exists() || Dataset::find(&study.data.source).is_err() {
+            study.data.source = beside.to_string_lossy().into_owned();
         }
         study.data.from = study.data.from.map(|from| folder.join(from));
         Ok(study)
@@ -284,7 +303,7 @@ impl Study {
     /// If they cannot be found, downloaded or read.
     pub fn import(&self, cache: &Path, progress: &dyn Progress) -> Result<Parts, standin_data::Error> {
         let Data { source, import, from, .. } = &self.data;
-        if Dataset::find(source).is_ok() {
+        if !Path::new(source).exists() && Dataset::find(source).is_ok() {
             return standin_data::get(source, from.as_deref(), cache, progress);
         }
         standin_data::import(Path::new(source), import, progress)
@@ -352,13 +371,19 @@ impl Study {
             match generator.epsilon {
                 None if family.private => {
                     return fail(
-                        format!("generator \"{}\" of the private family {} has no epsilon", generator.name, family.name),
+                        format!(
+                            "generator \"{}\" of the private family {} has no epsilon",
+                            generator.name, family.name
+                        ),
                         "add, for example, epsilon = 1.0",
                     );
                 }
                 Some(epsilon) if !family.private => {
                     return fail(
-                        format!("generator \"{}\" has epsilon = {epsilon}, but {} gives no guarantee", generator.name, family.name),
+                        format!(
+                            "generator \"{}\" has epsilon = {epsilon}, but {} gives no guarantee",
+                            generator.name, family.name
+                        ),
                         "remove epsilon, or choose a private family (`standin list generators`)",
                     );
                 }

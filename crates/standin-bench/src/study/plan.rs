@@ -24,9 +24,10 @@ pub struct Plan {
 /// # Errors
 /// If the division does not work out: sizes that do not fit, unknown parts or columns, a holdout that overlaps train.
 pub fn plan(study: &Study, parts: Parts) -> Result<Plan, standin_data::Error> {
-    let (source, licence) = parts.iter().next().map_or((String::new(), None), |(_, set)| {
-        (set.provenance().source.clone(), set.provenance().licence.clone())
-    });
+    let (source, licence) = parts
+        .iter()
+        .next()
+        .map_or((String::new(), None), |(_, set)| (set.provenance().source.clone(), set.provenance().licence.clone()));
     let divide = Divide::new(parts, study.data.clone());
     // Everything that can be wrong with the data is found before hours of training.
     let (pool, test, _) = divide.divide()?;
@@ -148,13 +149,7 @@ impl Planner<'_> {
         self.classify(&run, classifier, TrainingSet::Synthetic(sample), &generator.name)
     }
 
-    fn embed(
-        &mut self,
-        images: Images,
-        encoder: &str,
-        limit: usize,
-        label: String,
-    ) -> Result<StageId, UnknownInput> {
+    fn embed(&mut self, images: Images, encoder: &str, limit: usize, label: String) -> Result<StageId, UnknownInput> {
         // One draw for all repetitions: what differs between them is the split and the training.
         let seed = Seed::new(self.study.data.split_seed).derive("embed");
         self.graph.add(Embed { images, encoder: encoder.to_owned(), limit, seed, label })

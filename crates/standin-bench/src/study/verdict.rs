@@ -24,11 +24,16 @@ pub fn judge(releases: &[Release], thresholds: &Thresholds) -> Verdict {
             let (resists_attacks, found) = resistance(release, thresholds);
             reasons.extend(found);
             reasons.extend(guarantee_words(release));
-            ReleaseVerdict { name: release.name.clone(), useful, resists_attacks, pareto: pareto(release, releases), reasons }
+            ReleaseVerdict {
+                name: release.name.clone(),
+                useful,
+                resists_attacks,
+                pareto: pareto(release, releases),
+                reasons,
+            }
         })
         .collect();
-    let passed: Vec<&str> =
-        judged.iter().filter(|v| v.useful && v.resists_attacks).map(|v| v.name.as_str()).collect();
+    let passed: Vec<&str> = judged.iter().filter(|v| v.useful && v.resists_attacks).map(|v| v.name.as_str()).collect();
     let headline = match passed.as_slice() {
         [] => {
             let resisting = judged.iter().filter(|v| v.resists_attacks).count();
@@ -151,12 +156,7 @@ fn pareto(release: &Release, all: &[Release]) -> bool {
 
 /// The four questions.
 pub fn answer(releases: &[Release], verdict: &Verdict, thresholds: &Thresholds) -> Vec<Answer> {
-    vec![
-        replacement(releases, thresholds),
-        strategy(releases, verdict),
-        mitigation(releases),
-        choice(releases),
-    ]
+    vec![replacement(releases, thresholds), strategy(releases, verdict), mitigation(releases), choice(releases)]
 }
 
 fn replacement(releases: &[Release], thresholds: &Thresholds) -> Answer {
@@ -277,7 +277,9 @@ fn choice(releases: &[Release]) -> Answer {
             format!("{name} is the most useful, and it carries a guarantee.")
         }
         (Some((name, _)), Some((private, _))) => {
-            format!("{name} is the most useful; where a guarantee is required, {private}. This holds for this data set.")
+            format!(
+                "{name} is the most useful; where a guarantee is required, {private}. This holds for this data set."
+            )
         }
         (Some((name, _)), None) => format!("{name} is the most useful; none carries a guarantee."),
         (None, _) => "Not measured: the study has no generator.".into(),

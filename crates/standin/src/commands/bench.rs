@@ -78,9 +78,9 @@ impl Arguments {
         reporter.finish(&execution);
 
         let folder = store.folder(plan.summary);
-        let out = self.out.unwrap_or_else(|| {
-            Path::new("reports").join(format!("{}-{}", study.name, &plan.summary.to_string()[..8]))
-        });
+        let out = self
+            .out
+            .unwrap_or_else(|| Path::new("reports").join(format!("{}-{}", study.name, &plan.summary.to_string()[..8])));
         let report = Report::load(&folder)?.with_timings(timings(&execution));
         if is_written(&report, &out) {
             context.terminal.note(&format!("the report in {} is up to date", out.display()));

@@ -299,29 +299,13 @@ struct Get {
     /// Take the published files from this folder instead of downloading them
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
-
-    /// Keep downloaded files here [default: standin in the user's cache folder]
-    #[arg(long, value_name = "FOLDER")]
-    cache: Option<PathBuf>,
 }
 
 impl Get {
     fn run(self, context: &Context<'_>) -> Result<(), Failure> {
-        let cache = self.cache.unwrap_or_else(default_cache);
-        let parts = get(&self.name, self.from.as_deref(), &cache, &context.terminal.progress(""))?;
+        let parts = get(&self.name, self.from.as_deref(), context.cache, &context.terminal.progress(""))?;
         self.target.write(&parts, ExportFormat::Saved, context)
     }
-}
-
-/// The user's cache folder, as the XDG base directory specification finds it; the system's temporary folder where there
-/// is no home.
-fn default_cache() -> PathBuf {
-    let folder = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let base = folder("XDG_CACHE_HOME")
-        .or_else(|| folder("LOCALAPPDATA"))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir);
-    base.join("standin")
 }
 
 /// One data set of the list.

@@ -107,10 +107,9 @@ impl Arguments {
         let entries: Vec<Entry> = kinds.iter().flat_map(|kind| kind.entries()).collect();
         context.output.print(&entries, || {
             let sections = kinds.iter().map(|&kind| {
-                let rows = entries
-                    .iter()
-                    .filter(|entry| entry.kind == kind)
-                    .map(|e| vec![e.name.clone(), e.summary.clone(), e.nature.clone(), e.cost.clone(), e.source.clone()]);
+                let rows = entries.iter().filter(|entry| entry.kind == kind).map(|e| {
+                    vec![e.name.clone(), e.summary.clone(), e.nature.clone(), e.cost.clone(), e.source.clone()]
+                });
                 let cost = if kind == Kind::Datasets { "licence" } else { "cost" };
                 let header = [
                     (kind.title(), Align::Left),

@@ -90,7 +90,9 @@ impl Arguments {
             Action::Show { digest } => {
                 let (id, record) = store.show(&digest)?;
                 let text = describe(&id.to_string(), &record);
-                context.output.print(&Listed { digest: id.to_string(), record: Some(record), damage: None }, || text)?;
+                context
+                    .output
+                    .print(&Listed { digest: id.to_string(), record: Some(record), damage: None }, || text)?;
                 Ok(Status::Done)
             }
             Action::Verify => {
@@ -107,7 +109,9 @@ impl Arguments {
             Action::Prune { older_than_days, only, dry_run } => {
                 let what = match older_than_days {
                     Some(days) => Prune::OlderThan(Duration::from_secs(u64::from(days) * 86_400)),
-                    None => Prune::Only(only.iter().map(|digest| store.find(digest)).collect::<Result<BTreeSet<_>, _>>()?),
+                    None => {
+                        Prune::Only(only.iter().map(|digest| store.find(digest)).collect::<Result<BTreeSet<_>, _>>()?)
+                    }
                 };
                 let pruned = store.prune(&what, dry_run)?;
                 let stages: Vec<String> = pruned.stages.iter().map(|stage| stage.id.short()).collect();

@@ -222,8 +222,7 @@ impl Stage for AttackClassifier {
             0 => "no shadows".to_owned(),
             n => format!("{n} shadow pipelines"),
         };
-        let target =
-            Target::Classifier(ClassifierTarget::new(Logits::new(&values, classes)?, &labels, &shadows)?);
+        let target = Target::Classifier(ClassifierTarget::new(Logits::new(&values, classes)?, &labels, &shadows)?);
         self.attacked.run(&target, inside.len(), &stamp, out, progress)
     }
 

@@ -71,13 +71,13 @@ impl Divide {
             }
         };
         let options = SplitOptions {
-            train: Amount::Count(train + holdout_count),
-            holdout: Amount::Count(0),
-            test: Amount::Count(match test {
+            train: Some(Amount::Count(train + holdout_count)),
+            holdout: Some(Amount::Count(0)),
+            test: Some(Amount::Count(match test {
                 Side::Count(count) => *count,
                 Side::Rest => remaining.len().saturating_sub(train + holdout_count),
                 Side::Part(_) => 0,
-            }),
+            })),
             group: self.data.group.clone(),
             stratify: true,
         };

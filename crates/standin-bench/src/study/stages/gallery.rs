@@ -92,9 +92,14 @@ impl Stage for DrawGallery {
 /// The first images of each class, one class a row.
 fn draw_grid(images: &ImageSet, path: &Path) -> Result<(), BoxedError> {
     let cells: Vec<usize> = match images.labels() {
-        Some(labels) => {
-            labels.by_class().iter().filter(|m| m.len() >= COLUMNS).take(ROWS).flat_map(|m| &m[..COLUMNS]).copied().collect()
-        }
+        Some(labels) => labels
+            .by_class()
+            .iter()
+            .filter(|m| m.len() >= COLUMNS)
+            .take(ROWS)
+            .flat_map(|m| &m[..COLUMNS])
+            .copied()
+            .collect(),
         None => Vec::new(),
     };
     let cells = if cells.is_empty() { (0..images.len().min(ROWS * COLUMNS)).collect() } else { cells };

@@ -17,7 +17,7 @@ pub struct Measure {
     pub holdout: StageId,
     /// Embedded synthetic images.
     pub synthetic: StageId,
-    /// Registered measures; all if empty.
+    /// Registered measures.
     pub names: Vec<String>,
     /// Seed of everything that draws at random.
     pub seed: Seed,
@@ -50,12 +50,12 @@ impl Stage for Measure {
         let rows: Vec<MeasureRow> = findings
             .into_iter()
             .map(|finding| MeasureRow {
-                measure: finding.measure.to_owned(),
+                measure: finding.measure,
                 aspect: finding.aspect.to_string(),
                 against: finding.against.to_string(),
                 outcome: finding.outcome,
                 reference: finding.reference,
-                better: finding.better.to_string(),
+                better: finding.better,
                 stamp: format!("{}; {}", synthetic.stamp(), finding.parameters),
             })
             .collect();

@@ -70,9 +70,9 @@ impl Split {
     fn members(&self, pool: &ImageSet, division: &Division) -> Result<Members, standin_data::Error> {
         let divide = |set: &ImageSet, train: usize, seed: Seed| {
             let options = SplitOptions {
-                train: Amount::Count(train),
-                holdout: Amount::Count(set.len() - train),
-                test: Amount::Count(0),
+                train: Some(Amount::Count(train)),
+                holdout: Some(Amount::Count(set.len() - train)),
+                test: Some(Amount::Count(0)),
                 group: self.group.clone(),
                 stratify: true,
             };

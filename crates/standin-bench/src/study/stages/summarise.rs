@@ -3,7 +3,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use standin_classify::{Answers, replacement_ratio};
 use standin_data::{ImageSet, Progress, Seed};
-use standin_measure::{Estimate, Outcome, pool_outcomes, pool_outcomes_within, pool_within};
+use standin_measure::{Estimate, MEASURES, Outcome, pool_outcomes, pool_outcomes_within, pool_within};
 use standin_privacy::{Guarantee, NoiseOrigin};
 
 use super::classify::Predictions;
@@ -231,10 +231,12 @@ fn pool_measures(repetitions: &[Vec<MeasureRow>]) -> Vec<MeasureRow> {
             let outcomes = |part: fn(&MeasureRow) -> Option<&Outcome>| -> Vec<Outcome> {
                 rows.iter().filter_map(|row| part(row).cloned()).collect()
             };
+            let family = MEASURES.iter().find(|family| family.name == rows[0].measure);
+            let (least, most) = family.map_or((f64::NEG_INFINITY, f64::INFINITY), |family| (family.least, family.most));
             let references = outcomes(|row| row.reference.as_ref());
             MeasureRow {
-                outcome: pool_outcomes(&outcomes(|row| Some(&row.outcome))),
-                reference: (!references.is_empty()).then(|| pool_outcomes(&references)),
+                outcome: pool_outcomes_within(&outcomes(|row| Some(&row.outcome)), least, most),
+                reference: (!references.is_empty()).then(|| pool_outcomes_within(&references, least, most)),
                 ..rows[0].clone()
             }
         },
