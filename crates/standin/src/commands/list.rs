@@ -66,7 +66,11 @@ impl Kind {
                 .collect(),
             Self::Attacks => ATTACKS
                 .iter()
-                .map(|f| entry(f.name, format!("sees {}, needs {}", f.access, f.needs), f.summary, f.cost, f.source))
+                .map(|f| {
+                    let needs: Vec<String> = f.needs.iter().map(ToString::to_string).collect();
+                    let needs = if needs.is_empty() { "nothing else".to_owned() } else { needs.join(", ") };
+                    entry(f.name, format!("sees {}, needs {needs}", f.access), f.summary, f.cost, f.source)
+                })
                 .collect(),
             Self::Measures => MEASURES
                 .iter()
@@ -81,7 +85,7 @@ impl Kind {
             Self::Datasets => DATASETS
                 .iter()
                 .map(|d| {
-                    let nature = format!("{} images of {}, {} classes", d.images, d.shape, d.classes);
+                    let nature = format!("{} images of {}, {} classes", d.images(), d.shape, d.classes);
                     entry(d.name, nature, d.summary, d.licence, d.source)
                 })
                 .collect(),
