@@ -169,12 +169,10 @@ fn summarise(volumes: &[VolumeScores]) -> Vec<LabelSummary> {
     by_label
         .into_iter()
         .map(|(label, scores)| {
-            let overlap = |of: fn(&LabelScores) -> f64| {
-                mean(&scores.iter().map(|scores| of(scores)).collect::<Vec<_>>(), UNIT)
-            };
+            let overlap =
+                |of: fn(&LabelScores) -> f64| mean(&scores.iter().map(|scores| of(scores)).collect::<Vec<_>>(), UNIT);
             let surfaces: Vec<SurfaceScores> = scores.iter().filter_map(|scores| scores.surface).collect();
-            let distance =
-                |of: fn(&SurfaceScores) -> f64| mean(&surfaces.iter().map(of).collect::<Vec<_>>(), DISTANCE);
+            let distance = |of: fn(&SurfaceScores) -> f64| mean(&surfaces.iter().map(of).collect::<Vec<_>>(), DISTANCE);
             LabelSummary {
                 label,
                 scored: scores.len(),

@@ -99,7 +99,10 @@ impl Grid {
             ..NiftiHeader::default()
         };
         Self::checked(array::from_fn(|axis| usize::from(dim[axis])), spacing, affine, geometry).map_err(|finding| {
-            invalid(finding, "correct the header (pixdim, sform, qform) with the tool that wrote it, or export it again")
+            invalid(
+                finding,
+                "correct the header (pixdim, sform, qform) with the tool that wrote it, or export it again",
+            )
         })
     }
 
@@ -154,9 +157,12 @@ impl Grid {
         let cosine = |axis: usize, world: usize| self.affine[world][axis] / self.spacing[axis];
         let agreement = |order: &[usize; 3]| (0..3).map(|axis| cosine(axis, order[axis]).abs()).sum::<f64>();
         // An order of the world axes rather than the nearest one for each: no two axes may claim the same.
-        let order = ORDERS.iter().fold(ORDERS[0], |best, order| {
-            if agreement(order) > agreement(&best) { *order } else { best }
-        });
+        let order = ORDERS.iter().fold(
+            ORDERS[0],
+            |best, order| {
+                if agreement(order) > agreement(&best) { *order } else { best }
+            },
+        );
         (0..3).map(|axis| if cosine(axis, order[axis]) < 0.0 { AWAY } else { TOWARDS }[order[axis]]).collect()
     }
 
@@ -234,8 +240,11 @@ fn affine_of(header: &NiftiHeader) -> [[f64; 4]; 3] {
 fn rotation_of([b, c, d]: [f64; 3]) -> [[f64; 3]; 3] {
     let squares = b * b + c * c + d * d;
     // In single precision a half turn may come out a little longer than 1.
-    let (a, [b, c, d]) =
-        if squares < 1.0 { ((1.0 - squares).sqrt(), [b, c, d]) } else { (0.0, [b, c, d].map(|part| part / squares.sqrt())) };
+    let (a, [b, c, d]) = if squares < 1.0 {
+        ((1.0 - squares).sqrt(), [b, c, d])
+    } else {
+        (0.0, [b, c, d].map(|part| part / squares.sqrt()))
+    };
     [
         [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
         [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],

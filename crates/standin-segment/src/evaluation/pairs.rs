@@ -33,7 +33,8 @@ pub fn matched(predictions: &Path, references: &Path, progress: &dyn Progress) -
             None => unmatched.push(name),
         }
     }
-    let remedy = "expected the same file names in both folders, apart from .nii and .nii.gz; rename or move what differs";
+    let remedy =
+        "expected the same file names in both folders, apart from .nii and .nii.gz; rename or move what differs";
     if !unmatched.is_empty() {
         let found = format!("has no reference in {} for {}", references.display(), listed(&unmatched));
         return Err(Error::invalid(predictions, found, remedy));
