@@ -64,9 +64,14 @@ fn main() -> ExitCode {
     let terminal = Terminal::new(cli.global.quiet, cli.global.color);
     let output = Output::new(cli.global.json);
     let threads = cli.global.threads.map_or_else(available_threads, usize::from);
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| cli.command.run(&commands::Context { terminal: &terminal, output, threads })))
-            .unwrap_or(Err(Failure::Panic));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|error| Failure::Internal(Box::new(error)))?;
+        cli.command.run(&commands::Context { terminal: &terminal, output, threads })
+    }))
+    .unwrap_or(Err(Failure::Panic));
     match outcome {
         Ok(status) => status.into(),
         Err(failure) => {

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod completions;
+mod segment;
 
 use clap::Subcommand;
 
@@ -22,14 +23,17 @@ pub struct Context<'a> {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Score segmentations of volumes
+    Segment(segment::Arguments),
     /// Completions for your shell
     Completions(completions::Arguments),
 }
 
 impl Command {
     /// Runs the command.
-    pub fn run(self, _: &Context<'_>) -> Result<Status, Failure> {
+    pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         match self {
+            Self::Segment(arguments) => arguments.run(context),
             Self::Completions(arguments) => arguments.run(),
         }
     }
