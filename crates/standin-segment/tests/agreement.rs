@@ -34,7 +34,7 @@ fn labels(shape: [usize; 3], ellipsoids: &[[i64; 8]], gap: usize) -> Vec<u32> {
     (0..shape.iter().product::<usize>())
         .map(|index| {
             let place = [index % shape[0], index / shape[0] % shape[1], index / (shape[0] * shape[1])];
-            if gap > 0 && (7 * place[0] + 13 * place[1] + 5 * place[2]) % gap == 0 {
+            if gap > 0 && (7 * place[0] + 13 * place[1] + 5 * place[2]).is_multiple_of(gap) {
                 return 0;
             }
             let holds = |&&[_, cx, cy, cz, wx, wy, wz, bound]: &&[i64; 8]| {

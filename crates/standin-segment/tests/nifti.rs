@@ -131,7 +131,8 @@ fn what_is_no_label_volume_is_refused_with_a_remedy() {
 
 #[test]
 fn damaged_files_are_refused() {
-    let damages: [(fn(&mut Vec<u8>), &str); 11] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(Damage, &str); 11] = [
         (|bytes| bytes.truncate(400), "ends early"),
         (|bytes| bytes.truncate(100), "ends before its header"),
         (|bytes| bytes.clear(), "ends before its header"),

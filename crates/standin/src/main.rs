@@ -72,7 +72,14 @@ fn main() -> ExitCode {
     let threads = cli.global.threads.map_or_else(available_threads, usize::from);
     let cache = cli.global.cache.unwrap_or_else(default_cache);
     let context = Context { terminal: &terminal, output, threads, cache: &cache };
-    let outcome = catch_unwind(AssertUnwindSafe(|| cli.command.run(&context))).unwrap_or(Err(Failure::Panic));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|error| Failure::Internal(Box::new(error)))?;
+        cli.command.run(&context)
+    }))
+    .unwrap_or(Err(Failure::Panic));
     match outcome {
         Ok(status) => status.into(),
         Err(failure) => {

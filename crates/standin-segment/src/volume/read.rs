@@ -7,7 +7,7 @@ use nifti::header::MAGIC_CODE_NIP1;
 use nifti::{InMemNiftiVolume, NiftiError, NiftiHeader, NiftiType};
 use standin_data::{Error, Result};
 
-use super::{IntensityVolume, LabelVolume, Volume};
+use super::{IntensityVolume, LabelVolume};
 use crate::Grid;
 
 /// Bytes of a NIfTI-1 header.

@@ -6,6 +6,7 @@ mod data;
 mod list;
 mod report;
 mod runs;
+mod segment;
 
 use std::path::Path;
 
@@ -41,6 +42,8 @@ pub enum Command {
     List(list::Arguments),
     /// Bring images in, look at them, divide them, hand them on
     Data(data::Arguments),
+    /// Score segmentations of volumes
+    Segment(segment::Arguments),
     /// Completions for your shell
     Completions(completions::Arguments),
 }
@@ -54,6 +57,7 @@ impl Command {
             Self::Report(arguments) => arguments.run(context),
             Self::List(arguments) => arguments.run(context),
             Self::Data(arguments) => arguments.run(context),
+            Self::Segment(arguments) => arguments.run(context),
             Self::Completions(arguments) => arguments.run(),
         }
     }
