@@ -7,6 +7,7 @@ use standin_nn::{DeviceChoice, Optimization, Plan, Schedule, fit};
 use crate::decoder::{Architecture, Decoder, Network, one_hot};
 use crate::families::write_options;
 use crate::fourier::FourierFeatures;
+use crate::generator::training_labels;
 use crate::matching::mismatch;
 use crate::mean_embedding::ClassSums;
 use crate::options::{above_zero, at_least};
@@ -103,7 +104,7 @@ impl Generator for DpMerf {
     ) -> Result<Box<dyn Trained>> {
         let options = &self.options;
         let Protection { target, noise } = protection.ok_or(Error::TargetMissing { family: Self::NAME })?;
-        let labels = train.require_labels("the generator dp-merf")?;
+        let labels = training_labels(Self::NAME, train)?;
         let classes = labels.classes.len();
         let budget = target.budget(train.len())?;
 

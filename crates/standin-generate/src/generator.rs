@@ -1,10 +1,10 @@
 use std::fmt;
 use std::path::Path;
 
-use standin_data::{ImageSet, Progress, Seed};
+use standin_data::{ImageSet, Labels, Progress, Seed};
 use standin_privacy::{Guarantee, NoiseSource, PrivacyTarget};
 
-use crate::{Result, SampleRequest};
+use crate::{Error, Result, SampleRequest};
 
 /// The privacy a generator must keep and the noise it keeps it with.
 ///
@@ -81,4 +81,17 @@ pub struct Family {
     /// # Errors
     /// If a file is missing, damaged or of another family.
     pub load: fn(&Path) -> Result<Box<dyn Trained>>,
+}
+
+/// The labels of a set that a conditional generator can be trained on.
+///
+/// # Errors
+/// If it has no labels or no image.
+pub(crate) fn training_labels<'a>(family: &'static str, train: &'a ImageSet) -> Result<&'a Labels> {
+    let labels = train.require_labels(&format!("the generator {family}"))?;
+    if train.is_empty() {
+        let (found, remedy) = ("it has no image".to_owned(), "give some hundreds of images or more".to_owned());
+        return Err(Error::Training { family, set: train.describe(), found, remedy });
+    }
+    Ok(labels)
 }

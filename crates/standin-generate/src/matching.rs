@@ -180,6 +180,25 @@ mod tests {
         assert!(mean.abs() < 4.0 * (variance / n).sqrt() + 1e-4, "mean {mean}, variance {variance}");
     }
 
+    /// `tests/fixtures/kernel_distance.py` computes the distances from exact kernels. The loss is a mean over F = 40 000
+    /// frequencies of terms whose standard deviation is a few times their mean: a standard error of 1 to 3 %.
+    #[test]
+    fn the_loss_is_the_kernel_distance_of_an_independent_implementation() {
+        let points = |count: usize, offset: usize| -> Vec<f32> {
+            let level = |i: usize, j: usize| (i * i * 31 + j * 17 * (i + 1) + offset) % 256;
+            (0..count).flat_map(|i| (0..16).map(move |j| level(i, j) as f32 / 255.0)).collect()
+        };
+        for line in include_str!("../tests/fixtures/kernel_distance.csv").lines() {
+            let (scales, expected) = line.split_once(',').unwrap();
+            let scales: Vec<f64> = scales.split(' ').map(|scale| scale.parse().unwrap()).collect();
+            let expected: f64 = expected.parse().unwrap();
+            let features = FourierFeatures::draw(16, &scales, 40_000, Seed::new(1));
+            let release = release(embedding(&features, &points(40, 90), &[1.0]), vec![1.0]);
+            let found = mismatch(&release, &features, &points(6, 11), 0, 40_000).loss;
+            assert!((found / expected - 1.0).abs() < 0.12, "{found} for {expected} at length scales {scales:?}");
+        }
+    }
+
     #[test]
     fn parts_of_the_frequencies_average_to_all() {
         let dimension = 4;

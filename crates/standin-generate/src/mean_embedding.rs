@@ -10,6 +10,10 @@
 //! one image changes one row by a vector of norm at most 1, so the sum has ℓ₂ sensitivity [`SENSITIVITY`] = 1, and its
 //! division by the public number of images N sensitivity 1/N. Replacing an image by another would double both.
 //!
+//! Cosines and sines enter the sums as whole multiples of 2⁻²⁴, added in 64-bit integers. Sums of floating-point numbers
+//! round differently in another order or with one more term, by more than one record's bound in the worst case
+//! (Casacuberta, Shoemate, Vadhan & Wagaman 2022); these are exact.
+//!
 //! The label is part of the protected record: it decides the row. The class counts are only known through the first
 //! coordinates, noise included. Everything made from the release afterwards is post-processing.
 
@@ -27,6 +31,9 @@ pub const COUNT_SHARE: f64 = 0.1;
 
 /// Change of the summed embedding in the ℓ₂ norm when one image is added or removed, at most.
 pub const SENSITIVITY: f64 = 1.0;
+
+/// Steps between 0 and 1 that cosines and sines are rounded to before they are added.
+const STEPS: f32 = (1 << 24) as f32;
 
 /// Images embedded at a time, which bounds memory: images × frequencies of a block × 12 bytes per thread.
 const IMAGES: usize = 512;
@@ -46,19 +53,18 @@ pub(crate) struct ClassSums {
 impl ClassSums {
     /// Embeds every image, with pixels in [0, 1].
     ///
-    /// Tasks run over blocks of frequencies and each goes through the images in order, so that sums do not depend on
-    /// the number of threads. Cost: 2 N · F · pixels operations; memory does not grow with N.
+    /// Cost: 2 N · F · pixels operations, in parallel over blocks of frequencies; memory does not grow with N.
     pub(crate) fn of(images: &ImageSet, labels: &Labels, features: &FourierFeatures, progress: &dyn Progress) -> Self {
         let frequencies = features.frequencies();
         let classes = labels.classes.len();
         let volume = images.shape().volume();
         let starts: Vec<usize> = (0..frequencies).step_by(FREQUENCIES).collect();
         progress.begin("embedding the private images", starts.len() as u64);
-        let blocks: Vec<Vec<[f64; 2]>> = starts
+        let blocks: Vec<Vec<[i64; 2]>> = starts
             .par_iter()
             .map(|&first| {
                 let count = FREQUENCIES.min(frequencies - first);
-                let mut sums = vec![[0.0; 2]; classes * count];
+                let mut sums = vec![[0_i64; 2]; classes * count];
                 for (pixels, labels) in images.pixels().chunks(IMAGES * volume).zip(labels.values.chunks(IMAGES)) {
                     let points: Vec<f32> = pixels.iter().map(|&value| f32::from(value) / 255.0).collect();
                     let waves = features.waves(&points, first, count);
@@ -66,8 +72,8 @@ impl ClassSums {
                     for ((cosines, sines), &label) in rows.zip(labels) {
                         let row = &mut sums[label as usize * count..][..count];
                         for ((sum, &cosine), &sine) in row.iter_mut().zip(cosines).zip(sines) {
-                            sum[0] += f64::from(cosine);
-                            sum[1] += f64::from(sine);
+                            sum[0] += i64::from((cosine * STEPS) as i32);
+                            sum[1] += i64::from((sine * STEPS) as i32);
                         }
                     }
                 }
@@ -78,18 +84,18 @@ impl ClassSums {
         progress.end();
 
         let width = 1 + features.width();
-        let scale = (1.0 - COUNT_SHARE).sqrt() * features.amplitude();
+        let scale = (1.0 - COUNT_SHARE).sqrt() * features.amplitude() / f64::from(STEPS);
         let mut values = vec![0.0; classes * width];
-        for &label in &labels.values {
-            values[label as usize * width] += COUNT_SHARE.sqrt();
+        for (class, members) in labels.by_class().iter().enumerate() {
+            values[class * width] = COUNT_SHARE.sqrt() * members.len() as f64;
         }
         for (&first, block) in starts.iter().zip(&blocks) {
             let count = block.len() / classes;
             for class in 0..classes {
                 let row = &mut values[class * width + 1..(class + 1) * width];
                 for (index, sum) in block[class * count..(class + 1) * count].iter().enumerate() {
-                    row[first + index] = scale * sum[0];
-                    row[frequencies + first + index] = scale * sum[1];
+                    row[first + index] = scale * sum[0] as f64;
+                    row[frequencies + first + index] = scale * sum[1] as f64;
                 }
             }
         }
@@ -126,17 +132,30 @@ impl ClassSums {
         };
         let width = self.values.len() / self.classes;
         let rows = self.values.chunks_exact(width);
-        // A class whose noisy count is below its noise would otherwise get no or a negative share.
-        let least = sigma / COUNT_SHARE.sqrt();
-        let counts: Vec<f64> = rows.clone().map(|row| (row[0] / COUNT_SHARE.sqrt()).max(least)).collect();
-        let total: f64 = counts.iter().sum();
+        let noisy_counts: Vec<f64> = rows.clone().map(|row| row[0] / COUNT_SHARE.sqrt()).collect();
         let scale = ((1.0 - COUNT_SHARE).sqrt() * images as f64).recip();
         Ok(Release {
-            shares: counts.iter().map(|count| count / total).collect(),
+            shares: shares(&noisy_counts, sigma / COUNT_SHARE.sqrt()),
             embedding: rows.flat_map(|row| &row[1..]).map(|value| (scale * value) as f32).collect(),
             guarantee,
         })
     }
+}
+
+/// Class shares from counts with Gaussian noise of the given standard deviation: each above 0, adding up to 1.
+///
+/// Four counts or more are drawn towards their mean as far as the noise explains their differences, by the positive-part
+/// estimator of Efron & Morris 1973 (towards the mean of all): with little noise they stay as they are, with
+/// much they become equal. A count below the noise is then raised to it.
+fn shares(noisy_counts: &[f64], noise: f64) -> Vec<f64> {
+    let classes = noisy_counts.len() as f64;
+    let mean = noisy_counts.iter().sum::<f64>() / classes;
+    let spread: f64 = noisy_counts.iter().map(|count| (count - mean).powi(2)).sum();
+    let explained = (classes - 3.0).max(0.0) * noise * noise;
+    let kept = if spread > explained { 1.0 - explained / spread } else { 0.0 };
+    let counts = noisy_counts.iter().map(|count| (mean + kept * (count - mean)).max(noise));
+    let total: f64 = counts.clone().sum();
+    counts.map(|count| count / total).collect()
 }
 
 /// What is known of the private images: noise included, once.
@@ -270,6 +289,19 @@ mod tests {
         assert_eq!(fixed(1).embedding, fixed(1).embedding);
         assert_ne!(fixed(1).embedding, fixed(2).embedding);
         assert!(!fixed(1).guarantee.holds());
+    }
+
+    #[test]
+    fn counts_are_drawn_together_as_far_as_noise_explains_their_differences() {
+        let counts = [90.0, 110.0, 105.0, 95.0, 100.0];
+        assert_eq!(shares(&counts, 30.0), [0.2; 5]);
+        for (share, count) in shares(&counts, 0.01).iter().zip(counts) {
+            assert!((share - count / 500.0).abs() < 1e-6);
+        }
+        // Spread 250, of which (5 − 3)·5² = 50 is explained: 0.8 of each difference is kept.
+        for (share, expected) in shares(&counts, 5.0).iter().zip([92.0, 108.0, 104.0, 96.0, 100.0]) {
+            assert!((share - expected / 500.0).abs() < 1e-12);
+        }
     }
 
     #[test]

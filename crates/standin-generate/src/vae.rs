@@ -7,6 +7,7 @@ use standin_nn::{DeviceChoice, Module, Optimization, Plan, Schedule, burn, fit};
 
 use crate::decoder::{Architecture, Decoder, Network, Stack, one_hot};
 use crate::families::{private_names, write_options};
+use crate::generator::training_labels;
 use crate::options::{above_zero, at_least};
 use crate::surrogate::with_gradient;
 use crate::trained::{Card, TrainedDecoder};
@@ -99,15 +100,7 @@ impl Generator for Vae {
             return Err(Error::TargetNotOffered { family: Self::NAME, private: private_names() });
         }
         let options = &self.options;
-        let labels = train.require_labels("the generator vae")?;
-        if train.is_empty() {
-            return Err(Error::Training {
-                family: Self::NAME,
-                set: train.describe(),
-                found: "it has no image".to_owned(),
-                remedy: "give at least one image, better some hundreds".to_owned(),
-            });
-        }
+        let labels = training_labels(Self::NAME, train)?;
         let classes = labels.classes.len();
         let shape = train.shape();
         let architecture = Architecture::new(options.latent, &options.hidden, options.network, classes, shape);
