@@ -1,1 +1,43 @@
-//! One standalone report: HTML, JSON and Markdown.
+//! One standalone report of a study: HTML for people, Markdown for a pull request, JSON for scripts.
+//!
+//! A study leaves a folder with `summary.json` (a [`standin_bench::summary::Summary`]) and the pictures it names.
+//! [`Report::load`] reads and checks the folder; the report then renders without touching the disk again:
+//!
+//! ```no_run
+//! # fn main() -> Result<(), standin_report::Error> {
+//! use std::path::Path;
+//! use standin_report::Report;
+//!
+//! let report = Report::load(Path::new("runs/3f2a"))?;
+//! report.write(Path::new("report"), false)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The HTML is one file that opens offline: style, script and pictures are inside it, and it is complete without the
+//! script, which only sorts tables and switches between light and dark. Plots are SVG drawn from pure functions of the
+//! numbers, and each has a table with the same numbers.
+//!
+//! What the report adds to the summary is what follows from its numbers alone: the strongest attack on each release,
+//! the ceiling its guarantee puts on any attack, and contradictions between the two, which it prints before anything
+//! else. It measures nothing itself, and the verdict is the summary's.
+//!
+//! A near-copy gallery shows private training images. [`Report::without_training_pictures`] leaves them out of a page
+//! that is to be passed on.
+
+mod cell;
+mod error;
+mod glossary;
+mod leakage;
+mod markdown;
+mod number;
+mod picture;
+mod plot;
+mod report;
+mod section;
+mod timing;
+mod words;
+
+pub use error::{Error, Result};
+pub use report::Report;
+pub use timing::Timing;

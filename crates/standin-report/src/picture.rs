@@ -1,0 +1,142 @@
+//! Pictures: read beside the summary, checked, and put inside the page.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use standin_bench::summary::Summary;
+
+use crate::{Error, Result};
+
+/// Bytes of pictures one page carries: with a third more for base64 and all text it stays below 10 MB.
+const BUDGET: usize = 6_500_000;
+
+/// A PNG file with its size in pixels.
+#[derive(Clone, Debug)]
+struct Picture {
+    bytes: Vec<u8>,
+    width: u32,
+    height: u32,
+}
+
+/// All pictures of a summary by their path in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pictures {
+    pictures: BTreeMap<String, Picture>,
+}
+
+/// A picture as the page shows it.
+#[derive(Clone, Debug)]
+pub(crate) enum Shown {
+    /// Inside the page.
+    Inlined { url: String, width: u32, height: u32 },
+    /// Left out, and why.
+    LeftOut(String),
+}
+
+impl Pictures {
+    /// Reads every picture that `summary` names from `folder`.
+    pub(crate) fn load(folder: &Path, summary: &Summary) -> Result<Self> {
+        let galleries = summary.releases.iter().filter_map(|release| release.gallery.as_ref());
+        let mut names: Vec<&String> = Vec::new();
+        for gallery in galleries {
+            names.push(&gallery.grid);
+            for pair in &gallery.near_copies {
+                names.extend([&pair.synthetic_picture, &pair.train_picture]);
+            }
+        }
+        let mut pictures = BTreeMap::new();
+        for name in names {
+            if !pictures.contains_key(name) {
+                pictures.insert(name.clone(), read(folder, name)?);
+            }
+        }
+        Ok(Self { pictures })
+    }
+
+    /// The pictures in the order asked for, as many as one page carries.
+    pub(crate) fn on_page(&self) -> OnPage<'_> {
+        OnPage { pictures: self, left: BUDGET }
+    }
+}
+
+/// Pictures going onto a page until its budget is used.
+pub(crate) struct OnPage<'a> {
+    pictures: &'a Pictures,
+    left: usize,
+}
+
+impl OnPage<'_> {
+    /// The picture of that name.
+    pub(crate) fn show(&mut self, name: &str) -> Shown {
+        let Some(Picture { bytes, width, height }) = self.pictures.pictures.get(name) else {
+            return Shown::LeftOut(format!("the picture {name} is not part of the study"));
+        };
+        if bytes.len() > self.left {
+            return Shown::LeftOut(format!("left out to keep this page below 10 MB; see {name} beside the summary"));
+        }
+        self.left -= bytes.len();
+        let url = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
+        Shown::Inlined { url, width: *width, height: *height }
+    }
+}
+
+fn read(folder: &Path, name: &str) -> Result<Picture> {
+    let relative = Path::new(name);
+    let path = folder.join(relative);
+    if name.is_empty() || !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(Error::invalid(
+            &folder.join("summary.json"),
+            format!("it names the picture \"{name}\", which is not inside its folder"),
+            "picture paths are relative to the summary; run the study again",
+        ));
+    }
+    let bytes = std::fs::read(&path).map_err(|source| {
+        Error::invalid(
+            &path,
+            format!("the summary names this picture but reading it failed ({source})"),
+            "copy the study's whole folder, or run the study again",
+        )
+    })?;
+    let (width, height) = dimensions(&bytes).ok_or_else(|| {
+        Error::invalid(&path, "this is not a PNG picture", "copy the study's folder again, or run the study again")
+    })?;
+    Ok(Picture { bytes, width, height })
+}
+
+/// Width and height from the header of a PNG file (ISO 15948, 5.2 and 11.2.2).
+fn dimensions(bytes: &[u8]) -> Option<(u32, u32)> {
+    let header = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..16)?.strip_prefix(b"IHDR")?;
+    let number = |at: usize| Some(u32::from_be_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    Some((number(0)?, number(4)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pictures(sizes: &[(&str, usize)]) -> Pictures {
+        let picture = |size: usize| Picture { bytes: vec![0; size], width: 1, height: 1 };
+        Pictures { pictures: sizes.iter().map(|&(name, size)| (name.into(), picture(size))).collect() }
+    }
+
+    #[test]
+    fn pictures_beyond_the_budget_are_named_instead_of_shown() {
+        let pictures = pictures(&[("large.png", BUDGET), ("small.png", 100)]);
+        let mut page = pictures.on_page();
+        assert!(matches!(page.show("small.png"), Shown::Inlined { .. }));
+        let Shown::LeftOut(reason) = page.show("large.png") else { panic!("the page would exceed its size") };
+        assert!(reason.contains("large.png"));
+        assert!(matches!(page.show("small.png"), Shown::Inlined { .. }));
+    }
+
+    #[test]
+    fn dimensions_need_a_complete_header() {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        assert_eq!(dimensions(&bytes), None);
+        bytes.extend([0, 0, 1, 2, 0, 0, 0, 7]);
+        assert_eq!(dimensions(&bytes), Some((258, 7)));
+        assert_eq!(dimensions(b"GIF89a"), None);
+    }
+}

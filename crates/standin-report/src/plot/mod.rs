@@ -1,0 +1,16 @@
+//! Plots as SVG text: pure functions of numbers.
+//!
+//! Every element carries a class and no colour of its own; the page's style gives colours to classes through CSS
+//! variables, so a plot follows light, dark and print. Coordinates are in CSS pixels of the drawing's own size.
+
+mod axes;
+mod drawing;
+mod interval;
+mod labels;
+mod roc;
+mod scale;
+mod scatter;
+
+pub(crate) use interval::interval_bar;
+pub(crate) use roc::{Ceiling, Curve, RocPanel};
+pub(crate) use scatter::{Marker, Point, Scatter, front_sample, marker_sample};

@@ -1,0 +1,260 @@
+//! Utility against leakage: one labelled point a release, with both intervals, the thresholds and the Pareto front.
+
+use standin_measure::Estimate;
+
+use super::axes::Axes;
+use super::drawing::{Drawing, text_width};
+use super::labels::{Anchor, Rectangle, place_labels};
+use super::scale::{Scale, share_domain};
+use crate::number::{Style, plain, rate};
+
+/// The shape that says what is released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marker {
+    Circle,
+    Diamond,
+    Square,
+}
+
+/// One release.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Point<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) marker: Marker,
+    /// Whether it passes the thresholds: filled, or else hollow.
+    pub(crate) passes: bool,
+    /// Whether no other release beats it in both.
+    pub(crate) pareto: bool,
+    /// Leakage, from left to right.
+    pub(crate) leakage: &'a Estimate,
+    /// Utility, from bottom to top.
+    pub(crate) utility: &'a Estimate,
+}
+
+/// All releases that have both numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Scatter<'a> {
+    pub(crate) points: Vec<Point<'a>>,
+    /// The largest area under the ROC curve that passes.
+    pub(crate) leakage_threshold: f64,
+    /// The smallest accuracy that passes, where one holds for all points.
+    pub(crate) utility_threshold: Option<f64>,
+}
+
+const LABEL_SIZE: f64 = 13.0;
+const NOTE_SIZE: f64 = 11.0;
+const RADIUS: f64 = 5.5;
+
+impl Scatter<'_> {
+    /// The plot at a size in CSS pixels. `id` is unique on the page.
+    pub(crate) fn draw(&self, id: &str, title: &str, description: &str, (width, height): (f64, f64)) -> String {
+        let leakage = self.points.iter().flat_map(|point| [point.leakage.low, point.leakage.high]);
+        let utility = self.points.iter().flat_map(|point| [point.utility.low, point.utility.high]);
+        let x = Scale::linear(share_domain(leakage.chain([0.5, self.leakage_threshold]), 0.08), (64.0, width - 16.0));
+        let y = Scale::linear(share_domain(utility.chain(self.utility_threshold), 0.12), (height - 50.0, 14.0));
+        let mut drawing = Drawing::new(width, height);
+        let mut obstacles = self.draw_thresholds(&mut drawing, x, y);
+        let axes = Axes {
+            x,
+            y,
+            x_title: "AUC of the strongest attack (0.5: guessing)",
+            y_title: "Accuracy on real test images",
+            x_percent: false,
+            y_percent: true,
+            ticks: if width < 500.0 { 4 } else { 7 },
+        };
+        axes.draw(&mut drawing);
+        self.draw_front(&mut drawing, x, y);
+        for point in &self.points {
+            obstacles.extend(draw_point(&mut drawing, point, x, y));
+        }
+        self.draw_labels(&mut drawing, &obstacles, x, y);
+        drawing.finish(id, title, description)
+    }
+
+    /// Shades what passes, and names the thresholds; returns what labels must not cover.
+    fn draw_thresholds(&self, drawing: &mut Drawing, x: Scale, y: Scale) -> Vec<Rectangle> {
+        let ((left, right), (bottom, top)) = (x.range(), y.range());
+        let across = x.position(self.leakage_threshold);
+        let up = self.utility_threshold.map(|threshold| y.position(threshold));
+        drawing.rectangle("passing", (left, top), (across - left, up.unwrap_or(bottom) - top));
+        drawing.line("threshold", (across, bottom), (across, top));
+        let mut obstacles = Vec::new();
+        let mut name = |drawing: &mut Drawing, class: &str, at: (f64, f64), text: &str| {
+            drawing.text(class, at, text);
+            let width = text_width(text, NOTE_SIZE);
+            let left = if class.ends_with("end") { at.0 - width } else { at.0 };
+            obstacles.push(Rectangle { left, top: at.1 - 11.0, right: left + width, bottom: at.1 + 3.0 });
+        };
+        name(drawing, "note start", (across + 5.0, bottom - 6.0), &format!("AUC {}", plain(self.leakage_threshold)));
+        if let (Some(up), Some(threshold)) = (up, self.utility_threshold) {
+            drawing.line("threshold", (left, up), (right, up));
+            let needed = format!("needed: {}", rate((threshold * 1e3).round() / 1e3));
+            name(drawing, "note end", (right - 4.0, up + 13.0), &needed);
+        }
+        if across - left > 150.0 {
+            name(drawing, "note start", (left + 6.0, top + 14.0), "meets the thresholds");
+        }
+        obstacles
+    }
+
+    /// The best utility reached at each leakage or less: a staircase through the points on the front.
+    fn draw_front(&self, drawing: &mut Drawing, x: Scale, y: Scale) {
+        let mut front: Vec<(f64, f64)> = self
+            .points
+            .iter()
+            .filter(|point| point.pareto)
+            .map(|point| (x.position(point.leakage.value), y.position(point.utility.value)))
+            .collect();
+        front.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        let Some(&(first, _)) = front.first() else { return };
+        let mut path = format!("M{first:.1} {:.1}", y.range().0);
+        for (across, up) in &front {
+            path.push_str(&format!("H{across:.1}V{up:.1}"));
+        }
+        path.push_str(&format!("H{:.1}", x.range().1));
+        drawing.path("front", &path);
+    }
+
+    fn draw_labels(&self, drawing: &mut Drawing, obstacles: &[Rectangle], x: Scale, y: Scale) {
+        let at = |point: &Point<'_>| (x.position(point.leakage.value), y.position(point.utility.value));
+        let anchors: Vec<Anchor> = self
+            .points
+            .iter()
+            .map(|point| Anchor {
+                point: at(point),
+                width: text_width(point.name, LABEL_SIZE),
+                height: LABEL_SIZE + 3.0,
+            })
+            .collect();
+        let ((left, right), (bottom, top)) = (x.range(), y.range());
+        let places = place_labels(&anchors, obstacles, Rectangle { left, top, right, bottom });
+        for (point, place) in self.points.iter().zip(places) {
+            let from = at(point);
+            let to = place.nearest(from);
+            let length = (to.0 - from.0).hypot(to.1 - from.1);
+            if length > 2.5 * RADIUS {
+                let start = RADIUS / length;
+                let away = (from.0 + start * (to.0 - from.0), from.1 + start * (to.1 - from.1));
+                drawing.line("leader", away, to);
+            }
+            let class = if place.right <= from.0 { "label end" } else { "label start" };
+            let anchor = if place.right <= from.0 { place.right } else { place.left };
+            drawing.text(class, (anchor, place.bottom - 4.0), point.name);
+        }
+    }
+}
+
+/// Draws intervals and marker; returns what labels must not cover.
+fn draw_point(drawing: &mut Drawing, point: &Point<'_>, x: Scale, y: Scale) -> [Rectangle; 3] {
+    let (across, up) = (x.position(point.leakage.value), y.position(point.utility.value));
+    let (west, east) = (x.position(point.leakage.low), x.position(point.leakage.high));
+    let (south, north) = (y.position(point.utility.low), y.position(point.utility.high));
+    let class = class_of(point.marker);
+    drawing.open_group(&format!(
+        "{}: AUC {}, accuracy {}",
+        point.name,
+        Style::Decimal.full(point.leakage),
+        Style::Percent.full(point.utility)
+    ));
+    drawing.line(&format!("whisker {class}"), (west, up), (east, up));
+    drawing.line(&format!("whisker {class}"), (across, south), (across, north));
+    draw_marker(drawing, point.marker, point.passes, (across, up));
+    drawing.close_group();
+    [
+        Rectangle::around((across, up), 2.6 * RADIUS, 2.6 * RADIUS),
+        Rectangle { left: west, top: up - 2.0, right: east, bottom: up + 2.0 },
+        Rectangle { left: across - 2.0, top: north, right: across + 2.0, bottom: south },
+    ]
+}
+
+fn class_of(marker: Marker) -> &'static str {
+    match marker {
+        Marker::Circle => "images",
+        Marker::Diamond => "on-synthetic",
+        Marker::Square => "on-real",
+    }
+}
+
+fn draw_marker(drawing: &mut Drawing, marker: Marker, filled: bool, (x, y): (f64, f64)) {
+    let class = format!("marker {} {}", class_of(marker), if filled { "filled" } else { "hollow" });
+    let r = RADIUS;
+    let path = match marker {
+        Marker::Circle => format!("M{:.1} {y:.1}a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0Z", x - r, d = 2.0 * r),
+        Marker::Diamond => {
+            let r = 1.3 * r;
+            format!("M{x:.1} {:.1}L{:.1} {y:.1}L{x:.1} {:.1}L{:.1} {y:.1}Z", y - r, x + r, y + r, x - r)
+        }
+        Marker::Square => {
+            let r = 0.9 * r;
+            format!("M{:.1} {:.1}h{d}v{d}h-{d}Z", x - r, y - r, d = 2.0 * r)
+        }
+    };
+    drawing.path(&class, &path);
+}
+
+/// The marker alone, for the key.
+pub(crate) fn marker_sample(marker: Marker, filled: bool) -> String {
+    let mut drawing = Drawing::new(18.0, 18.0);
+    draw_marker(&mut drawing, marker, filled, (9.0, 9.0));
+    drawing.finish_hidden()
+}
+
+/// A piece of the front's line, for the key.
+pub(crate) fn front_sample() -> String {
+    let mut drawing = Drawing::new(26.0, 18.0);
+    drawing.path("front", "M1 15V6H25");
+    drawing.finish_hidden()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn estimate(value: f64) -> Estimate {
+        Estimate { value, low: value - 0.02, high: value + 0.02, n: 100, method: "Wilson".into() }
+    }
+
+    #[test]
+    fn every_release_is_labelled_and_has_both_intervals() {
+        let (low, high) = (estimate(0.52), estimate(0.8));
+        let point = |name, marker| Point { name, marker, passes: true, pareto: true, leakage: &low, utility: &high };
+        let points =
+            vec![point("vae", Marker::Circle), point("merf <1>", Marker::Diamond), point("real", Marker::Square)];
+        let scatter = Scatter { points, leakage_threshold: 0.6, utility_threshold: Some(0.75) };
+        let svg = scatter.draw("t", "title", "description", (720.0, 420.0));
+        for label in [">vae<", ">merf &#60;1&#62;<", ">real<"] {
+            assert!(svg.contains(label), "{label}");
+        }
+        assert_eq!(svg.matches(r#"class="whisker"#).count(), 6);
+    }
+
+    #[test]
+    fn no_release_draws_empty_axes() {
+        let scatter = Scatter { points: Vec::new(), leakage_threshold: 0.6, utility_threshold: None };
+        let svg = scatter.draw("t", "title", "description", (340.0, 360.0));
+        assert!(svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("front"));
+    }
+
+    #[test]
+    fn front_rises_from_left_to_right() {
+        let numbers = [(0.6, 0.9), (0.5, 0.7)].map(|(x, y)| (estimate(x), estimate(y)));
+        let points = numbers
+            .iter()
+            .map(|(leakage, utility)| Point {
+                name: "a",
+                marker: Marker::Circle,
+                passes: true,
+                pareto: true,
+                leakage,
+                utility,
+            })
+            .collect();
+        let scatter = Scatter { points, leakage_threshold: 0.6, utility_threshold: None };
+        let svg = scatter.draw("t", "title", "description", (700.0, 400.0));
+        let path = svg.split(r#"class="front" d=""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let heights: Vec<f64> =
+            path.split('V').skip(1).map(|part| part.split('H').next().unwrap().parse().unwrap()).collect();
+        assert!(heights.len() == 2 && heights[1] < heights[0], "{path}");
+    }
+}

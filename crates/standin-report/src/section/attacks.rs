@@ -1,0 +1,141 @@
+use askama::Template;
+use standin_bench::summary::{AttackRow, Release, Summary};
+
+use crate::cell::{Cell, Note, Notes};
+use crate::leakage::{auc_ceiling, exceeds_guarantee, strongest};
+use crate::number::{Style, count, fixed, plain, rate};
+use crate::plot::{Ceiling, Curve, RocPanel, interval_bar};
+use crate::words;
+
+/// What each attack found, against what the guarantee allows, and the ROC curves.
+#[derive(Template)]
+#[template(path = "attacks.html")]
+pub(super) struct Section<'a> {
+    rates: Vec<String>,
+    rows: Vec<Row<'a>>,
+    notes: Vec<Note>,
+    methods: String,
+    panels: Vec<(&'a str, String)>,
+    guaranteed: bool,
+}
+
+struct Row<'a> {
+    release: &'a str,
+    attack: &'a AttackRow,
+    sample: String,
+    auc: Cell,
+    ceiling: String,
+    balanced_accuracy: Cell,
+    rates: Vec<Cell>,
+    epsilon_lower: Cell,
+    epsilon_upper: String,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn new(summary: &'a Summary) -> Self {
+        let rates = false_positive_rates(summary);
+        let mut notes = Notes::new("attacks");
+        let mut rows = Vec::new();
+        for release in &summary.releases {
+            for attack in &release.attacks {
+                rows.push(row(summary, release, attack, &rates, &mut notes));
+            }
+        }
+        Self {
+            rates: rates.iter().map(|&share| rate(share)).collect(),
+            rows,
+            notes: notes.list(),
+            methods: notes.methods(),
+            panels: panels(summary),
+            guaranteed: summary.releases.iter().any(|release| release.guarantee.is_some()),
+        }
+    }
+}
+
+/// All false-positive rates of the study, the largest first.
+fn false_positive_rates(summary: &Summary) -> Vec<f64> {
+    let attacks = summary.releases.iter().flat_map(|release| &release.attacks);
+    let mut rates: Vec<f64> =
+        attacks.flat_map(|attack| attack.true_positive_rates.iter().map(|at| at.false_positive_rate)).collect();
+    rates.sort_by(|a, b| b.total_cmp(a));
+    rates.dedup();
+    rates
+}
+
+fn row<'a>(
+    summary: &Summary,
+    release: &'a Release,
+    attack: &'a AttackRow,
+    rates: &[f64],
+    notes: &mut Notes,
+) -> Row<'a> {
+    let at = |share: f64| attack.true_positive_rates.iter().find(|at| at.false_positive_rate == share);
+    let rates =
+        rates.iter().map(|&share| Cell::optional(at(share).map(|at| &at.outcome), Style::Percent, notes)).collect();
+    let mut auc = Cell::estimate(&attack.auc, Style::Decimal, notes);
+    auc.drawing = interval_bar(&attack.auc, (0.4, 1.0), 0.5, summary.thresholds.attack_auc);
+    let mut epsilon_lower = Cell::optional(attack.epsilon_lower.as_ref(), Style::Adaptive, notes);
+    if let Some(estimate) = attack.epsilon_lower.as_ref().and_then(|outcome| outcome.estimate()) {
+        epsilon_lower.text = fixed(estimate.value, 2);
+        // A bound has one side: what is above it is not known.
+        epsilon_lower.interval = String::new();
+    }
+    if release.guarantee.as_ref().is_some_and(|guarantee| exceeds_guarantee(guarantee, attack)) {
+        epsilon_lower.text.push_str(" — above the guarantee");
+        epsilon_lower.class.push_str(" contradiction");
+    }
+    let guarantee = release.guarantee.as_ref();
+    Row {
+        release: &release.name,
+        attack,
+        sample: format!("{} members, {} non-members", count(attack.members), count(attack.non_members)),
+        auc,
+        ceiling: guarantee.map_or("–".into(), |guarantee| fixed(auc_ceiling(guarantee.epsilon, guarantee.delta), 3)),
+        balanced_accuracy: Cell::estimate(&attack.balanced_accuracy, Style::Percent, notes),
+        rates,
+        epsilon_lower,
+        epsilon_upper: guarantee.map_or("–".into(), |guarantee| plain(guarantee.epsilon)),
+    }
+}
+
+/// One panel of ROC curves for each release that was attacked.
+fn panels(summary: &Summary) -> Vec<(&str, String)> {
+    let attacked: Vec<&Release> = summary.releases.iter().filter(|release| !release.attacks.is_empty()).collect();
+    let all = || attacked.iter().flat_map(|release| &release.attacks);
+    let floor = RocPanel::floor_for(all().map(|attack| attack.non_members).max().unwrap_or(0));
+    let mut names: Vec<&str> = Vec::new();
+    for attack in all() {
+        if !names.contains(&attack.attack.as_str()) {
+            names.push(&attack.attack);
+        }
+    }
+    let panel = |(index, release): (usize, &&'_ Release)| panel(index, release, &names, floor);
+    attacked.iter().enumerate().map(|(index, release)| (release.name.as_str(), panel((index, release)))).collect()
+}
+
+fn panel(index: usize, release: &Release, names: &[&str], floor: f64) -> String {
+    let remarks: Vec<String> =
+        release.attacks.iter().map(|attack| format!("AUC {}", fixed(attack.auc.value, 3))).collect();
+    let curves = release.attacks.iter().zip(&remarks).map(|(attack, remark)| Curve {
+        name: &attack.attack,
+        slot: names.iter().position(|name| *name == attack.attack).unwrap_or(0),
+        non_members: attack.non_members,
+        roc: &attack.roc,
+        remark,
+    });
+    let name = release.guarantee.as_ref().map(|guarantee| format!("most that ε = {} allows", plain(guarantee.epsilon)));
+    let ceiling = release.guarantee.as_ref().zip(name.as_ref()).map(|(guarantee, name)| Ceiling {
+        epsilon: guarantee.epsilon,
+        delta: guarantee.delta,
+        name,
+    });
+    let title = format!("ROC curves of the attacks on {}", release.name);
+    let strongest = strongest(release).map_or("", |attack| attack.attack.as_str());
+    let description = format!(
+        "Logarithmic axes. {} attack{} on {}; the strongest is {strongest}. The table above has the numbers.",
+        release.attacks.len(),
+        if release.attacks.len() == 1 { "" } else { "s" },
+        words::kind(release.kind),
+    );
+    RocPanel { curves: curves.collect(), ceiling, floor }.draw(&format!("roc-{index}"), &title, &description)
+}

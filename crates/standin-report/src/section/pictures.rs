@@ -1,0 +1,92 @@
+use askama::Template;
+use standin_bench::summary::{DataSummary, NearCopy};
+
+use super::Content;
+use crate::number::{Style, count};
+use crate::picture::{OnPage, Shown};
+use crate::words;
+use standin_measure::Estimate;
+
+/// Samples of each set of images, and the synthetic images nearest to training images.
+#[derive(Template)]
+#[template(path = "pictures.html")]
+pub(super) struct Section<'a> {
+    samples: Vec<Sample<'a>>,
+    galleries: Vec<Gallery<'a>>,
+    rows_of: String,
+    withheld: bool,
+    /// How many private training images are on the page.
+    pub(super) training_pictures: usize,
+}
+
+struct Sample<'a> {
+    release: &'a str,
+    picture: Shown,
+    alternative: String,
+}
+
+struct Gallery<'a> {
+    anchor: String,
+    release: &'a str,
+    stamp: &'a str,
+    pairs: Vec<Pair>,
+}
+
+struct Pair {
+    synthetic: Shown,
+    train: Shown,
+    synthetic_index: String,
+    train_index: String,
+    distance: String,
+    nearness: String,
+    p_value: String,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn new(content: &Content<'a>) -> Self {
+        let data = &content.summary.data;
+        let mut page = content.pictures.on_page();
+        let sets = || content.summary.releases.iter().filter_map(|release| Some((release, release.gallery.as_ref()?)));
+        let samples = sets()
+            .map(|(release, gallery)| Sample {
+                release: &release.name,
+                picture: page.show(&gallery.grid),
+                alternative: format!("Grid of synthetic images of {}, one row for each class", release.name),
+            })
+            .collect();
+        let mut galleries = Vec::new();
+        let mut training_pictures = 0;
+        for (index, (release, gallery)) in sets().enumerate() {
+            let pairs: Vec<Pair> =
+                gallery.near_copies.iter().map(|copy| pair(copy, data, &mut page, content.training_pictures)).collect();
+            training_pictures += pairs.iter().filter(|pair| matches!(pair.train, Shown::Inlined { .. })).count();
+            let anchor = format!("copies-{index}");
+            galleries.push(Gallery { anchor, release: &release.name, stamp: &gallery.stamp, pairs });
+        }
+        let classes: Vec<&str> = data.classes.iter().map(String::as_str).collect();
+        Self {
+            samples,
+            galleries,
+            rows_of: if classes.is_empty() { String::new() } else { words::listed(&classes) },
+            withheld: !content.training_pictures,
+            training_pictures,
+        }
+    }
+}
+
+fn pair(copy: &NearCopy, data: &DataSummary, page: &mut OnPage<'_>, training_pictures: bool) -> Pair {
+    let exact = |value: f64| Estimate { value, low: value, high: value, n: 1, method: String::new() };
+    Pair {
+        synthetic: page.show(&copy.synthetic_picture),
+        train: if training_pictures {
+            page.show(&copy.train_picture)
+        } else {
+            Shown::LeftOut("a private image, left out of this page".into())
+        },
+        synthetic_index: count(copy.synthetic),
+        train_index: count(copy.train),
+        distance: Style::Adaptive.value(&exact(copy.distance)),
+        nearness: words::nearness(copy.p_value, data),
+        p_value: Style::Decimal.value(&exact(copy.p_value)),
+    }
+}
