@@ -112,6 +112,11 @@ fn reversal(summary: &Summary, release: &Release) -> Option<String> {
     })
 }
 
+/// An area that a ceiling allows, never rounded up to certainty.
+pub(crate) fn ceiling_text(auc: f64) -> String {
+    if auc > 0.9995 { "0.999…".into() } else { fixed(auc, 3) }
+}
+
 /// What a guarantee allows the best possible attack, in words.
 pub(crate) fn ceiling_in_words(guarantee: &Guarantee) -> String {
     let Guarantee { epsilon, delta, .. } = guarantee;
@@ -119,7 +124,7 @@ pub(crate) fn ceiling_in_words(guarantee: &Guarantee) -> String {
     let found = true_positive_ceiling(*epsilon, *delta, 0.01);
     let bound = format!(
         "No attack, whatever it knows, can have an AUC above {} or find more than {} of the members at {} false alarms.",
-        if auc > 0.9995 { "0.999…".into() } else { fixed(auc, 3) },
+        ceiling_text(auc),
         if found > 0.999 { "99.9… %".into() } else { rate((found * 1e3).round() / 1e3) },
         rate(0.01),
     );

@@ -9,7 +9,7 @@ const THIN: char = '\u{202f}';
 /// How a quantity is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// A share as a percentage.
+    /// A share as a percentage, with a second decimal where the interval is that narrow.
     Percent,
     /// A share, ratio or area that is usually written as a decimal.
     Decimal,
@@ -43,7 +43,13 @@ impl Style {
         let width = estimate.high - estimate.low;
         match self {
             Self::Decimal => 3,
-            Self::Percent => two_digits(100.0 * width).clamp(1, 2),
+            Self::Percent => {
+                if width < 0.003 && width > 0.0 {
+                    2
+                } else {
+                    1
+                }
+            }
             Self::Adaptive if width > 0.0 => two_digits(width).min(6),
             Self::Adaptive => 3,
         }

@@ -76,9 +76,9 @@ impl Report {
         markdown::document(&self.summary)
     }
 
-    /// The summary as JSON, indented.
+    /// The summary as JSON, on one line.
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.summary)
+        let mut text = serde_json::to_string(&self.summary)
             .expect("a summary has string keys only and writing to a string cannot fail");
         text.push('\n');
         text

@@ -103,6 +103,16 @@ pub(crate) fn nearness(p_value: f64, data: &DataSummary) -> String {
     }
 }
 
+/// A p-value, no smaller than the holdout images can show.
+pub(crate) fn p_value(p_value: f64, data: &DataSummary) -> String {
+    let resolution = 1.0 / data.holdout.max(1) as f64;
+    if p_value < resolution {
+        format!("p < {}", plain(resolution))
+    } else {
+        format!("p = {}", plain((p_value * 1e4).round() / 1e4))
+    }
+}
+
 /// Names joined as in a sentence.
 pub(crate) fn listed(names: &[&str]) -> String {
     match names {
@@ -135,6 +145,8 @@ mod tests {
         assert_eq!(nearness(0.0, &data(2000)), "nearer than every one of the 2000 holdout images");
         assert_eq!(nearness(0.004, &data(2000)), "1 in 250 holdout images is as near");
         assert_eq!(nearness(0.8, &data(2000)), "most holdout images are as near");
+        assert_eq!(p_value(0.0, &data(2000)), "p < 0.0005");
+        assert_eq!(p_value(0.0123, &data(2000)), "p = 0.0123");
     }
 
     #[test]

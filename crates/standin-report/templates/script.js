@@ -20,6 +20,7 @@
   };
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
+    table.classList.add("ready");
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const name = head.textContent.trim();
       const button = document.createElement("button");

@@ -15,8 +15,9 @@ pub(crate) fn interval_bar(estimate: &Estimate, domain: (f64, f64), reference: f
     drawing.line("track", (4.0, middle), (width - 4.0, middle));
     drawing.line("reference", (scale.position(reference), 1.0), (scale.position(reference), height - 1.0));
     drawing.line("threshold", (scale.position(threshold), 1.0), (scale.position(threshold), height - 1.0));
-    drawing.line("bar", (scale.position(estimate.low), middle), (scale.position(estimate.high), middle));
-    drawing.rectangle("value", (scale.position(estimate.value) - 2.5, middle - 4.0), (5.0, 8.0));
+    let (low, high) = (scale.position(estimate.low), scale.position(estimate.high));
+    drawing.rectangle("bar", (low, middle - 3.0), (high - low, 6.0));
+    drawing.line("value", (scale.position(estimate.value), 2.0), (scale.position(estimate.value), height - 2.0));
     drawing.finish_hidden()
 }
 
@@ -28,7 +29,7 @@ mod tests {
     fn bar_spans_the_interval() {
         let estimate = Estimate { value: 0.75, low: 0.5, high: 1.0, n: 10, method: "Wilson".into() };
         let svg = interval_bar(&estimate, (0.5, 1.0), 0.5, 0.6);
-        assert!(svg.contains(r#"class="bar" x1="4.0" y1="7.0" x2="100.0" y2="7.0""#), "{svg}");
-        assert!(svg.contains(r#"class="value" x="49.5""#), "{svg}");
+        assert!(svg.contains(r#"class="bar" x="4.0" y="4.0" width="96.0""#), "{svg}");
+        assert!(svg.contains(r#"class="value" x1="52.0""#), "{svg}");
     }
 }

@@ -15,6 +15,12 @@ impl Rectangle {
         Self { left: x - width / 2.0, top: y - height / 2.0, right: x + width / 2.0, bottom: y + height / 2.0 }
     }
 
+    /// The rectangle a horizontal or vertical line of that thickness takes.
+    pub(crate) fn along((x1, y1): (f64, f64), (x2, y2): (f64, f64), thickness: f64) -> Self {
+        let half = thickness / 2.0;
+        Self { left: x1.min(x2) - half, top: y1.min(y2) - half, right: x1.max(x2) + half, bottom: y1.max(y2) + half }
+    }
+
     /// The area shared with another rectangle.
     pub(crate) fn overlap(&self, other: &Self) -> f64 {
         let width = self.right.min(other.right) - self.left.max(other.left);

@@ -39,7 +39,7 @@ pub(crate) struct RocPanel<'a> {
 }
 
 const WIDTH: f64 = 340.0;
-const SIDE: f64 = 258.0;
+const SIDE: f64 = 250.0;
 const LEFT: f64 = 66.0;
 const TOP: f64 = 10.0;
 const KEY_ROW: f64 = 19.0;
@@ -98,7 +98,7 @@ impl<'a> RocPanel<'a> {
         let edge = if non_members == 0 { right } else { x.position(1.0 / non_members as f64) };
         drawing.rectangle("unmeasurable", (left, top), (edge - left, bottom - top));
         if edge - left > 15.0 {
-            drawing.upright_text("note start", ((left + edge) / 2.0 + 4.0, bottom - 8.0), "not measurable");
+            drawing.upright_text("note end", ((left + edge) / 2.0 + 4.0, top + 8.0), "not measurable");
         }
     }
 

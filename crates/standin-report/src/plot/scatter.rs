@@ -64,7 +64,7 @@ impl Scatter<'_> {
             ticks: if width < 500.0 { 4 } else { 7 },
         };
         axes.draw(&mut drawing);
-        self.draw_front(&mut drawing, x, y);
+        obstacles.extend(self.draw_front(&mut drawing, x, y));
         for point in &self.points {
             obstacles.extend(draw_point(&mut drawing, point, x, y));
         }
@@ -79,27 +79,24 @@ impl Scatter<'_> {
         let up = self.utility_threshold.map(|threshold| y.position(threshold));
         drawing.rectangle("passing", (left, top), (across - left, up.unwrap_or(bottom) - top));
         drawing.line("threshold", (across, bottom), (across, top));
-        let mut obstacles = Vec::new();
-        let mut name = |drawing: &mut Drawing, class: &str, at: (f64, f64), text: &str| {
-            drawing.text(class, at, text);
-            let width = text_width(text, NOTE_SIZE);
-            let left = if class.ends_with("end") { at.0 - width } else { at.0 };
-            obstacles.push(Rectangle { left, top: at.1 - 11.0, right: left + width, bottom: at.1 + 3.0 });
-        };
-        name(drawing, "note start", (across + 5.0, bottom - 6.0), &format!("AUC {}", plain(self.leakage_threshold)));
+        let mut obstacles = vec![Rectangle::along((across, bottom), (across, top), 3.0)];
+        let auc = format!("allowed: {}", plain(self.leakage_threshold));
+        obstacles.push(draw_note(drawing, "note start", (across + 5.0, bottom - 6.0), &auc));
         if let (Some(up), Some(threshold)) = (up, self.utility_threshold) {
             drawing.line("threshold", (left, up), (right, up));
+            obstacles.push(Rectangle::along((left, up), (right, up), 3.0));
             let needed = format!("needed: {}", rate((threshold * 1e3).round() / 1e3));
-            name(drawing, "note end", (right - 4.0, up + 13.0), &needed);
+            obstacles.push(draw_note(drawing, "note end", (right - 4.0, up + 13.0), &needed));
         }
         if across - left > 150.0 {
-            name(drawing, "note start", (left + 6.0, top + 14.0), "meets the thresholds");
+            obstacles.push(draw_note(drawing, "note start", (left + 6.0, top + 14.0), "meets the thresholds"));
         }
         obstacles
     }
 
-    /// The best utility reached at each leakage or less: a staircase through the points on the front.
-    fn draw_front(&self, drawing: &mut Drawing, x: Scale, y: Scale) {
+    /// The best utility reached at each leakage or less: a staircase through the points on the front. Returns what
+    /// labels must not cover.
+    fn draw_front(&self, drawing: &mut Drawing, x: Scale, y: Scale) -> Vec<Rectangle> {
         let mut front: Vec<(f64, f64)> = self
             .points
             .iter()
@@ -107,13 +104,18 @@ impl Scatter<'_> {
             .map(|point| (x.position(point.leakage.value), y.position(point.utility.value)))
             .collect();
         front.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
-        let Some(&(first, _)) = front.first() else { return };
-        let mut path = format!("M{first:.1} {:.1}", y.range().0);
-        for (across, up) in &front {
-            path.push_str(&format!("H{across:.1}V{up:.1}"));
+        let mut corners = Vec::new();
+        let mut level = y.range().0;
+        for &(across, up) in &front {
+            corners.extend([(across, level), (across, up)]);
+            level = up;
         }
-        path.push_str(&format!("H{:.1}", x.range().1));
-        drawing.path("front", &path);
+        if corners.is_empty() {
+            return Vec::new();
+        }
+        corners.push((x.range().1, level));
+        drawing.polyline("front", &corners);
+        corners.windows(2).map(|ends| Rectangle::along(ends[0], ends[1], 3.0)).collect()
     }
 
     fn draw_labels(&self, drawing: &mut Drawing, obstacles: &[Rectangle], x: Scale, y: Scale) {
@@ -145,6 +147,14 @@ impl Scatter<'_> {
     }
 }
 
+/// Draws a remark beside a line; returns the space it takes.
+fn draw_note(drawing: &mut Drawing, class: &str, (x, y): (f64, f64), text: &str) -> Rectangle {
+    drawing.text(class, (x, y), text);
+    let width = text_width(text, NOTE_SIZE);
+    let left = if class.ends_with("end") { x - width } else { x };
+    Rectangle { left, top: y - 11.0, right: left + width, bottom: y + 3.0 }
+}
+
 /// Draws intervals and marker; returns what labels must not cover.
 fn draw_point(drawing: &mut Drawing, point: &Point<'_>, x: Scale, y: Scale) -> [Rectangle; 3] {
     let (across, up) = (x.position(point.leakage.value), y.position(point.utility.value));
@@ -157,14 +167,24 @@ fn draw_point(drawing: &mut Drawing, point: &Point<'_>, x: Scale, y: Scale) -> [
         Style::Decimal.full(point.leakage),
         Style::Percent.full(point.utility)
     ));
-    drawing.line(&format!("whisker {class}"), (west, up), (east, up));
-    drawing.line(&format!("whisker {class}"), (across, south), (across, north));
+    let cap = 3.5;
+    let horizontal = [(west, up - cap), (west, up + cap), (west, up), (east, up), (east, up - cap), (east, up + cap)];
+    let vertical = [
+        (across - cap, south),
+        (across + cap, south),
+        (across, south),
+        (across, north),
+        (across - cap, north),
+        (across + cap, north),
+    ];
+    drawing.polyline(&format!("whisker {class}"), &horizontal);
+    drawing.polyline(&format!("whisker {class}"), &vertical);
     draw_marker(drawing, point.marker, point.passes, (across, up));
     drawing.close_group();
     [
         Rectangle::around((across, up), 2.6 * RADIUS, 2.6 * RADIUS),
-        Rectangle { left: west, top: up - 2.0, right: east, bottom: up + 2.0 },
-        Rectangle { left: across - 2.0, top: north, right: across + 2.0, bottom: south },
+        Rectangle::along((west, up), (east, up), 2.0 * cap),
+        Rectangle::along((across, south), (across, north), 2.0 * cap),
     ]
 }
 
@@ -252,9 +272,10 @@ mod tests {
             .collect();
         let scatter = Scatter { points, leakage_threshold: 0.6, utility_threshold: None };
         let svg = scatter.draw("t", "title", "description", (700.0, 400.0));
-        let path = svg.split(r#"class="front" d=""#).nth(1).and_then(|rest| rest.split('"').next()).unwrap();
-        let heights: Vec<f64> =
-            path.split('V').skip(1).map(|part| part.split('H').next().unwrap().parse().unwrap()).collect();
-        assert!(heights.len() == 2 && heights[1] < heights[0], "{path}");
+        let path = svg.split(r#"class="front" d="M"#).nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let height = |point: &str| point.split(' ').nth(1).unwrap().parse::<f64>().unwrap();
+        let heights: Vec<f64> = path.split('L').map(height).collect();
+        assert_eq!(heights.len(), 5);
+        assert!(heights.windows(2).all(|pair| pair[1] <= pair[0]), "{path}");
     }
 }

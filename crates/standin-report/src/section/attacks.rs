@@ -2,7 +2,7 @@ use askama::Template;
 use standin_bench::summary::{AttackRow, Release, Summary};
 
 use crate::cell::{Cell, Note, Notes};
-use crate::leakage::{auc_ceiling, exceeds_guarantee, strongest};
+use crate::leakage::{auc_ceiling, ceiling_text, exceeds_guarantee, strongest};
 use crate::number::{Style, count, fixed, plain, rate};
 use crate::plot::{Ceiling, Curve, RocPanel, interval_bar};
 use crate::words;
@@ -13,6 +13,7 @@ use crate::words;
 pub(super) struct Section<'a> {
     rates: Vec<String>,
     rows: Vec<Row<'a>>,
+    protocols: Vec<(String, String)>,
     notes: Vec<Note>,
     methods: String,
     panels: Vec<(&'a str, String)>,
@@ -24,7 +25,7 @@ struct Row<'a> {
     attack: &'a AttackRow,
     sample: String,
     auc: Cell,
-    ceiling: String,
+    ceiling: Option<String>,
     balanced_accuracy: Cell,
     rates: Vec<Cell>,
     epsilon_lower: Cell,
@@ -44,12 +45,31 @@ impl<'a> Section<'a> {
         Self {
             rates: rates.iter().map(|&share| rate(share)).collect(),
             rows,
+            protocols: protocols(summary),
             notes: notes.list(),
             methods: notes.methods(),
             panels: panels(summary),
             guaranteed: summary.releases.iter().any(|release| release.guarantee.is_some()),
         }
     }
+}
+
+/// Each protocol with the attacks that ran under it, in the order of first use.
+fn protocols(summary: &Summary) -> Vec<(String, String)> {
+    let mut protocols: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    for attack in summary.releases.iter().flat_map(|release| &release.attacks) {
+        let known =
+            protocols.iter_mut().find(|(access, stamp, _)| (*access, *stamp) == (&attack.access, &attack.stamp));
+        match known {
+            Some((_, _, names)) if names.contains(&attack.attack.as_str()) => {}
+            Some((_, _, names)) => names.push(&attack.attack),
+            None => protocols.push((&attack.access, &attack.stamp, vec![&attack.attack])),
+        }
+    }
+    let entry = |(access, stamp, names): (&str, &str, Vec<&str>)| {
+        (words::listed(&names), format!("sees the {access}; {stamp}"))
+    };
+    protocols.into_iter().map(entry).collect()
 }
 
 /// All false-positive rates of the study, the largest first.
@@ -88,9 +108,9 @@ fn row<'a>(
     Row {
         release: &release.name,
         attack,
-        sample: format!("{} members, {} non-members", count(attack.members), count(attack.non_members)),
+        sample: format!("n = {} + {}", count(attack.members), count(attack.non_members)),
         auc,
-        ceiling: guarantee.map_or("–".into(), |guarantee| fixed(auc_ceiling(guarantee.epsilon, guarantee.delta), 3)),
+        ceiling: guarantee.map(|guarantee| ceiling_text(auc_ceiling(guarantee.epsilon, guarantee.delta))),
         balanced_accuracy: Cell::estimate(&attack.balanced_accuracy, Style::Percent, notes),
         rates,
         epsilon_lower,

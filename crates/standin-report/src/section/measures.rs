@@ -13,13 +13,20 @@ pub(super) struct Section<'a> {
     methods: String,
 }
 
-/// The measures of one aspect.
+/// The measures of one aspect, either those that compare or those that do not.
 struct Table<'a> {
     anchor: String,
-    aspect: &'a str,
-    /// What is compared with, as it heads the columns; those without a value are not here.
-    sides: Vec<&'static str>,
+    caption: String,
+    columns: Vec<Column>,
     rows: Vec<Row<'a>>,
+}
+
+/// A comparison, or the reference of one, that at least one row of the table has.
+#[derive(Clone, Copy)]
+struct Column {
+    heading: &'static str,
+    side: &'static str,
+    reference: bool,
 }
 
 struct Row<'a> {
@@ -27,8 +34,7 @@ struct Row<'a> {
     release: &'a str,
     better: &'a str,
     stamp: &'a str,
-    /// For each side, the value and its reference.
-    cells: Vec<(Cell, Cell)>,
+    cells: Vec<Cell>,
 }
 
 /// One measure of one release: its rows against different sides belong together.
@@ -38,9 +44,15 @@ struct Line<'a> {
     rows: Vec<&'a MeasureRow>,
 }
 
-/// What a measure can be compared with, as the summary and as the page calls it.
-const SIDES: [(&str, &str); 3] =
-    [("train", "Against training images"), ("holdout", "Against holdout images"), ("", "By itself")];
+/// What a measure can be compared with, each followed by its reference.
+const COLUMNS: [Column; 6] = [
+    Column { heading: "Against training images", side: "train", reference: false },
+    Column { heading: "Reference", side: "train", reference: true },
+    Column { heading: "Against holdout images", side: "holdout", reference: false },
+    Column { heading: "Reference", side: "holdout", reference: true },
+    Column { heading: "Value", side: "", reference: false },
+    Column { heading: "Reference", side: "", reference: true },
+];
 
 impl<'a> Section<'a> {
     pub(super) fn new(summary: &'a Summary) -> Self {
@@ -52,8 +64,18 @@ impl<'a> Section<'a> {
                 aspects.push(&line.first.aspect);
             }
         }
-        let tables = aspects.into_iter().enumerate();
-        let tables = tables.map(|(index, aspect)| table(index, aspect, &lines, &mut notes)).collect();
+        let mut tables = Vec::new();
+        for aspect in aspects {
+            let (alone, comparing): (Vec<&Line<'_>>, Vec<&Line<'_>>) = lines
+                .iter()
+                .filter(|line| line.first.aspect == aspect)
+                .partition(|line| side_of(line.first).is_empty());
+            for (lines, caption) in [(comparing, aspect.to_owned()), (alone, format!("{aspect}, without comparison"))] {
+                if !lines.is_empty() {
+                    tables.push(table(tables.len(), caption, lines, &mut notes));
+                }
+            }
+        }
         Self { tables, notes: notes.list(), methods: notes.methods() }
     }
 }
@@ -68,7 +90,8 @@ fn lines(summary: &Summary) -> Vec<Line<'_>> {
                     && line.first.measure == row.measure
                     && line.first.stamp == row.stamp
                     && line.first.aspect == row.aspect
-                    && line.rows.iter().all(|other| other.against != row.against)
+                    && side_of(line.first).is_empty() == side_of(row).is_empty()
+                    && line.row(side_of(row)).is_none()
             });
             match known {
                 Some(line) => line.rows.push(row),
@@ -79,26 +102,28 @@ fn lines(summary: &Summary) -> Vec<Line<'_>> {
     lines
 }
 
-fn table<'a>(index: usize, aspect: &'a str, lines: &[Line<'a>], notes: &mut Notes) -> Table<'a> {
-    let mut lines: Vec<&Line<'a>> = lines.iter().filter(|line| line.first.aspect == aspect).collect();
+fn table<'a>(index: usize, caption: String, mut lines: Vec<&Line<'a>>, notes: &mut Notes) -> Table<'a> {
     // Releases are compared measure by measure, in the order in which the measures first appear.
     let order: Vec<&str> = lines.iter().map(|line| line.first.measure.as_str()).collect();
     lines.sort_by_key(|line| order.iter().position(|measure| *measure == line.first.measure));
-    let used = |side: &str| lines.iter().any(|line| line.rows.iter().any(|row| side_of(row) == side));
-    let sides: Vec<(&str, &str)> = SIDES.into_iter().filter(|(side, _)| used(side)).collect();
+    let used = |column: &Column| {
+        lines.iter().filter_map(|line| line.row(column.side)).any(|row| !column.reference || row.reference.is_some())
+    };
+    let columns: Vec<Column> = COLUMNS.into_iter().filter(used).collect();
     let rows = lines.iter().map(|line| Row {
         measure: &line.first.measure,
         release: line.release,
         better: &line.first.better,
         stamp: &line.first.stamp,
-        cells: sides.iter().map(|(side, _)| pair(line, side, notes)).collect(),
+        cells: columns.iter().map(|column| cell(line, *column, notes)).collect(),
     });
     let rows = rows.collect();
-    Table {
-        anchor: format!("measures-{index}"),
-        aspect,
-        sides: sides.iter().map(|(_, heading)| *heading).collect(),
-        rows,
+    Table { anchor: format!("measures-{index}"), caption, columns, rows }
+}
+
+impl<'a> Line<'a> {
+    fn row(&self, side: &str) -> Option<&'a MeasureRow> {
+        self.rows.iter().find(|row| side_of(row) == side).copied()
     }
 }
 
@@ -107,12 +132,9 @@ fn side_of(row: &MeasureRow) -> &str {
     if matches!(row.against.as_str(), "train" | "holdout") { &row.against } else { "" }
 }
 
-fn pair(line: &Line<'_>, side: &str, notes: &mut Notes) -> (Cell, Cell) {
-    match line.rows.iter().find(|row| side_of(row) == side) {
-        Some(row) => (
-            Cell::outcome(&row.outcome, Style::Adaptive, notes),
-            Cell::optional(row.reference.as_ref(), Style::Adaptive, notes),
-        ),
-        None => (Cell::empty(), Cell::empty()),
-    }
+fn cell(line: &Line<'_>, column: Column, notes: &mut Notes) -> Cell {
+    let row = line.row(column.side);
+    let outcome =
+        if column.reference { row.and_then(|row| row.reference.as_ref()) } else { row.map(|row| &row.outcome) };
+    Cell::optional(outcome, Style::Adaptive, notes)
 }

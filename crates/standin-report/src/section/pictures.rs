@@ -2,10 +2,9 @@ use askama::Template;
 use standin_bench::summary::{DataSummary, NearCopy};
 
 use super::Content;
-use crate::number::{Style, count};
+use crate::number::{count, plain};
 use crate::picture::{OnPage, Shown};
 use crate::words;
-use standin_measure::Estimate;
 
 /// Samples of each set of images, and the synthetic images nearest to training images.
 #[derive(Template)]
@@ -75,7 +74,6 @@ impl<'a> Section<'a> {
 }
 
 fn pair(copy: &NearCopy, data: &DataSummary, page: &mut OnPage<'_>, training_pictures: bool) -> Pair {
-    let exact = |value: f64| Estimate { value, low: value, high: value, n: 1, method: String::new() };
     Pair {
         synthetic: page.show(&copy.synthetic_picture),
         train: if training_pictures {
@@ -85,8 +83,8 @@ fn pair(copy: &NearCopy, data: &DataSummary, page: &mut OnPage<'_>, training_pic
         },
         synthetic_index: count(copy.synthetic),
         train_index: count(copy.train),
-        distance: Style::Adaptive.value(&exact(copy.distance)),
+        distance: plain((copy.distance * 1e4).round() / 1e4),
         nearness: words::nearness(copy.p_value, data),
-        p_value: Style::Decimal.value(&exact(copy.p_value)),
+        p_value: words::p_value(copy.p_value, data),
     }
 }

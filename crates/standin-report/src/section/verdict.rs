@@ -1,7 +1,10 @@
-use askama::Template;
-use standin_bench::summary::{Release, ReleaseVerdict, Summary};
+use std::cmp::Ordering;
 
-use crate::leakage::{Contradictions, strongest};
+use askama::Template;
+use standin_bench::summary::{AttackRow, Release, ReleaseVerdict, Summary, Thresholds};
+use standin_measure::Estimate;
+
+use crate::leakage::Contradictions;
 use crate::number::{Style, plain, rate};
 use crate::words;
 
@@ -27,11 +30,11 @@ struct Card<'a> {
     reasons: &'a [String],
 }
 
-/// One number of a card: what it is, whether it is good enough, and against what.
+/// One number of a card: what it is, what the verdict makes of it, and against what.
 struct Fact {
     name: &'static str,
     value: String,
-    good: Option<bool>,
+    judgement: &'static str,
     needed: String,
 }
 
@@ -64,36 +67,13 @@ impl<'a> Section<'a> {
 }
 
 fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict) -> Card<'a> {
-    let thresholds = &summary.thresholds;
     let mut facts = Vec::new();
-    let ratio = release.utility.first().and_then(|utility| Some((utility, utility.replacement_ratio.as_ref()?)));
-    match (ratio, release.utility.first()) {
-        (Some((_, ratio)), _) => facts.push(Fact {
-            name: "Accuracy kept",
-            value: Style::Percent.full(ratio),
-            good: Some(verdict.useful),
-            needed: format!("at least {}", rate(thresholds.replacement_ratio)),
-        }),
-        (None, Some(utility)) => facts.push(Fact {
-            name: "Accuracy",
-            value: Style::Percent.full(&utility.accuracy),
-            good: Some(verdict.useful),
-            needed: "on real test images".into(),
-        }),
-        (None, None) => {}
-    }
-    if let Some(attack) = strongest(release) {
-        facts.push(Fact {
-            name: "Strongest attack",
-            value: format!("AUC {}", Style::Decimal.full(&attack.auc)),
-            good: Some(verdict.resists_attacks),
-            needed: format!("{}; at most {}", attack.attack, plain(thresholds.attack_auc)),
-        });
-    }
+    facts.extend(usefulness(release, verdict.useful, &summary.thresholds));
+    facts.extend(leakage(release, &summary.thresholds));
     facts.push(Fact {
         name: "Guarantee",
         value: words::guarantee_in_brief(release.guarantee.as_ref()),
-        good: None,
+        judgement: "",
         needed: if release.guarantee.is_some() { String::new() } else { "rests on the attacks alone".into() },
     });
     Card {
@@ -105,4 +85,57 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
         facts,
         reasons: &verdict.reasons,
     }
+}
+
+/// How much of the accuracy is kept, or the accuracy itself where there is nothing to compare with.
+fn usefulness(release: &Release, useful: bool, thresholds: &Thresholds) -> Option<Fact> {
+    let utility = release.utility.first()?;
+    let judgement = if useful { "✓ useful: " } else { "✗ not useful enough: " };
+    Some(match &utility.replacement_ratio {
+        Some(ratio) => Fact {
+            name: "Accuracy kept",
+            value: Style::Percent.full(ratio),
+            judgement,
+            needed: format!("{}, at least {} needed", utility.classifier, rate(thresholds.replacement_ratio)),
+        },
+        None => Fact {
+            name: "Accuracy",
+            value: Style::Percent.full(&utility.accuracy),
+            judgement,
+            needed: format!("{}, on real test images", utility.classifier),
+        },
+    })
+}
+
+/// The attacks nearest to or farthest above each threshold, by the upper ends of their intervals as the rules say.
+fn leakage(release: &Release, thresholds: &Thresholds) -> Vec<Fact> {
+    let judgement = |high: f64, allowed: f64| if high <= allowed { "✓ low enough: " } else { "✗ too high: " };
+    let area = release.attacks.iter().map(|attack| (&attack.attack, &attack.auc)).max_by(highest);
+    let share =
+        release.attacks.iter().filter_map(|attack| Some((&attack.attack, at_one_percent(attack)?))).max_by(highest);
+    let area = area.map(|(name, auc)| Fact {
+        name: "Highest AUC",
+        value: Style::Decimal.full(auc),
+        judgement: judgement(auc.high, thresholds.attack_auc),
+        needed: format!("{name}, at most {} allowed", plain(thresholds.attack_auc)),
+    });
+    let share = share.map(|(name, found)| Fact {
+        name: "Members found",
+        value: Style::Percent.full(found),
+        judgement: judgement(found.high, thresholds.attack_tpr_at_1_percent),
+        needed: format!(
+            "{name} at {} false alarms, at most {} allowed",
+            rate(0.01),
+            rate(thresholds.attack_tpr_at_1_percent)
+        ),
+    });
+    area.into_iter().chain(share).collect()
+}
+
+fn highest(a: &(&String, &Estimate), b: &(&String, &Estimate)) -> Ordering {
+    a.1.high.total_cmp(&b.1.high)
+}
+
+fn at_one_percent(attack: &AttackRow) -> Option<&Estimate> {
+    attack.true_positive_rates.iter().find(|at| at.false_positive_rate == 0.01)?.outcome.estimate()
 }
