@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use standin_report::Report;
 
-#[path = "../tests/sample/mod.rs"]
+#[path = "../tests/report/sample.rs"]
 mod sample;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

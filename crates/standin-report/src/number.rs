@@ -83,6 +83,12 @@ pub(crate) fn plain(value: f64) -> String {
     if value != 0.0 && (text == "0" || text == "-0") { power(value) } else { text.replacen('-', "−", 1) }
 }
 
+/// A number with three digits that count, where nothing says how exact it is.
+pub(crate) fn significant(value: f64) -> String {
+    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    fixed(value, (2.0 - magnitude).clamp(0.0, 9.0) as usize)
+}
+
 /// A small number as a multiple of a power of ten: 1e-5 is "10⁻⁵".
 pub(crate) fn power(value: f64) -> String {
     let scientific = format!("{value:.1e}");
@@ -163,6 +169,7 @@ mod tests {
         assert_eq!(rate(0.0), "0\u{202f}%");
         assert_eq!(plain(2.5), "2.5");
         assert_eq!(plain(1e-9), "10⁻⁹");
+        assert_eq!([0.41, 2.392, 1234.5].map(significant), ["0.410", "2.39", "1234"]);
         assert_eq!(power(2.5e-6), "2.5·10⁻⁶");
         assert_eq!(power(4.0e13), "4·10¹³");
     }

@@ -2,7 +2,7 @@ use askama::Template;
 use standin_bench::summary::{AttackRow, Release, Summary};
 
 use crate::cell::{Cell, Note, Notes};
-use crate::leakage::{auc_ceiling, ceiling_text, exceeds_guarantee, strongest};
+use crate::leakage::{auc_ceiling, ceiling_text, exceeds_guarantee, exchange, strongest};
 use crate::number::{Style, count, fixed, plain, rate};
 use crate::plot::{Ceiling, Curve, RocPanel, interval_bar};
 use crate::words;
@@ -110,7 +110,7 @@ fn row<'a>(
         attack,
         sample: format!("n = {} + {}", count(attack.members), count(attack.non_members)),
         auc,
-        ceiling: guarantee.map(|guarantee| ceiling_text(auc_ceiling(guarantee.epsilon, guarantee.delta))),
+        ceiling: guarantee.map(exchange).map(|(epsilon, delta)| ceiling_text(auc_ceiling(epsilon, delta))),
         balanced_accuracy: Cell::estimate(&attack.balanced_accuracy, Style::Percent, notes),
         rates,
         epsilon_lower,
@@ -144,11 +144,8 @@ fn panel(index: usize, release: &Release, names: &[&str], floor: f64) -> String 
         remark,
     });
     let name = release.guarantee.as_ref().map(|guarantee| format!("most that ε = {} allows", plain(guarantee.epsilon)));
-    let ceiling = release.guarantee.as_ref().zip(name.as_ref()).map(|(guarantee, name)| Ceiling {
-        epsilon: guarantee.epsilon,
-        delta: guarantee.delta,
-        name,
-    });
+    let bound = release.guarantee.as_ref().map(exchange);
+    let ceiling = bound.zip(name.as_ref()).map(|((epsilon, delta), name)| Ceiling { epsilon, delta, name });
     let title = format!("ROC curves of the attacks on {}", release.name);
     let strongest = strongest(release).map_or("", |attack| attack.attack.as_str());
     let description = format!(

@@ -2,7 +2,7 @@ use askama::Template;
 use standin_bench::summary::{DataSummary, NearCopy};
 
 use super::Content;
-use crate::number::{count, plain};
+use crate::number::{count, significant};
 use crate::picture::{OnPage, Shown};
 use crate::words;
 
@@ -83,7 +83,7 @@ fn pair(copy: &NearCopy, data: &DataSummary, page: &mut OnPage<'_>, training_pic
         },
         synthetic_index: count(copy.synthetic),
         train_index: count(copy.train),
-        distance: plain((copy.distance * 1e4).round() / 1e4),
+        distance: significant(copy.distance),
         nearness: words::nearness(copy.p_value, data),
         p_value: words::p_value(copy.p_value, data),
     }

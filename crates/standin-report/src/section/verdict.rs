@@ -96,7 +96,7 @@ fn usefulness(release: &Release, useful: bool, thresholds: &Thresholds) -> Optio
             name: "Accuracy kept",
             value: Style::Percent.full(ratio),
             judgement,
-            needed: format!("{}, at least {} needed", utility.classifier, rate(thresholds.replacement_ratio)),
+            needed: format!("{}, needed {}", utility.classifier, rate(thresholds.replacement_ratio)),
         },
         None => Fact {
             name: "Accuracy",
@@ -117,17 +117,13 @@ fn leakage(release: &Release, thresholds: &Thresholds) -> Vec<Fact> {
         name: "Highest AUC",
         value: Style::Decimal.full(auc),
         judgement: judgement(auc.high, thresholds.attack_auc),
-        needed: format!("{name}, at most {} allowed", plain(thresholds.attack_auc)),
+        needed: format!("{name}, allowed {}", plain(thresholds.attack_auc)),
     });
     let share = share.map(|(name, found)| Fact {
         name: "Members found",
         value: Style::Percent.full(found),
         judgement: judgement(found.high, thresholds.attack_tpr_at_1_percent),
-        needed: format!(
-            "{name} at {} false alarms, at most {} allowed",
-            rate(0.01),
-            rate(thresholds.attack_tpr_at_1_percent)
-        ),
+        needed: format!("{name} at {} false alarms, allowed {}", rate(0.01), rate(thresholds.attack_tpr_at_1_percent)),
     });
     area.into_iter().chain(share).collect()
 }

@@ -95,9 +95,11 @@ pub fn write(folder: &Path, summary: &Summary) {
 fn save(folder: &Path, name: &str, (rows, columns): (u32, u32), seed: Seed) {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("the folder is writable");
+    let tile_seed = |tile: u32| seed.derive(&tile.to_string()).value();
+    let tiles: Vec<u64> = (0..rows * columns).map(tile_seed).collect();
     let mut picture = image::RgbImage::new(columns * 28, rows * 28);
     for (x, y, pixel) in picture.enumerate_pixels_mut() {
-        let spots = seed.derive(&format!("{} {}", y / 28, x / 28)).value();
+        let spots = tiles[(y / 28 * columns + x / 28) as usize];
         let mut dark = 0.0;
         for spot in 0..4 {
             let bits = spots >> (16 * spot);
