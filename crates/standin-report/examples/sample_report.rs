@@ -1,4 +1,4 @@
-//! Writes the report of a made-up study into a folder, to look at: `cargo run --release --example sample_report -- out`.
+//! Writes the report of a made-up study into a folder, to look at: `cargo run --release -p standin-report --example sample_report -- out`.
 
 use std::path::PathBuf;
 

@@ -138,7 +138,7 @@ pub(crate) fn ceiling_in_words(guarantee: &Guarantee) -> String {
     let auc = auc_ceiling(epsilon, delta);
     if auc > 0.95 {
         return format!(
-            "This ε excludes next to nothing: it allows an attack an AUC of {}. Whether the release is private rests on the \
+            "This ε excludes next to nothing: an AUC of {} stays possible. Whether the release is private rests on the \
              attacks, not on the guarantee.",
             ceiling_text(auc)
         );
