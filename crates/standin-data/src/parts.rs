@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::image_set::sort_class_names;
+use crate::labels::sort_class_names;
 use crate::{Column, Error, ImageSet, Result};
 
 /// The order in which parts are listed.

@@ -61,8 +61,8 @@ impl SplitOptions {
             Some(Amount::Count(0) | Amount::Share(0.0)) => 0.5,
             _ => 0.4,
         };
-        let share = Amount::Share(share);
-        [self.train.unwrap_or(share), self.holdout.unwrap_or(share), self.test.unwrap_or(Amount::Share(0.2))]
+        let train = self.train.unwrap_or(Amount::Share(share));
+        [train, self.holdout.unwrap_or(train), self.test.unwrap_or(Amount::Share(0.2))]
     }
 }
 
@@ -366,6 +366,13 @@ mod tests {
         let split = Split::new(&digits(), &options, Seed::new(1)).unwrap();
         assert_eq!((split.train.len(), split.holdout.len(), split.test.len()), (100, 100, 0));
         assert_eq!(split.unused.len(), 1597);
+    }
+
+    #[test]
+    fn holdout_is_as_large_as_train_unless_told() {
+        let options = SplitOptions { train: Some(Amount::Count(50)), ..SplitOptions::default() };
+        let split = Split::new(&digits(), &options, Seed::new(1)).unwrap();
+        assert_eq!((split.train.len(), split.holdout.len(), split.test.len()), (50, 50, 359));
     }
 
     #[test]

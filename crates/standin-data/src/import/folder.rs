@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Format, ImportOptions, decode_all, metadata, provenance};
+use super::{Format, ImportOptions, decode_all, provenance};
 use crate::{Error, Labels, Parts, Progress, Result, Skipped};
 
 /// File name endings of the picture formats that are decoded.
@@ -143,6 +143,5 @@ pub(super) fn read_classes(root: &Path, options: &ImportOptions, progress: &dyn 
     skipped.extend(decoded.skipped);
     let classes: Vec<&String> = decoded.kept.iter().map(|&index| &classes[index]).collect();
     let set = decoded.set.with_labels(Labels::from_names(&classes))?;
-    debug_assert!(set.column(metadata::FILE_NAME).is_some());
     Ok(Parts::undivided(set.with_provenance(provenance(root, Format::ClassFolders, options, skipped))))
 }
