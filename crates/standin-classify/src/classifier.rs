@@ -57,7 +57,7 @@ pub const CLASSIFIERS: &[Family] = &[
     Family {
         name: "cnn",
         summary: "convolutional network in the manner of LeNet, as deep as the images are large",
-        cost: "linear in images and pixels; 60 000 images of 28×28 in two to three minutes on two cores",
+        cost: "linear in images and pixels; 700 images of 8×8 half a second, 60 000 of 28×28 40 s of one core",
         source: "LeCun et al. 1998, Gradient-based learning applied to document recognition",
         build: |table| Ok(Box::new(configured::<Cnn>("cnn", table)?.checked()?)),
         load: |folder| Ok(Box::new(TrainedCnn::load(folder)?)),
@@ -65,7 +65,7 @@ pub const CLASSIFIERS: &[Family] = &[
     Family {
         name: "logistic",
         summary: "multinomial logistic regression on standardised pixels: what can be told apart linearly",
-        cost: "linear in images, pixels and classes; deterministic, no seed used",
+        cost: "linear in images, pixels and classes; 60 000 images of 28×28 13 s of one core; no seed used",
         source: "Bishop 2006, Pattern recognition and machine learning, section 4.3.4",
         build: |table| Ok(Box::new(configured::<Logistic>("logistic", table)?.checked()?)),
         load: |folder| Ok(Box::new(TrainedLogistic::load(folder)?)),

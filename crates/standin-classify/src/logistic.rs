@@ -32,9 +32,9 @@ pub struct Logistic {
 }
 
 impl Default for Logistic {
-    /// C = 1, tolerance 10⁻⁴, at most 200 iterations.
+    /// C = 1, tolerance 10⁻⁴, at most 100 iterations, as scikit-learn.
     fn default() -> Self {
-        Self { inverse_penalty: 1.0, tolerance: 1e-4, iterations: 200 }
+        Self { inverse_penalty: 1.0, tolerance: 1e-4, iterations: 100 }
     }
 }
 
@@ -119,11 +119,15 @@ impl Classifier for Logistic {
 
 /// Standardised pixels, row-major, `rows × pixels`.
 fn standardised(images: &ImageSet, rows: std::ops::Range<usize>, by: &Standardisation) -> Vec<f64> {
-    rows.flat_map(|index| {
-        let pairs = by.mean.iter().zip(&by.deviation);
-        images.image(index).iter().zip(pairs).map(|(&pixel, (mean, deviation))| (f64::from(pixel) - mean) / deviation)
-    })
-    .collect()
+    let scale: Vec<f64> = by.deviation.iter().map(|deviation| 1.0 / deviation).collect();
+    let mut values = Vec::with_capacity(rows.len() * scale.len());
+    for index in rows {
+        let pairs = by.mean.iter().zip(&scale);
+        values.extend(
+            images.image(index).iter().zip(pairs).map(|(&pixel, (mean, scale))| (f64::from(pixel) - mean) * scale),
+        );
+    }
+    values
 }
 
 /// X W + b, `rows × classes`; `parameters` are W (`pixels × classes`, row-major) and then b.
