@@ -4,7 +4,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::{Error, Labels, Result};
 
 /// The shape all images of a set share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -28,26 +28,6 @@ impl Shape {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}×{}×{}", self.channels, self.height, self.width)
-    }
-}
-
-/// One class per image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Labels {
-    /// For each image an index into `classes`.
-    pub values: Vec<u32>,
-    /// The classes' names.
-    pub classes: Vec<String>,
-}
-
-impl Labels {
-    /// The images of each class, in order.
-    pub fn by_class(&self) -> Vec<Vec<usize>> {
-        let mut members = vec![Vec::new(); self.classes.len()];
-        for (index, &class) in self.values.iter().enumerate() {
-            members[class as usize].push(index);
-        }
-        members
     }
 }
 
@@ -188,6 +168,33 @@ impl ImageSet {
         Ok(Self { columns: Arc::new(columns), ..self })
     }
 
+    /// The same images labelled by an attribute column, which is then no longer an attribute. Labels the set had become
+    /// the column "label".
+    ///
+    /// # Errors
+    /// If there is no such column, or it is empty for an image.
+    pub fn labelled_by(self, name: &str) -> Result<Self> {
+        let Some(column) = self.column(name) else {
+            return Err(Error::unknown("column", name, self.columns.iter().map(|column| column.name.as_str())));
+        };
+        if let Some(index) = column.values.iter().position(String::is_empty) {
+            return Err(Error::inconsistent(
+                format!("column \"{name}\" of {} is empty for image {index}", self.describe()),
+                "a label column needs a value for every image: fill it in, or remove those images",
+            ));
+        }
+        let labels = Labels::from_names(&column.values);
+        let previous = self.labels().map(|labels| labels.names().map(str::to_owned).collect());
+        let mut columns = (*self.columns).clone();
+        columns.retain(|column| column.name != name);
+        let set = Self { columns: Arc::new(columns), ..self };
+        let set = match previous {
+            Some(values) => set.with_column(Column { name: "label".to_owned(), values })?,
+            None => set,
+        };
+        set.with_labels(labels)
+    }
+
     /// The same images with another provenance.
     #[must_use]
     pub fn with_provenance(self, provenance: Provenance) -> Self {
@@ -239,6 +246,24 @@ impl ImageSet {
                 "give class folders, a label column in metadata.csv, or labels in the .npz",
             )
         })
+    }
+
+    /// The labels, if they tell at least two classes apart.
+    ///
+    /// # Errors
+    /// If the set has no labels, or all its images are of one class.
+    pub fn require_classes(&self, step: &str) -> Result<&Labels> {
+        let labels = self.require_labels(step)?;
+        match labels.values.first() {
+            Some(&first) if labels.values.iter().all(|&value| value == first) => Err(Error::SingleClass {
+                origin: self.describe(),
+                class: labels.classes[first as usize].clone(),
+                remedy: format!(
+                    "{step} needs at least two: add images of another class, or choose another label column"
+                ),
+            }),
+            _ => Ok(labels),
+        }
     }
 
     /// Attribute columns, in the order they were added.

@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use safetensors::SafeTensors;
-use serde::Serialize;
 
 use crate::weights::{Stored, floats, write_tensors};
 use crate::{Error, History, OptimizerState, ParameterShape, Plan, Result, TrainerState};
@@ -38,10 +37,9 @@ pub(crate) struct Resumed {
 
 impl Checkpoints {
     /// Checkpoints in `folder`, which must exist, of a training described by `configuration`: everything that changes
-    /// its course beyond the [`Plan`], data included (their digests). A checkpoint of another is refused.
-    pub fn new(folder: &Path, every: Every, configuration: &impl Serialize) -> Self {
-        let configuration = toml::to_string(configuration).unwrap_or_else(|error| error.to_string());
-        Self { path: folder.join("checkpoint.safetensors"), every, configuration }
+    /// its course beyond the [`Plan`], data included, as text or as a digest. A checkpoint of another is refused.
+    pub fn new(folder: &Path, every: Every, configuration: impl Into<String>) -> Self {
+        Self { path: folder.join("checkpoint.safetensors"), every, configuration: configuration.into() }
     }
 
     /// The file.

@@ -17,7 +17,7 @@ pub trait Learner {
     /// The state of each of its trainers, by name, for a checkpoint.
     fn states(&self) -> Vec<(&'static str, TrainerState)>;
 
-    /// Continues from the states a learner of the same configuration had.
+    /// Continues from the states a learner of the same configuration had, in the order of their names.
     ///
     /// # Errors
     /// Says what does not fit.
@@ -64,6 +64,18 @@ pub fn train(
     }
     progress.begin("training", plan.steps as u64);
     progress.advance(history.losses.len() as u64);
+    let outcome = continue_training(learner, plan, checkpoints, progress, &mut history);
+    progress.end();
+    outcome.map(|()| history)
+}
+
+fn continue_training(
+    learner: &mut dyn Learner,
+    plan: &Plan,
+    checkpoints: Option<&Checkpoints>,
+    progress: &dyn Progress,
+    history: &mut History,
+) -> Result<()> {
     let steps_per_epoch = plan.steps_per_epoch();
     let mut order = (usize::MAX, Vec::new());
     let (mut shown, mut saved) = (Instant::now(), Instant::now());
@@ -82,12 +94,11 @@ pub fn train(
             shown = Instant::now();
         }
         if let Some(checkpoints) = checkpoints.filter(|checkpoints| checkpoints.due(step + 1, saved.elapsed())) {
-            checkpoints.write(plan, learner.states(), &history)?;
+            checkpoints.write(plan, learner.states(), history)?;
             saved = Instant::now();
         }
     }
-    progress.end();
-    Ok(history)
+    Ok(())
 }
 
 /// A trained network.

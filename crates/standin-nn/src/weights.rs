@@ -171,3 +171,87 @@ pub(crate) fn floats(tensor: &TensorView<'_>) -> Option<Vec<f32>> {
 fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use standin_data::Seed;
+
+    use super::*;
+    use crate::DeviceChoice;
+    use crate::layer::Linear;
+
+    #[derive(Serialize, Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Sizes {
+        inputs: usize,
+        outputs: usize,
+    }
+
+    fn network(sizes: &Sizes, seed: u64) -> Linear {
+        Linear::new(sizes.inputs, sizes.outputs, Seed::new(seed), &DeviceChoice::Cpu.inference())
+    }
+
+    fn saved() -> (tempfile::TempDir, PathBuf, Linear) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("line.safetensors");
+        let sizes = Sizes { inputs: 5, outputs: 3 };
+        let model = network(&sizes, 1);
+        save_weights(&path, &model, &sizes).unwrap();
+        (folder, path, model)
+    }
+
+    #[test]
+    fn weights_survive_the_round_trip() {
+        let (_folder, path, model) = saved();
+        let sizes: Sizes = read_architecture(&path).unwrap();
+        let loaded = load_weights(&path, network(&sizes, 2)).unwrap();
+        assert_eq!(values(&loaded), values(&model));
+        assert_eq!(digest(&loaded), digest(&model));
+        assert_ne!(digest(&network(&sizes, 2)), digest(&model));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let (_folder, path, model) = saved();
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(7) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            std::fs::write(&path, bytes).unwrap();
+            let message = load_weights(&path, model.clone()).unwrap_err().to_string();
+            assert!(message.contains("line.safetensors"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_file_is_refused_even_with_its_own_digest() {
+        let (_folder, path, model) = saved();
+        let foreign = b"PK\x03\x04 not safetensors";
+        std::fs::write(&path, foreign).unwrap();
+        let text = std::fs::read_to_string(beside(&path)).unwrap();
+        let old = text.lines().find(|line| line.starts_with("digest")).unwrap().to_owned();
+        let own = format!("digest = \"{}\"", blake3::hash(foreign).to_hex());
+        std::fs::write(beside(&path), text.replace(&old, &own)).unwrap();
+        let message = load_weights(&path, model).unwrap_err().to_string();
+        assert!(message.contains("line.safetensors") && message.contains("not readable"), "{message}");
+    }
+
+    #[test]
+    fn weights_of_another_network_are_refused() {
+        let (_folder, path, _) = saved();
+        let message = load_weights(&path, network(&Sizes { inputs: 3, outputs: 5 }, 1)).unwrap_err().to_string();
+        assert!(message.contains("[5, 3]") && message.contains("[3, 5]"), "{message}");
+        let two = vec![network(&Sizes { inputs: 5, outputs: 3 }, 1), network(&Sizes { inputs: 5, outputs: 3 }, 2)];
+        assert!(load_weights(&path, two).unwrap_err().to_string().contains("2 tensors for a network of 4"));
+    }
+
+    #[test]
+    fn a_missing_or_foreign_description_is_named() {
+        let (_folder, path, model) = saved();
+        std::fs::write(beside(&path), "format = 1").unwrap();
+        let message = load_weights(&path, model.clone()).unwrap_err().to_string();
+        assert!(message.contains("line.toml"), "{message}");
+        std::fs::remove_file(beside(&path)).unwrap();
+        assert!(load_weights(&path, model).unwrap_err().to_string().contains("line.toml"));
+    }
+}

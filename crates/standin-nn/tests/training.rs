@@ -4,8 +4,8 @@ use standin_data::{Progress, Seed, Silent};
 use standin_nn::layer::{Conv2d, ConvTranspose2d, GroupNormSilu, Linear, leaky_relu, relu, upsample_nearest};
 use standin_nn::tensor::Tensor;
 use standin_nn::{
-    Batch, Checkpoints, DeviceChoice, Error, Every, Fitted, Module, Optimization, Optimizer, Plan, Schedule, burn, fit,
-    initial, loss, values,
+    Batch, Checkpoints, DeviceChoice, Error, Every, Fitted, Learner, Module, Optimization, Optimizer, Plan, Schedule,
+    Trainer, TrainerState, burn, fit, initial, loss, train, values,
 };
 
 /// A small autoencoder with every kind of layer in it.
@@ -112,7 +112,7 @@ fn interrupted(checkpoints: &Checkpoints) {
 #[test]
 fn a_resumed_training_equals_an_uninterrupted_one_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let checkpoints = Checkpoints::new(folder.path(), Every::Steps(5), &optimization());
+    let checkpoints = Checkpoints::new(folder.path(), Every::Steps(5), "autoencoder");
     interrupted(&checkpoints);
     let mut resumed_from = usize::MAX;
     let resumed = fit(
@@ -134,9 +134,9 @@ fn a_resumed_training_equals_an_uninterrupted_one_to_the_bit() {
 #[test]
 fn a_foreign_or_damaged_checkpoint_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let checkpoints = Checkpoints::new(folder.path(), Every::Steps(5), &optimization());
+    let checkpoints = Checkpoints::new(folder.path(), Every::Steps(5), "autoencoder");
     interrupted(&checkpoints);
-    let other = Checkpoints::new(folder.path(), Every::Steps(5), &Optimization::default());
+    let other = Checkpoints::new(folder.path(), Every::Steps(5), "another");
     let message = run(Some(&other), &Silent).unwrap_err().to_string();
     assert!(message.contains("checkpoint.safetensors") && message.contains("another configuration"), "{message}");
 
@@ -158,4 +158,69 @@ fn divergence_is_an_error_that_says_step_and_remedy() {
         });
     let message = outcome.unwrap_err().to_string();
     assert!(message.contains("step 2") && message.contains("learning rate"), "{message}");
+}
+
+/// Two networks against each other, as a generator and its discriminator: each step trains both.
+struct Rivals {
+    maker: Trainer<Linear>,
+    judge: Trainer<Linear>,
+    dies_at: usize,
+}
+
+impl Rivals {
+    fn new(seed: u64, dies_at: usize) -> Self {
+        let device = DeviceChoice::Cpu.training();
+        let linear = |name, sizes: [usize; 2]| Linear::new(sizes[0], sizes[1], Seed::new(seed).derive(name), &device);
+        let maker = Trainer::new(linear("maker", [4, 3]), &optimization()).unwrap();
+        let momentum = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+        let slow = Optimization { optimizer: momentum, learning_rate: 0.01, ..Optimization::default() };
+        Self { maker, judge: Trainer::new(linear("judge", [3, 1]), &slow).unwrap(), dies_at }
+    }
+}
+
+impl Learner for Rivals {
+    fn learn(&mut self, batch: &Batch<'_>) -> standin_nn::Result<f64> {
+        if batch.step == self.dies_at {
+            return Err(Error::objective(std::io::Error::other("killed")));
+        }
+        let device = DeviceChoice::Cpu.training();
+        let noise = initial::normal([8, 4], 1.0, batch.seed, &device);
+        let verdict = |model: &Linear, made: Tensor<2>| model.forward(made);
+        let made = self.maker.model().forward(noise.clone()).detach();
+        let real = Tensor::<2>::ones([8, 3], &device);
+        let judged = (verdict(self.judge.model(), made) - 1.0).square().mean()
+            + verdict(self.judge.model(), real).square().mean();
+        self.judge.step(&judged, batch)?;
+        let fooled = verdict(self.judge.model(), self.maker.model().forward(noise)).square().mean();
+        self.maker.step(&fooled, batch)
+    }
+
+    fn states(&self) -> Vec<(&'static str, TrainerState)> {
+        vec![("maker", self.maker.state()), ("judge", self.judge.state())]
+    }
+
+    fn restore(&mut self, states: Vec<(String, TrainerState)>) -> Result<(), String> {
+        for (name, state) in states {
+            match name.as_str() {
+                "maker" => self.maker.restore(state)?,
+                "judge" => self.judge.restore(state)?,
+                _ => return Err(format!("it holds a network `{name}`")),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn two_networks_resume_together() {
+    let plan = Plan::steps(8, 8, 20, Seed::new(2));
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path(), Every::Steps(6), "rivals");
+    assert!(train(&mut Rivals::new(1, 17), &plan, Some(&checkpoints), &Silent).is_err());
+    let mut resumed = Rivals::new(9, usize::MAX);
+    train(&mut resumed, &plan, Some(&checkpoints), &Silent).unwrap();
+    let mut whole = Rivals::new(1, usize::MAX);
+    train(&mut whole, &plan, None, &Silent).unwrap();
+    assert_eq!(resumed.maker.state(), whole.maker.state());
+    assert_eq!(resumed.judge.state(), whole.judge.state());
 }

@@ -1,0 +1,51 @@
+use std::path::Path;
+
+use crate::{Dataset, Error, ImportOptions, Parts, Progress, Result, digits, import};
+
+/// Loads what a user names: a path in any form [`import`] reads, or a built-in set ("digits"). A path wins over a name.
+///
+/// # Errors
+/// As [`import`]; and if the name is of a set that has to be fetched first, with the command that does it.
+pub fn load(source: &str, options: &ImportOptions, progress: &dyn Progress) -> Result<Parts> {
+    let path = Path::new(source);
+    if path.exists() {
+        return import(path, options, progress);
+    }
+    match Dataset::find(source) {
+        Ok(dataset) if dataset.built_in() => {
+            if *options != ImportOptions::default() {
+                return Err(Error::inconsistent(
+                    format!("options of an import for the built-in set {source}"),
+                    "they apply to files: remove them",
+                ));
+            }
+            Ok(Parts::undivided(digits()))
+        }
+        Ok(dataset) => Err(Error::invalid(
+            path,
+            "there is no such file or folder, and the data set of that name is not built in",
+            format!("get it first: standin data get {0} --out {0}", dataset.name),
+        )),
+        Err(_) => Err(Error::Missing { path: path.to_path_buf() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Silent;
+
+    fn refusal(source: &str, options: &ImportOptions) -> String {
+        load(source, options, &Silent).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn names_and_paths_are_told_apart() {
+        let none = ImportOptions::default();
+        assert_eq!(load("digits", &none, &Silent).unwrap().only().unwrap().len(), 1797);
+        assert!(refusal("fashion-mnist", &none).contains("standin data get fashion-mnist --out fashion-mnist"));
+        assert!(refusal("no/such/folder", &none).contains("there is no such file or folder"));
+        let grey = ImportOptions { skip_unreadable: true, ..ImportOptions::default() };
+        assert!(refusal("digits", &grey).contains("remove them"));
+    }
+}
