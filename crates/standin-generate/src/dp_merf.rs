@@ -4,7 +4,7 @@ use standin_nn::initial::normal;
 use standin_nn::tensor::activation::sigmoid;
 use standin_nn::{DeviceChoice, Optimization, Plan, Schedule, fit};
 
-use crate::decoder::{Architecture, Decoder, Network, one_hot};
+use crate::decoder::{Architecture, Decoder, one_hot};
 use crate::families::write_options;
 use crate::fourier::FourierFeatures;
 use crate::generator::training_labels;
@@ -27,10 +27,8 @@ pub struct DpMerfOptions {
     pub length_scales: Vec<f64>,
     /// Latent values per image.
     pub latent: usize,
-    /// Units of each dense hidden layer of the generator; empty for two layers chosen by the image size.
+    /// Units of each hidden layer of the generator; empty for two layers chosen by the image size.
     pub hidden: Vec<usize>,
-    /// The kind of network.
-    pub network: Network,
     /// Training steps of the generator.
     pub steps: usize,
     /// Generated images per step, divided evenly among the classes (at least two of each).
@@ -44,11 +42,10 @@ pub struct DpMerfOptions {
 impl Default for DpMerfOptions {
     fn default() -> Self {
         Self {
-            frequencies: 1000,
-            length_scales: vec![0.36],
+            frequencies: 4000,
+            length_scales: vec![0.25],
             latent: 10,
             hidden: Vec::new(),
-            network: Network::Auto,
             steps: 2000,
             batch_size: 200,
             frequencies_per_step: 1000,
@@ -115,7 +112,7 @@ impl Generator for DpMerf {
         let features = FourierFeatures::draw(shape.volume(), &scales, frequencies, seed.derive("frequencies"));
         let release = ClassSums::of(train, labels, &features, progress).release(train.len(), budget, noise)?;
 
-        let architecture = Architecture::new(options.latent, &options.hidden, options.network, classes, shape);
+        let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
         let device = DeviceChoice::Cpu.training();
         let decoder = Decoder::new(&architecture, seed.derive("weights"), &device);
         let optimization = Optimization {

@@ -44,7 +44,6 @@ mod surrogate;
 mod trained;
 mod vae;
 
-pub use decoder::Network;
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
 pub use families::{GENERATORS, family, load};

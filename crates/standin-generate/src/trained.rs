@@ -47,19 +47,14 @@ pub(crate) struct Card {
 impl Card {
     /// Checks that the parts fit each other, as they do in every card this crate writes.
     fn check(&self) -> std::result::Result<(), &'static str> {
-        let Architecture { latent, hidden, channels, classes, shape } = &self.architecture;
+        let Architecture { latent, hidden, classes, shape } = &self.architecture;
         if *classes == 0 || self.class_names.len() != *classes || self.shares.len() != *classes {
             return Err("class names, shares and architecture differ in the number of classes");
         }
         if !self.shares.iter().all(|share| (0.0..=1.0).contains(share)) || self.shares.iter().sum::<f64>() < 0.5 {
             return Err("the shares of the classes do not add up to 1");
         }
-        if *latent == 0
-            || hidden.contains(&0)
-            || channels.contains(&0)
-            || shape.volume() == 0
-            || !matches!(shape.channels, 1 | 3)
-        {
+        if *latent == 0 || hidden.contains(&0) || shape.volume() == 0 || !matches!(shape.channels, 1 | 3) {
             return Err("a layer or the image shape has size 0, or the images have other than 1 or 3 channels");
         }
         Ok(())

@@ -5,7 +5,7 @@ use standin_nn::initial::normal;
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{DeviceChoice, Module, Optimization, Plan, Schedule, burn, fit};
 
-use crate::decoder::{Architecture, Decoder, Network, Stack, one_hot};
+use crate::decoder::{Architecture, Decoder, Stack, one_hot};
 use crate::families::{private_names, write_options};
 use crate::generator::training_labels;
 use crate::options::{above_zero, at_least};
@@ -19,11 +19,9 @@ use crate::{Error, Generator, Protection, Result, Trained};
 pub struct VaeOptions {
     /// Latent values per image.
     pub latent: usize,
-    /// Units of each dense hidden layer of the decoder, and in reverse of the encoder; empty for two layers chosen by
+    /// Units of each hidden layer of the decoder, and in reverse of the encoder; empty for two layers chosen by
     /// the image size.
     pub hidden: Vec<usize>,
-    /// The kind of decoder; the encoder is dense.
-    pub network: Network,
     /// Weight β of the Kullback–Leibler term (Higgins et al. 2017); 1 is the variational bound, less gives sharper
     /// images whose latent vectors follow the prior less closely.
     pub beta: f64,
@@ -42,8 +40,7 @@ impl Default for VaeOptions {
         Self {
             latent: 10,
             hidden: Vec::new(),
-            network: Network::Auto,
-            beta: 1.0,
+            beta: 0.5,
             epochs: 20.0,
             least_steps: 1500,
             batch_size: 128,
@@ -103,7 +100,7 @@ impl Generator for Vae {
         let labels = training_labels(Self::NAME, train)?;
         let classes = labels.classes.len();
         let shape = train.shape();
-        let architecture = Architecture::new(options.latent, &options.hidden, options.network, classes, shape);
+        let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
         let device = DeviceChoice::Cpu.training();
         let backwards: Vec<usize> = architecture.hidden.iter().rev().copied().collect();
         let inputs = shape.volume() + classes;
