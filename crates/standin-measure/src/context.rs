@@ -201,27 +201,27 @@ impl<'a> Context<'a> {
         measure: impl Fn(Side, Side) -> Result<Estimate>,
     ) -> Result<Vec<Comparison>> {
         let outcome = |generated: Side, real: Side| self.outcome(&[generated, real], || measure(generated, real));
-        let sizes = |real: Side| {
-            let size = |side: Side| self.rows(side).rows();
-            format!("{} synthetic, {} {}", size(Side::Synthetic), size(real), real.name())
-        };
+        let size = |side: Side| self.rows(side).rows();
         let separator = if parameters.is_empty() { "" } else { "; " };
-        let reference_size = self.rows(Side::Reference).rows();
+        // One protocol for all three numbers, so that they can stand in one row.
+        let parameters = format!(
+            "{parameters}{separator}{} synthetic, {} training, {} holdout",
+            size(Side::Synthetic),
+            size(Side::Train),
+            size(Side::Holdout)
+        );
         Ok(vec![
             Comparison {
                 against: Against::Train,
                 outcome: outcome(Side::Synthetic, Side::Train)?,
                 reference: Some(outcome(Side::Reference, Side::Train)?),
-                parameters: format!(
-                    "{parameters}{separator}{}, {reference_size} holdout in the reference",
-                    sizes(Side::Train)
-                ),
+                parameters: parameters.clone(),
             },
             Comparison {
                 against: Against::Holdout,
                 outcome: outcome(Side::Synthetic, Side::Holdout)?,
                 reference: None,
-                parameters: format!("{parameters}{separator}{}", sizes(Side::Holdout)),
+                parameters,
             },
         ])
     }

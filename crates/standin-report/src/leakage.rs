@@ -75,10 +75,12 @@ fn broken_guarantee(release: &str, guarantee: &Guarantee, attack: &AttackRow) ->
     if exceeds_guarantee(guarantee, attack) {
         let lower = attack.epsilon_lower.as_ref()?.estimate()?;
         return Some(format!(
-            "{release}: the attack {} demonstrates ε ≥ {}, but the guarantee states ε ≤ {}. {consequence}",
+            "{release}: the attack {} demonstrates ε ≥ {} for the exchange of one image, but the guarantee of ε = {} \
+             allows at most {}. {consequence}",
             attack.attack,
             fixed(lower.value, 2),
             plain(guarantee.epsilon),
+            plain(exchange(guarantee).0),
         ));
     }
     let (epsilon, delta) = exchange(guarantee);
@@ -93,10 +95,10 @@ fn broken_guarantee(release: &str, guarantee: &Guarantee, attack: &AttackRow) ->
     })
 }
 
-/// Whether the lower bound on ε that an attack demonstrates lies above the guaranteed upper bound.
+/// Whether the lower bound on ε that an attack demonstrates lies above what the guarantee allows for an exchange.
 pub(crate) fn exceeds_guarantee(guarantee: &Guarantee, attack: &AttackRow) -> bool {
     let lower = attack.epsilon_lower.as_ref().and_then(|outcome| outcome.estimate());
-    lower.is_some_and(|lower| lower.value > guarantee.epsilon)
+    lower.is_some_and(|lower| lower.value > exchange(guarantee).0)
 }
 
 /// A classifier is computed from the images of its generator, so by post-processing the best attack on the classifier

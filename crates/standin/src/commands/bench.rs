@@ -122,7 +122,7 @@ fn results(summary: &Summary) -> String {
         let missing = || "–".to_owned();
         let mut row = vec![
             release.name.clone(),
-            release.guarantee.as_ref().map_or_else(missing, |guarantee| format!("ε = {}", guarantee.epsilon)),
+            release.guarantee.as_ref().map_or_else(missing, |guarantee| format!("{guarantee:#}")),
         ];
         row.extend(classifiers.iter().map(|name| {
             let utility = release.utility.iter().find(|utility| utility.classifier == *name);

@@ -329,7 +329,7 @@ fn warnings(data: &DataSummary, division: &Division, releases: &[Release], pool:
     }
     if data.holdout < 1_000 {
         warnings.push(format!(
-            "With {} holdout images, true-positive rates below {:.1} % false positives cannot be measured.",
+            "With {} holdout images, true-positive rates below {:.2} % false positives cannot be measured.",
             data.holdout,
             100.0 / data.holdout as f64
         ));
