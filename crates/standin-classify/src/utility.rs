@@ -88,7 +88,7 @@ const RESAMPLES: usize = 2000;
 ///
 /// The interval is a percentile bootstrap over test images (Efron 1979) that keeps the two answers on an image together:
 /// images hard for one classifier are hard for the other, and pairs make the ratio much tighter than two separate
-/// intervals would. A few answers beside an empty or all-wrong reference give no ratio. Cost: 2000 × n draws.
+/// intervals would. Without one right answer after real training there is no ratio. Cost: 2000 × n draws.
 ///
 /// # Panics
 /// If the answers are not about the same test images.
