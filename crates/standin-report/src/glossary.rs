@@ -67,7 +67,7 @@ pub(crate) const TERMS: &[Term] = &[
     term(
         "lower",
         "ε demonstrated",
-        "A lower bound on ε that an attack proves with 95 % confidence. It must lie below the guaranteed ε; a large gap means a loose guarantee or a weak attack.",
+        "A lower bound on ε that an attack proves with 95 % confidence. It must lie below what the guarantee allows for exchanging one image (2ε where it speaks of adding or removing one); a large gap means a loose guarantee or a weak attack.",
     ),
     term(
         "pareto",

@@ -360,6 +360,10 @@ impl Study {
                 return fail(format!("two classifiers are named \"{}\"", classifier.name), "give each its own name");
             }
             known("classifier family", classifier.family(), standin_classify::CLASSIFIERS.iter().map(|f| f.name))?;
+            let built = standin_classify::family(classifier.family()).and_then(|f| (f.build)(&classifier.settings));
+            if let Err(error) = built {
+                return fail(format!("classifier \"{}\": {error}", classifier.name), REMEDY_SETTINGS);
+            }
         }
         if self.classifiers.is_empty() {
             return fail("classifier = []".into(), "utility needs at least one [[classifier]]");
@@ -368,6 +372,9 @@ impl Study {
             let family = standin_generate::GENERATORS.iter().find(|family| family.name == generator.family);
             let names = standin_generate::GENERATORS.iter().map(|f| f.name);
             let Some(family) = family else { return known("generator family", &generator.family, names) };
+            if let Err(error) = (family.build)(&generator.settings) {
+                return fail(format!("generator \"{}\": {error}", generator.name), REMEDY_SETTINGS);
+            }
             match generator.epsilon {
                 None if family.private => {
                     return fail(
@@ -425,6 +432,9 @@ impl Study {
         Ok(())
     }
 }
+
+/// What to do about settings that are refused.
+const REMEDY_SETTINGS: &str = "docs/methods.md names the settings of each family";
 
 /// What to do about a budget that is refused.
 const REMEDY_BUDGET: &str = "choose epsilon above 0, and in [privacy] leave delta out for 1/(N ln N) or insist with \

@@ -202,18 +202,21 @@ fn raise_lower_bound(summary: &mut Summary, value: f64) {
 #[test]
 fn a_lower_bound_above_the_guarantee_is_an_alarm() {
     let mut summary = sample::summary();
-    raise_lower_bound(&mut summary, 1.0);
-    assert!(!html(&summary).contains("This run has failed"), "a bound that meets the guarantee does not contradict it");
-    raise_lower_bound(&mut summary, 1.73);
+    raise_lower_bound(&mut summary, 2.0);
+    assert!(
+        !html(&summary).contains("This run has failed"),
+        "twice ε meets an add-or-remove guarantee where one image is exchanged"
+    );
+    raise_lower_bound(&mut summary, 2.73);
     let report = report(&summary);
     let elements = elements(&report.html());
     let alarm = elements.iter().position(|element| element.attributes.get("role").is_some_and(|role| role == "alert"));
     let headline =
         elements.iter().position(|element| element.attributes.get("class").is_some_and(|class| class == "headline"));
     assert!(alarm.unwrap() < headline.unwrap(), "the alarm comes before the verdict it overturns");
-    let item = elements.iter().find(|element| element.text.contains("demonstrates ε ≥ 1.73")).unwrap();
-    assert!(item.text.contains("merf-1") && item.text.contains("ε ≤ 1."));
-    assert!(elements.iter().any(|element| element.text.contains("1.73 — above the guarantee")));
+    let item = elements.iter().find(|element| element.text.contains("demonstrates ε ≥ 2.73")).unwrap();
+    assert!(item.text.contains("merf-1") && item.text.contains("allows at most 2."));
+    assert!(elements.iter().any(|element| element.text.contains("2.73 — above the guarantee")));
     assert!(report.markdown().contains("**This run has failed.**"));
 }
 

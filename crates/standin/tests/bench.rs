@@ -1,0 +1,249 @@
+//! `standin bench` as a user meets it: a whole study, resumption, and what is refused before anything is trained.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A study of a few seconds that has every kind of stage.
+const STUDY: &str = r#"
+name = "small"
+seeds = [1]
+
+[data]
+source = "digits"
+train = 200
+holdout = 200
+test = 200
+
+[privacy]
+noise = "reproducible"
+
+[[generator]]
+name = "vae"
+family = "vae"
+settings = { least_steps = 100 }
+
+[[generator]]
+name = "private"
+family = "dp-merf"
+epsilon = 2.0
+settings = { steps = 100, frequencies = 100 }
+
+[[classifier]]
+name = "logistic"
+
+[[released_classifier]]
+name = "released"
+classifier = "logistic"
+generator = "vae"
+
+[measures]
+near_copies = 3
+
+[attacks]
+shadows = 4
+"#;
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_standin"));
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+fn standin(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs the study in `study.toml` and returns its summary, byte by byte.
+fn summary(folder: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = standin(folder, &[&["bench", "study.toml", "--quiet", "--json"], arguments].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    output.stdout
+}
+
+#[test]
+fn a_study_runs_once_and_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("study.toml"), STUDY).unwrap();
+    let first = standin(folder, &["bench", "study.toml", "--out", "report"]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let table = text(&first.stdout);
+    for release in ["vae", "private", "released"] {
+        assert!(table.lines().any(|line| line.starts_with(release)), "{table}");
+    }
+    for file in ["report.html", "report.json", "report.md"] {
+        assert!(folder.join("report").join(file).exists(), "{file}");
+    }
+
+    let second = standin(folder, &["bench", "study.toml", "--out", "report"]);
+    assert_eq!(second.stdout, first.stdout);
+    assert!(text(&second.stderr).contains("nothing to do"), "{}", text(&second.stderr));
+
+    let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
+    assert_eq!(found["schema"], "standin.summary/1");
+    assert_eq!(found["releases"].as_array().unwrap().len(), 3);
+    let attacks = found["releases"][2]["attacks"].as_array().unwrap();
+    assert!(attacks.iter().any(|attack| attack["attack"] == "lira-online"), "shadows are there for LiRA");
+
+    let verified = standin(folder, &["runs", "verify"]);
+    assert!(verified.status.success() && text(&verified.stdout).contains("sound"));
+    let listed = standin(folder, &["runs", "list", "--kind", "summarise", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let digest = listed[0]["digest"].as_str().unwrap();
+    let report = standin(folder, &["report", &digest[..8], "--out", "again", "--without-training-pictures"]);
+    assert!(report.status.success(), "{}", text(&report.stderr));
+    assert!(folder.join("again/report.html").exists());
+}
+
+#[test]
+fn a_killed_study_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("study.toml"), STUDY).unwrap();
+    let whole = summary(folder, &["--runs", "whole", "--out", "a", "--threads", "2"]);
+    for (delay, threads) in [(80, "1"), (250, "2"), (600, "1"), (900, "3")] {
+        let arguments = ["bench", "study.toml", "--quiet", "--runs", "killed", "--out", "b", "--threads", threads];
+        let mut child = command(folder, &arguments).stdout(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(delay));
+        // It may have finished by then; the result must be the same either way.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let resumed = summary(folder, &["--runs", "killed", "--out", "b", "--threads", "1", "--force"]);
+    assert_eq!(text(&resumed), text(&whole));
+}
+
+#[test]
+fn another_seed_gives_other_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("study.toml"), STUDY).unwrap();
+    let one = summary(folder, &[]);
+    fs::write(folder.join("study.toml"), STUDY.replace("seeds = [1]", "seeds = [2]")).unwrap();
+    let other = summary(folder, &[]);
+    let accuracy = |bytes: &[u8]| {
+        let summary: Value = serde_json::from_slice(bytes).unwrap();
+        summary["releases"][0]["attacks"][0]["auc"]["value"].as_f64().unwrap()
+    };
+    assert_ne!(accuracy(&one), accuracy(&other));
+}
+
+#[test]
+fn secret_noise_is_the_default_and_carries_no_stamp() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let study = STUDY.replace("noise = \"reproducible\"", "");
+    fs::write(folder.join("study.toml"), study).unwrap();
+    let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
+    assert_eq!(found["releases"][1]["guarantee"]["noise"], "secret");
+    assert!(!found["warnings"].to_string().contains("not private"), "{}", found["warnings"]);
+}
+
+/// The message of a study that must be refused with exit status 2, leaving no store behind.
+fn refusal(folder: &Path, study: &str) -> String {
+    fs::write(folder.join("study.toml"), study).unwrap();
+    let output = standin(folder, &["bench", "study.toml", "--quiet"]);
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(output.stdout.is_empty() && !folder.join("runs").exists(), "refused studies leave nothing");
+    message
+}
+
+#[test]
+fn impossible_settings_are_refused_with_their_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |from: &str, to: &str| {
+        assert!(STUDY.contains(from), "{from}");
+        refusal(folder.path(), &STUDY.replace(from, to))
+    };
+    let message = refused("shadows = 4", "shadow = 4");
+    assert!(message.contains("study.toml") && message.contains("did you mean \"shadows\"?"), "{message}");
+    assert!(refused("shadows = 4", "shadows = 3").contains("even number"));
+    assert!(refused("epsilon = 2.0", "epsilon = 0.0").contains("epsilon"));
+    assert!(refused("epsilon = 2.0", "epsilon = -1.0").contains("epsilon"));
+    assert!(refused("epsilon = 2.0\n", "").contains("add, for example, epsilon = 1.0"));
+    let message = refused("noise = \"reproducible\"", "delta = 0.005");
+    assert!(message.contains("0.005") && message.contains("allow_large_delta"), "{message}");
+    assert!(refused("family = \"vae\"", "family = \"vaee\"").contains("did you mean \"vae\"?"));
+    assert!(refused("least_steps = 100", "least_step = 100").contains("least_step"));
+    assert!(refused("classifier = \"logistic\"", "classifier = \"forest\"").contains("no classifier \"forest\""));
+    assert!(refused("train = 200", "train = 4000").contains("1797"));
+    assert!(refused("train = 200", "train = 1").contains("at least two images"));
+    assert!(refused("seeds = [1]", "seeds = []").contains("one or more seeds"));
+    assert!(refused("source = \"digits\"", "source = \"nowhere\"").contains("nowhere"));
+}
+
+/// Writes a PGM picture of one value.
+fn picture(path: &Path, side: usize, value: u8) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut bytes = format!("P5 {side} {side} 255\n").into_bytes();
+    bytes.extend(std::iter::repeat_n(value, side * side));
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn bad_images_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let study = STUDY.replace("\"digits\"", "\"images\"").replace("= 200", "= 4");
+    let images = folder.join("images");
+    fs::create_dir(&images).unwrap();
+    assert!(refusal(folder, &study).contains("images"), "an empty folder");
+
+    for index in 0..8 {
+        picture(&images.join(format!("dark/{index}.pgm")), 8, index);
+    }
+    assert!(refusal(folder, &study).contains("class"), "one class only");
+
+    for index in 0..8 {
+        picture(&images.join(format!("light/{index}.pgm")), 8, 200 + index);
+    }
+    picture(&images.join("light/large.pgm"), 9, 250);
+    let message = refusal(folder, &study);
+    assert!(message.contains("large.pgm") && message.contains("resize"), "{message}");
+
+    fs::write(images.join("light/large.pgm"), b"P5 8 8 255\n\0\0").unwrap();
+    assert!(refusal(folder, &study).contains("large.pgm"), "a truncated image");
+}
+
+#[test]
+fn a_published_holdout_that_overlaps_train_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (part, first) in [("train", 0), ("validation", 50), ("test", 100)] {
+        for (class, offset) in [("a", 0), ("b", 20)] {
+            for index in 0..8 {
+                picture(&folder.join(format!("images/{part}/{class}/{index}.pgm")), 8, first + offset + index);
+            }
+        }
+    }
+    picture(&folder.join("images/validation/a/copied.pgm"), 8, 3);
+    let study = STUDY
+        .replace("\"digits\"", "\"images\"")
+        .replace("train = 200", "train = 16")
+        .replace("holdout = 200", "holdout = \"validation\"")
+        .replace("test = 200", "test = \"test\"");
+    let message = refusal(folder, &study);
+    assert!(message.contains("validation") && message.contains("train"), "{message}");
+}
+
+#[test]
+fn another_report_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("study.toml"), STUDY).unwrap();
+    summary(folder, &["--out", "report"]);
+    fs::write(folder.join("study.toml"), STUDY.replace("\"small\"", "\"other\"")).unwrap();
+    let output = standin(folder, &["bench", "study.toml", "--quiet", "--out", "report"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--force"), "{}", text(&output.stderr));
+}
