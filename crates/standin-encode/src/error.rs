@@ -18,10 +18,12 @@ pub enum Error {
         remedy: String,
     },
     /// No encoder of that name is registered.
-    #[error("there is no encoder `{name}`; known are {known}")]
+    #[error("there is no encoder `{name}`; did you mean `{nearest}`? Known are {known}")]
     Unknown {
         /// The name asked for.
         name: String,
+        /// The registered name most like it.
+        nearest: &'static str,
         /// The registered names.
         known: String,
     },
@@ -46,6 +48,22 @@ pub enum Error {
         column: usize,
         /// The value found.
         value: f32,
+    },
+    /// More neighbours are asked for than there are rows to choose from.
+    #[error("{k} nearest neighbours among {available} rows; ask for at least 1 and at most as many as there are rows")]
+    TooFewNeighbours {
+        /// Neighbours asked for.
+        k: usize,
+        /// Rows to choose from.
+        available: usize,
+    },
+    /// Balls without a radius, or radii without a ball.
+    #[error("{radii} radii for {rows} rows; every row of the base set needs exactly one radius")]
+    Radii {
+        /// Radii given.
+        radii: usize,
+        /// Rows of the base set.
+        rows: usize,
     },
     /// The number of values is no multiple of the dimension.
     #[error("{values} values for rows of {dimension}; the number of values must be a multiple of the dimension")]

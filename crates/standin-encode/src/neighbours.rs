@@ -1,0 +1,380 @@
+use rayon::prelude::*;
+
+use crate::screen::{Screen, squared_distance};
+use crate::{Embedding, Error, Result};
+
+/// The nearest rows of a base set for each row of a query set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbours {
+    k: usize,
+    indices: Vec<usize>,
+    distances: Vec<f64>,
+}
+
+impl Neighbours {
+    /// Neighbours per query.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Number of queries.
+    pub fn len(&self) -> usize {
+        self.indices.len() / self.k
+    }
+
+    /// Whether there was no query.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+
+    /// Base rows nearest to one query, nearest first.
+    ///
+    /// # Panics
+    /// If `query` is not below [`Neighbours::len`].
+    pub fn indices(&self, query: usize) -> &[usize] {
+        &self.indices[query * self.k..(query + 1) * self.k]
+    }
+
+    /// Euclidean distances to those rows, in the same order.
+    ///
+    /// # Panics
+    /// If `query` is not below [`Neighbours::len`].
+    pub fn distances(&self, query: usize) -> &[f64] {
+        &self.distances[query * self.k..(query + 1) * self.k]
+    }
+
+    /// For every query the distance to its neighbour of `rank`, counted from 1.
+    ///
+    /// # Panics
+    /// If `rank` is 0 or above [`Neighbours::k`].
+    pub fn at_rank(&self, rank: usize) -> Vec<f64> {
+        assert!((1..=self.k).contains(&rank), "rank {rank} of {} neighbours", self.k);
+        self.distances.iter().skip(rank - 1).step_by(self.k).copied().collect()
+    }
+}
+
+/// The exact `k` nearest rows of `base` for each row of `queries`, by Euclidean distance.
+///
+/// Distances are those of double precision on the rows given, so a copy is at exactly 0; of equal distances the lower
+/// index comes first. With `exclude_self` the query of index i never finds base row i: give one set as both.
+///
+/// Time O(q·b·d) in single-precision matrix products over all cores; memory O(q·k) beyond the inputs and a few
+/// MiB per core. Where very many rows lie at nearly the same distance (thousands of copies of one row) they are all
+/// measured in double precision, which is slower but still right. The result is the same for any number of threads.
+///
+/// # Errors
+/// If the embeddings have different protocols, `k` is 0, or there are fewer than `k` rows to choose from.
+pub fn nearest(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bool) -> Result<Neighbours> {
+    queries.require_same_protocol(base)?;
+    let available = base.rows().saturating_sub(usize::from(exclude_self));
+    if k == 0 || k > available {
+        return Err(Error::TooFewNeighbours { k, available });
+    }
+    let screen = Screen::new(queries, base);
+    let tiles = screen.stream(
+        |range| (range.start, vec![Candidates::new(k); range.len()]),
+        |(start, candidates), query, first, lower| {
+            let candidates = &mut candidates[query - *start];
+            candidates.screen(lower, |offset| {
+                let row = first + offset;
+                (!(exclude_self && row == query)).then(|| (row, screen.slack(query, row)))
+            });
+        },
+        |(start, candidates)| {
+            let exact = |(offset, found): (usize, Candidates<usize>)| {
+                let query = queries.row(start + offset);
+                found.closest(|&row| squared_distance(query, base.row(row)))
+            };
+            candidates.into_iter().enumerate().flat_map(exact).collect::<Vec<_>>()
+        },
+    );
+    let (distances, indices) = tiles.into_iter().flatten().map(|(squared, row)| (squared.sqrt(), row)).unzip();
+    Ok(Neighbours { k, indices, distances })
+}
+
+/// A pair of rows, one of each set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// Row of the first set.
+    pub left: usize,
+    /// Row of the second set.
+    pub right: usize,
+    /// Their Euclidean distance.
+    pub distance: f64,
+}
+
+/// The `k` closest of all pairs between two sets, closest first, ties by lower indices; fewer if there are fewer pairs.
+///
+/// Exact like [`nearest`], at the same cost, with O(k) memory per tile of rows.
+///
+/// # Errors
+/// If the embeddings have different protocols.
+pub fn closest_pairs(left: &Embedding, right: &Embedding, k: usize) -> Result<Vec<Pair>> {
+    left.require_same_protocol(right)?;
+    if k == 0 || left.is_empty() || right.is_empty() {
+        return Ok(Vec::new());
+    }
+    let screen = Screen::new(left, right);
+    let tiles = screen.stream(
+        |_| Candidates::new(k),
+        |candidates, query, first, lower| {
+            candidates.screen(lower, |offset| Some(((query, first + offset), screen.slack(query, first + offset))));
+        },
+        |candidates| candidates.closest(|&(a, b)| squared_distance(left.row(a), right.row(b))),
+    );
+    let mut pairs: Vec<_> = tiles.into_iter().flatten().collect();
+    pairs.par_sort_unstable_by(|(d, pair), (e, other)| d.total_cmp(e).then(pair.cmp(other)));
+    pairs.truncate(k);
+    Ok(pairs.into_iter().map(|(squared, (left, right))| Pair { left, right, distance: squared.sqrt() }).collect())
+}
+
+/// Whether a ball contains the points at exactly its radius.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// It does not: distance < radius.
+    Open,
+    /// It does: distance ≤ radius.
+    Closed,
+}
+
+/// For each row of `queries`, how many rows of `base` hold it in their ball: `radii` has one radius per **base** row.
+///
+/// Exact like [`nearest`], at the same cost.
+///
+/// # Errors
+/// If the embeddings have different protocols or there is not one radius per base row.
+pub fn count_within(queries: &Embedding, base: &Embedding, radii: &[f64], boundary: Boundary) -> Result<Vec<usize>> {
+    queries.require_same_protocol(base)?;
+    if radii.len() != base.rows() {
+        return Err(Error::Radii { radii: radii.len(), rows: base.rows() });
+    }
+    let screen = Screen::new(queries, base);
+    let squared: Vec<f64> = radii.iter().map(|radius| screen.scaled(radius * radius)).collect();
+    let ceilings: Vec<f32> = squared.iter().map(|&square| (square as f32).next_up()).collect();
+    let tiles = screen.stream(
+        |range| (range.start, vec![0; range.len()]),
+        |(start, counts), query, first, lower| {
+            for (offset, (&lower, &ceiling)) in lower.iter().zip(&ceilings[first..]).enumerate() {
+                if lower > ceiling {
+                    continue;
+                }
+                let row = first + offset;
+                let upper = f64::from(lower) + f64::from(screen.slack(query, row));
+                let inside = upper < squared[row] * (1.0 - 1e-9) || {
+                    let distance = squared_distance(queries.row(query), base.row(row)).sqrt();
+                    match boundary {
+                        Boundary::Open => distance < radii[row],
+                        Boundary::Closed => distance <= radii[row],
+                    }
+                };
+                counts[query - *start] += usize::from(inside);
+            }
+        },
+        |(_, counts)| counts,
+    );
+    Ok(tiles.into_iter().flatten().collect())
+}
+
+/// Everything that may be among the k closest, given bounds.
+#[derive(Clone)]
+struct Candidates<Id> {
+    k: usize,
+    /// The k smallest upper bounds so far, ascending: none above the last can belong to the answer.
+    uppers: Vec<f32>,
+    found: Vec<(f32, Id)>,
+    compact_at: usize,
+}
+
+impl<Id: Ord + Copy> Candidates<Id> {
+    fn new(k: usize) -> Self {
+        Self { k, uppers: Vec::with_capacity(k), found: Vec::new(), compact_at: 4 * k + 64 }
+    }
+
+    fn threshold(&self) -> f32 {
+        if self.uppers.len() < self.k { f32::INFINITY } else { self.uppers[self.k - 1] }
+    }
+
+    /// Takes in a row of lower bounds; `identify` names the pair at an offset and its slack, or nothing to skip it.
+    fn screen(&mut self, lower: &[f32], identify: impl Fn(usize) -> Option<(Id, f32)>) {
+        const STEP: usize = 32;
+        let mut threshold = self.threshold();
+        for (step, chunk) in lower.chunks(STEP).enumerate() {
+            // One comparison for a whole chunk: nearly all hold no candidate.
+            if chunk.iter().fold(f32::INFINITY, |least, &value| least.min(value)) > threshold {
+                continue;
+            }
+            for (offset, &value) in chunk.iter().enumerate() {
+                if value <= threshold
+                    && let Some((id, slack)) = identify(step * STEP + offset)
+                {
+                    self.push(value, value + slack, id);
+                    threshold = self.threshold();
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, lower: f32, upper: f32, id: Id) {
+        let at = self.uppers.partition_point(|&present| present <= upper);
+        if at < self.k {
+            self.uppers.truncate(self.k - 1);
+            self.uppers.insert(at, upper);
+        }
+        self.found.push((lower, id));
+        if self.found.len() >= self.compact_at {
+            let threshold = self.threshold();
+            self.found.retain(|&(lower, _)| lower <= threshold);
+            self.compact_at = self.compact_at.max(2 * self.found.len());
+        }
+    }
+
+    /// The k closest by exact squared distance, ties by identity.
+    fn closest(self, exact: impl Fn(&Id) -> f64) -> Vec<(f64, Id)> {
+        let threshold = self.threshold();
+        let mut found: Vec<_> =
+            self.found.into_iter().filter(|&(lower, _)| lower <= threshold).map(|(_, id)| (exact(&id), id)).collect();
+        found.sort_unstable_by(|(d, id), (e, other)| d.total_cmp(e).then(id.cmp(other)));
+        found.truncate(self.k);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stamp;
+    use standin_data::Seed;
+
+    fn embed(values: Vec<f32>, dimension: usize) -> Embedding {
+        let stamp = Stamp { encoder: "test".into(), weights: None, preprocessing: String::new() };
+        Embedding::new(values, dimension, stamp).unwrap()
+    }
+
+    /// Values in [-1, 1), from the seed alone.
+    fn random(rows: usize, dimension: usize, seed: u64) -> Vec<f32> {
+        let seed = Seed::new(seed);
+        (0..rows * dimension)
+            .map(|at| (seed.derive(&at.to_string()).value() >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
+            .collect()
+    }
+
+    fn brute(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bool) -> Vec<Vec<(f64, usize)>> {
+        (0..queries.rows())
+            .map(|q| {
+                let mut all: Vec<_> = (0..base.rows())
+                    .filter(|&b| !(exclude_self && b == q))
+                    .map(|b| (squared_distance(queries.row(q), base.row(b)).sqrt(), b))
+                    .collect();
+                all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                all.truncate(k);
+                all
+            })
+            .collect()
+    }
+
+    fn assert_equals_brute_force(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bool) {
+        let found = nearest(queries, base, k, exclude_self).unwrap();
+        for (query, expected) in brute(queries, base, k, exclude_self).into_iter().enumerate() {
+            let (distances, indices): (Vec<f64>, Vec<usize>) = expected.into_iter().unzip();
+            assert_eq!(found.indices(query), indices, "query {query}");
+            assert_eq!(found.distances(query), distances, "query {query}");
+        }
+    }
+
+    #[test]
+    fn nearest_equals_brute_force_across_tiles_and_blocks() {
+        let (a, b) = (embed(random(150, 19, 1), 19), embed(random(1100, 19, 2), 19));
+        assert_equals_brute_force(&a, &b, 5, false);
+        assert_equals_brute_force(&b, &a, 1, false);
+        assert_equals_brute_force(&a, &a, 3, true);
+    }
+
+    #[test]
+    fn far_clusters_of_near_rows_are_resolved_exactly() {
+        // Within a cluster distances are 10⁻⁵ of the norms, far below what one f32 product resolves.
+        let noise = random(600, 7, 3);
+        let values =
+            noise.iter().enumerate().map(|(at, x)| if at / 7 % 2 == 0 { 900.0 } else { -900.0 } + 0.01 * x).collect();
+        let rows = embed(values, 7);
+        assert_equals_brute_force(&rows, &rows, 4, true);
+    }
+
+    #[test]
+    fn copies_are_at_exactly_zero_and_ties_go_to_the_lower_index() {
+        let mut values = random(700, 33, 4);
+        let copy = values[33 * 5..33 * 6].to_vec();
+        for row in [17, 640, 699] {
+            values[33 * row..33 * (row + 1)].copy_from_slice(&copy);
+        }
+        let rows = embed(values, 33);
+        let found = nearest(&rows, &rows, 4, true).unwrap();
+        assert_eq!(found.indices(640)[..3], [5, 17, 699]);
+        assert_eq!(found.distances(640)[..3], [0.0; 3]);
+        assert!(found.distances(640)[3] > 0.0);
+        let within = count_within(&rows, &rows, &vec![0.0; 700], Boundary::Closed).unwrap();
+        assert_eq!(within[5], 4);
+        assert!(count_within(&rows, &rows, &vec![0.0; 700], Boundary::Open).unwrap().iter().all(|&count| count == 0));
+    }
+
+    #[test]
+    fn extreme_values_neither_overflow_nor_vanish() {
+        for factor in [3e37, 1e-36] {
+            let rows = embed(random(200, 5, 5).into_iter().map(|x| x * factor).collect(), 5);
+            assert_equals_brute_force(&rows, &rows, 2, true);
+        }
+        let mut values = random(200, 5, 6);
+        values[0] = 3e38;
+        let rows = embed(values, 5);
+        assert_equals_brute_force(&rows, &rows, 2, true);
+    }
+
+    #[test]
+    fn counts_within_equal_brute_force() {
+        let (a, b) = (embed(random(90, 3, 7), 3), embed(random(530, 3, 8), 3));
+        let radii = nearest(&b, &b, 5, true).unwrap().at_rank(5);
+        for boundary in [Boundary::Open, Boundary::Closed] {
+            let counts = count_within(&a, &b, &radii, boundary).unwrap();
+            for (query, &count) in counts.iter().enumerate() {
+                let inside =
+                    (0..b.rows()).filter(|&row| squared_distance(a.row(query), b.row(row)).sqrt() < radii[row]).count();
+                assert_eq!(count, inside);
+            }
+        }
+        // The fifth neighbour lies on the ball's boundary.
+        let open: usize = count_within(&b, &b, &radii, Boundary::Open).unwrap().iter().sum();
+        let closed: usize = count_within(&b, &b, &radii, Boundary::Closed).unwrap().iter().sum();
+        assert_eq!(closed, open + b.rows());
+    }
+
+    #[test]
+    fn closest_pairs_equal_the_sorted_table_of_all_pairs() {
+        let (a, b) = (embed(random(80, 6, 9), 6), embed(random(70, 6, 10), 6));
+        let mut all: Vec<Pair> = (0..80)
+            .flat_map(|left| (0..70).map(move |right| (left, right)))
+            .map(|(left, right)| Pair { left, right, distance: squared_distance(a.row(left), b.row(right)).sqrt() })
+            .collect();
+        all.sort_by(|x, y| x.distance.total_cmp(&y.distance));
+        assert_eq!(closest_pairs(&a, &b, 20).unwrap(), all[..20]);
+        assert_eq!(closest_pairs(&a, &b, 10_000).unwrap().len(), 5600);
+        assert_eq!(closest_pairs(&a, &b, 0).unwrap(), []);
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let rows = embed(random(900, 40, 11), 40);
+        let with = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| (nearest(&rows, &rows, 5, true).unwrap(), closest_pairs(&rows, &rows, 30).unwrap()))
+        };
+        assert_eq!(with(1), with(3));
+    }
+
+    #[test]
+    fn impossible_requests_are_errors() {
+        let (a, b) = (embed(random(3, 2, 12), 2), embed(random(3, 3, 13), 3));
+        assert!(matches!(nearest(&a, &b, 1, false), Err(Error::Protocol { .. })));
+        assert!(matches!(nearest(&a, &a, 3, true), Err(Error::TooFewNeighbours { k: 3, available: 2 })));
+        assert!(matches!(nearest(&a, &a, 0, true), Err(Error::TooFewNeighbours { .. })));
+        assert!(matches!(count_within(&a, &a, &[1.0], Boundary::Open), Err(Error::Radii { radii: 1, rows: 3 })));
+    }
+}

@@ -1,0 +1,194 @@
+use std::ops::Range;
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
+
+use crate::Embedding;
+
+/// Base rows that one matrix product covers; with [`MANY`] query rows the tile of products stays in the second-level cache.
+const BLOCK: usize = 512;
+/// Query rows of a tile when there are enough of them to keep every core busy.
+const MANY: usize = 256;
+/// Query rows of a tile otherwise.
+const FEW: usize = 32;
+
+/// Every squared distance between two sets, streamed as lower bounds in single precision.
+///
+/// ‖a−b‖² = ‖a‖² + ‖b‖² − 2a·b turns distances into one matrix product, but cancels for near rows: for two copies the
+/// rounding error may exceed every true distance in the set. So the product only *screens*: it yields a lower bound and,
+/// with [`Screen::slack`], an upper bound of each squared distance, and whatever the bounds cannot decide is computed
+/// again from the rows in double precision. Decisions are thus those of exact arithmetic on the rows given, and do not
+/// depend on tiles or threads.
+///
+/// With unit roundoff u, a dot product of length d in any order of summation errs by at most γ‖a‖‖b‖, γ ≈ d·u (Higham,
+/// "Accuracy and Stability of Numerical Algorithms", §3.1), so the squared distance errs by at most
+/// γ(‖a‖² + ‖b‖²), to which centring, norms and additions add a few u more. Rows are centred on the base's mean to make
+/// the norms, and with them the bounds, small, and scaled by a power of two so that nothing overflows.
+pub(crate) struct Screen<'a> {
+    queries: Side<'a>,
+    base: Side<'a>,
+    centre: Vec<f32>,
+    scale: f32,
+    dimension: usize,
+    relative: f32,
+    absolute: f32,
+}
+
+struct Side<'a> {
+    rows: &'a Embedding,
+    /// Squared norms of the centred and scaled rows.
+    norms: Vec<f32>,
+}
+
+impl<'a> Screen<'a> {
+    /// Prepares both sets, which must have one dimension. O((q + b)·d) time, O(q + b + d) memory.
+    pub(crate) fn new(queries: &'a Embedding, base: &'a Embedding) -> Self {
+        let dimension = base.dimension();
+        let scale = 1.0 / ceiling_power_of_two(largest(queries).max(largest(base)));
+        let centre: Vec<f32> = column_means(base).into_iter().map(|mean| (mean * f64::from(scale)) as f32).collect();
+        let side = |rows: &'a Embedding| {
+            let norms = (0..rows.rows())
+                .into_par_iter()
+                .map(|row| {
+                    let centred = |(&x, &m): (&f32, &f32)| f64::from(x * scale - m).powi(2);
+                    rows.row(row).iter().zip(&centre).map(centred).sum::<f64>() as f32
+                })
+                .collect();
+            Side { rows, norms }
+        };
+        Self {
+            queries: side(queries),
+            base: side(base),
+            scale,
+            dimension,
+            relative: (dimension as f32 + 32.0) * (f32::EPSILON / 2.0) * 1.01,
+            absolute: dimension as f32 * f32::MIN_POSITIVE,
+            centre,
+        }
+    }
+
+    /// Turns a squared distance into the unit of the bounds.
+    pub(crate) fn scaled(&self, squared_distance: f64) -> f64 {
+        squared_distance * f64::from(self.scale) * f64::from(self.scale)
+    }
+
+    /// What to add to the lower bound of a pair for an upper bound.
+    pub(crate) fn slack(&self, query: usize, base: usize) -> f32 {
+        2.02 * self.relative * (self.queries.norms[query] + self.base.norms[base]) + self.absolute
+    }
+
+    /// Visits every pair once. Each tile of queries has a state of its own, made by `start` and turned into a result by
+    /// `finish`; within a tile, `visit(state, query, first, lower)` sees for each query the lower bounds of the base
+    /// rows `first..first + lower.len()`, blocks in order. Results are in the order of the queries.
+    ///
+    /// O(q·b·d) time in matrix products over all cores; per thread one tile of 256 × 512 products and the rows of the
+    /// tile and the block.
+    pub(crate) fn stream<State, T: Send>(
+        &self,
+        start: impl Fn(Range<usize>) -> State + Sync,
+        visit: impl Fn(&mut State, usize, usize, &[f32]) + Sync,
+        finish: impl Fn(State) -> T + Sync,
+    ) -> Vec<T> {
+        let (q, b, d) = (self.queries.rows.rows(), self.base.rows.rows(), self.dimension);
+        let height = if q >= 16 * MANY { MANY } else { FEW };
+        let tiles = q.div_ceil(height);
+        (0..tiles)
+            .into_par_iter()
+            .map_init(
+                || (vec![0.0; height * d], vec![0.0; BLOCK.min(b) * d], vec![0.0; height * BLOCK.min(b)]),
+                |(left, right, products), tile| {
+                    let range = tile * height..q.min((tile + 1) * height);
+                    let left = &mut left[..range.len() * d];
+                    self.centre_into(self.queries.rows, range.start, left);
+                    let mut state = start(range.clone());
+                    for first in (0..b).step_by(BLOCK) {
+                        let width = BLOCK.min(b - first);
+                        let right = &mut right[..width * d];
+                        let products = &mut products[..width * range.len()];
+                        self.centre_into(self.base.rows, first, right);
+                        matmul(
+                            MatMut::from_column_major_slice_mut(products, width, range.len()),
+                            Accum::Replace,
+                            MatRef::from_row_major_slice(right, width, d),
+                            MatRef::from_row_major_slice(left, range.len(), d).transpose(),
+                            -2.0,
+                            Par::Seq,
+                        );
+                        let shrink = 1.0 - self.relative;
+                        for (query, lower) in range.clone().zip(products.chunks_exact_mut(width)) {
+                            let norm = self.queries.norms[query];
+                            for (value, &other) in lower.iter_mut().zip(&self.base.norms[first..]) {
+                                *value += shrink * (norm + other);
+                            }
+                            visit(&mut state, query, first, lower);
+                        }
+                    }
+                    finish(state)
+                },
+            )
+            .collect()
+    }
+
+    fn centre_into(&self, rows: &Embedding, first: usize, centred: &mut [f32]) {
+        let values = &rows.values()[first * self.dimension..];
+        for (row, from) in centred.chunks_exact_mut(self.dimension).zip(values.chunks_exact(self.dimension)) {
+            for ((to, &x), &m) in row.iter_mut().zip(from).zip(&self.centre) {
+                *to = x * self.scale - m;
+            }
+        }
+    }
+}
+
+/// Σ(aᵢ−bᵢ)² in double precision: exactly 0 for equal rows, the same for (a, b) and (b, a).
+pub fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    let square = |x: f32, y: f32| {
+        let difference = f64::from(x) - f64::from(y);
+        difference * difference
+    };
+    // Eight sums side by side, in a fixed order, so that the compiler may use vector registers.
+    let mut sums = [0.0; 8];
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&x, &y)| square(x, y)).sum();
+    for (x, y) in a_chunks.zip(b_chunks) {
+        for (sum, (&x, &y)) in sums.iter_mut().zip(x.iter().zip(y)) {
+            *sum += square(x, y);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Mean of every column, in double precision; the sums' order is fixed.
+fn column_means(rows: &Embedding) -> Vec<f64> {
+    const SPLIT: usize = 1024;
+    let d = rows.dimension();
+    let parts: Vec<Vec<f64>> = rows
+        .values()
+        .par_chunks(SPLIT * d)
+        .map(|part| {
+            let mut sums = vec![0.0; d];
+            for row in part.chunks_exact(d) {
+                for (sum, &value) in sums.iter_mut().zip(row) {
+                    *sum += f64::from(value);
+                }
+            }
+            sums
+        })
+        .collect();
+    let mut means = vec![0.0; d];
+    for part in parts {
+        for (mean, sum) in means.iter_mut().zip(part) {
+            *mean += sum / rows.rows() as f64;
+        }
+    }
+    means
+}
+
+fn largest(rows: &Embedding) -> f32 {
+    rows.values().par_iter().copied().map(f32::abs).reduce(|| 0.0, f32::max)
+}
+
+/// The smallest power of two not below `value`, within what has a finite reciprocal; 1 for 0.
+fn ceiling_power_of_two(value: f32) -> f32 {
+    if value == 0.0 { 1.0 } else { value.log2().ceil().clamp(-100.0, 126.0).exp2() }
+}
