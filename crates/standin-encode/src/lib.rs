@@ -1,13 +1,36 @@
 //! Encoders, embeddings and streamed neighbour search.
+//!
+//! An [`Encoder`] turns an image set into an [`Embedding`], a matrix of features that carries the [`Stamp`] of how it was
+//! made; every distance, measure and attack downstream works on embeddings and refuses to mix stamps. The encoders here
+//! need no training: [`ENCODERS`] lists them and [`encoder`] makes one.
+//!
+//! [`nearest`], [`count_within`] and [`closest_pairs`] search neighbours exactly: matrix products in single precision
+//! do the bulk of the work and bound every distance, and only what the bounds leave open is measured again in double
+//! precision. Nothing of size n² is ever held, and results depend neither on tiles nor on the number of threads.
+//!
+//! ```
+//! use standin_data::{ImageSet, Shape, Silent};
+//! let images = ImageSet::new(Shape { channels: 1, height: 8, width: 8 }, (0..=255).collect())?;
+//! let embedding = standin_encode::encoder("scattering")?.encode(&images, &Silent)?;
+//! let neighbours = standin_encode::nearest(&embedding, &embedding, 1, true)?;
+//! assert_eq!(neighbours.len(), 4);
+//! # Ok::<(), standin_encode::Error>(())
+//! ```
 
 mod embedding;
 mod encoder;
 mod error;
+mod fourier;
 mod neighbours;
+mod pixels;
+mod registry;
+mod scattering;
 mod screen;
+mod wavelets;
 
 pub use embedding::{Embedding, Stamp};
 pub use encoder::{Encoder, Family};
 pub use error::{Error, Result};
 pub use neighbours::{Boundary, Neighbours, Pair, closest_pairs, count_within, nearest};
+pub use registry::{ENCODERS, encoder};
 pub use screen::squared_distance;
