@@ -25,6 +25,16 @@ pub enum Error {
         /// Images needed.
         needed: usize,
     },
+    /// Sets that must have one size have two.
+    #[error("{measure} with {train} training and {holdout} holdout images; it needs equally many, so trim one set")]
+    Unequal {
+        /// The measure.
+        measure: &'static str,
+        /// Training images.
+        train: usize,
+        /// Holdout images.
+        holdout: usize,
+    },
     /// An iterative decomposition did not converge.
     #[error("the {decomposition} of a {rows}×{columns} matrix did not converge; check the features for extreme values")]
     NoConvergence {

@@ -1,8 +1,10 @@
 use faer::{Mat, MatRef};
 use standin_encode::Embedding;
 
+use crate::context::{Comparison, Context};
 use crate::error::require_rows;
 use crate::linear::{add_product, in_parts, mean, product, singular_values, squared_norms, symmetric_eigen};
+use crate::registry::Measure;
 use crate::uncertainty::{influence_variance, normal};
 use crate::{Estimate, Result};
 
@@ -124,6 +126,15 @@ impl<'a> Gaussian<'a> {
 fn centre(row: &[f32], mean: &[f64], centred: &mut [f64]) {
     for ((to, &x), mean) in centred.iter_mut().zip(row).zip(mean) {
         *to = f64::from(x) - mean;
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct FrechetDistance;
+
+impl Measure for FrechetDistance {
+    fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>> {
+        context.both_ways("", |generated, real| context.gaussian(generated)?.distance(&*context.gaussian(real)?))
     }
 }
 

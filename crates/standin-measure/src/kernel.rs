@@ -7,7 +7,9 @@ use rayon::prelude::*;
 use standin_data::Seed;
 use standin_encode::Embedding;
 
+use crate::context::{Comparison, Context};
 use crate::error::require_rows;
+use crate::registry::Measure;
 use crate::uncertainty::{average, jackknife_variance, normal, squared_deviations};
 use crate::{Estimate, Result};
 
@@ -161,6 +163,21 @@ fn group_sums(first: &Embedding, range: Range<usize>, second: &Embedding, column
         }
     }
     (row_sums, column_sums)
+}
+
+#[derive(Debug)]
+pub(crate) struct KernelDistance;
+
+impl Measure for KernelDistance {
+    fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>> {
+        context.both_ways("(x·y/d + 1)³, all pairs", |generated, real| {
+            distance(
+                &*context.own_kernel(generated)?,
+                &*context.own_kernel(real)?,
+                &*context.cross_kernel(generated, real)?,
+            )
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 use statrs::distribution::{Beta, ContinuousCDF};
 
 use crate::Estimate;
-
-/// The 97.5 % quantile of the standard normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
+use crate::uncertainty::Z;
 
 /// A share with the Wilson score interval: short, and never outside [0, 1] (Wilson 1927).
 ///
@@ -12,18 +10,18 @@ pub fn wilson(successes: usize, trials: usize) -> Estimate {
     if trials == 0 {
         return Estimate { value: 0.0, low: 0.0, high: 1.0, n: 0, method: "Wilson".into() };
     }
-    let n = trials as f64;
-    let share = successes as f64 / n;
-    let denominator = 1.0 + Z * Z / n;
-    let centre = (share + Z * Z / (2.0 * n)) / denominator;
-    let half = Z / denominator * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Estimate {
-        value: share,
-        low: (centre - half).max(0.0).min(share),
-        high: (centre + half).min(1.0).max(share),
-        n: trials,
-        method: "Wilson".into(),
-    }
+    let share = successes as f64 / trials as f64;
+    let (low, high) = wilson_at(share, trials as f64);
+    Estimate { value: share, low, high, n: trials, method: "Wilson".into() }
+}
+
+/// Both ends of the Wilson interval for a share that was observed in `trials` > 0, which may be fractional: an
+/// effective number of independent trials.
+pub(crate) fn wilson_at(share: f64, trials: f64) -> (f64, f64) {
+    let denominator = 1.0 + Z * Z / trials;
+    let centre = (share + Z * Z / (2.0 * trials)) / denominator;
+    let half = Z / denominator * (share * (1.0 - share) / trials + Z * Z / (4.0 * trials * trials)).sqrt();
+    ((centre - half).max(0.0).min(share), (centre + half).min(1.0).max(share))
 }
 
 /// A share with the exact interval of Clopper and Pearson (1934): covers at least 95 %, for any share and any n.

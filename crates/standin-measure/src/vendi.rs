@@ -1,10 +1,12 @@
 use faer::Mat;
 use standin_encode::Embedding;
 
+use crate::context::{Comparison, Context, Side};
 use crate::error::require_rows;
 use crate::linear::{add_product, in_parts, product, squared_norms, symmetric_eigen};
+use crate::registry::Measure;
 use crate::uncertainty::{Z, average, influence_variance};
-use crate::{Estimate, Result};
+use crate::{Against, Estimate, Result};
 
 /// The Vendi score (Friedman and Dieng, TMLR 2023), order 1: the exponential of the von Neumann entropy of K/n, with
 /// the cosine kernel K. An effective number of different images, from 1 (all point the same way) to n.
@@ -85,6 +87,26 @@ fn direction(row: &[f32], into: &mut [f64]) {
     let scale = if norm > 0.0 { norm.recip() } else { 0.0 };
     for (to, &x) in into.iter_mut().zip(row) {
         *to = f64::from(x) * scale;
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct VendiScore;
+
+impl Measure for VendiScore {
+    fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>> {
+        let of = |side| context.outcome(&[side], || vendi_score(context.rows(side)));
+        let size = |side| context.rows(side).rows();
+        Ok(vec![Comparison {
+            against: Against::Nothing,
+            outcome: of(Side::Synthetic)?,
+            reference: Some(of(Side::Reference)?),
+            parameters: format!(
+                "cosine, order 1; {} synthetic, {} holdout in the reference",
+                size(Side::Synthetic),
+                size(Side::Reference)
+            ),
+        }])
     }
 }
 

@@ -1,0 +1,248 @@
+use std::fmt;
+
+use standin_data::{Progress, Seed};
+
+use crate::authenticity::Authenticity;
+use crate::closest::DcrShare;
+use crate::context::{Comparison, Context, Prepared};
+use crate::frechet::FrechetDistance;
+use crate::kernel::KernelDistance;
+use crate::manifold::{Convention, ManifoldMeasure, Quantity};
+use crate::vendi::VendiScore;
+use crate::{Aspect, Error, Finding, Result, Sets};
+
+/// What a registered measure does with the sets.
+pub(crate) trait Measure: fmt::Debug + Sync {
+    /// One comparison per set of real images that the measure compares with.
+    fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>>;
+}
+
+/// A registered measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// The name in configurations and on the command line.
+    pub name: &'static str,
+    /// What it is about.
+    pub aspect: Aspect,
+    /// "higher", "lower", or the best value.
+    pub better: &'static str,
+    /// The least value possible.
+    pub least: f64,
+    /// The greatest value possible.
+    pub most: f64,
+    /// What it computes, in one line.
+    pub summary: &'static str,
+    /// How time grows with n images on each side and d features.
+    pub cost: &'static str,
+    /// Paper.
+    pub source: &'static str,
+    pub(crate) measure: &'static dyn Measure,
+}
+
+const NEIGHBOUR_COST: &str = "O(n²·d), shared by all neighbour measures";
+const PRECISION: &str = "share of synthetic images inside the real set's balls";
+const RECALL: &str = "share of real images inside the synthetic set's balls";
+const KYNKAANNIEMI: &str = "Kynkäänniemi et al., NeurIPS 2019";
+
+/// Every measure that [`evaluate`] knows.
+pub const MEASURES: &[Family] = &[
+    Family {
+        name: "frechet-distance",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: 0.0,
+        most: f64::INFINITY,
+        summary: "distance of means and covariances (FD; FID for Inception features only)",
+        cost: "O(n·d² + d³)",
+        source: "Heusel et al., NeurIPS 2017",
+        measure: &FrechetDistance,
+    },
+    Family {
+        name: "kernel-distance",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: f64::NEG_INFINITY,
+        most: f64::INFINITY,
+        summary: "unbiased MMD² with a cubic kernel over all pairs (KID)",
+        cost: "O(n²·d)",
+        source: "Bińkowski et al., ICLR 2018",
+        measure: &KernelDistance,
+    },
+    Family {
+        name: "precision",
+        aspect: Aspect::Fidelity,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: PRECISION,
+        cost: NEIGHBOUR_COST,
+        source: KYNKAANNIEMI,
+        measure: &ManifoldMeasure(Quantity::Precision, Convention::Prdc),
+    },
+    Family {
+        name: "density",
+        aspect: Aspect::Fidelity,
+        better: "higher",
+        least: 0.0,
+        most: f64::INFINITY,
+        summary: "number of real balls a synthetic image lies in, relative to k",
+        cost: NEIGHBOUR_COST,
+        source: "Naeem et al., ICML 2020",
+        measure: &ManifoldMeasure(Quantity::Density, Convention::Prdc),
+    },
+    Family {
+        name: "recall",
+        aspect: Aspect::Variety,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: RECALL,
+        cost: NEIGHBOUR_COST,
+        source: KYNKAANNIEMI,
+        measure: &ManifoldMeasure(Quantity::Recall, Convention::Prdc),
+    },
+    Family {
+        name: "coverage",
+        aspect: Aspect::Variety,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: "share of real images whose own ball holds a synthetic image",
+        cost: NEIGHBOUR_COST,
+        source: "Naeem et al., ICML 2020",
+        measure: &ManifoldMeasure(Quantity::Coverage, Convention::Prdc),
+    },
+    Family {
+        name: "vendi-score",
+        aspect: Aspect::Variety,
+        better: "higher",
+        least: 1.0,
+        most: f64::INFINITY,
+        summary: "effective number of different images",
+        cost: "O(n·d² + d³), n and d exchanged if n < d",
+        source: "Friedman and Dieng, TMLR 2023",
+        measure: &VendiScore,
+    },
+    Family {
+        name: "dcr-share",
+        aspect: Aspect::Copying,
+        better: "0.5",
+        least: 0.0,
+        most: 1.0,
+        summary: "share of synthetic images nearer to the training than to the holdout set",
+        cost: NEIGHBOUR_COST,
+        source: "Park et al., VLDB 2018; Yao et al., 2025",
+        measure: &DcrShare,
+    },
+    Family {
+        name: "authenticity",
+        aspect: Aspect::Copying,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: "share farther from its nearest training image than that one from its own (AuthPct)",
+        cost: NEIGHBOUR_COST,
+        source: "Alaa et al., ICML 2022",
+        measure: &Authenticity,
+    },
+    Family {
+        name: "precision-torch-fidelity",
+        aspect: Aspect::Fidelity,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: PRECISION,
+        cost: NEIGHBOUR_COST,
+        source: KYNKAANNIEMI,
+        measure: &ManifoldMeasure(Quantity::Precision, Convention::TorchFidelity),
+    },
+    Family {
+        name: "recall-torch-fidelity",
+        aspect: Aspect::Variety,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: RECALL,
+        cost: NEIGHBOUR_COST,
+        source: KYNKAANNIEMI,
+        measure: &ManifoldMeasure(Quantity::Recall, Convention::TorchFidelity),
+    },
+    Family {
+        name: "precision-dpimagebench",
+        aspect: Aspect::Fidelity,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: PRECISION,
+        cost: NEIGHBOUR_COST,
+        source: KYNKAANNIEMI,
+        measure: &ManifoldMeasure(Quantity::Precision, Convention::DpImageBench),
+    },
+    Family {
+        name: "recall-dpimagebench",
+        aspect: Aspect::Variety,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: RECALL,
+        cost: NEIGHBOUR_COST,
+        source: KYNKAANNIEMI,
+        measure: &ManifoldMeasure(Quantity::Recall, Convention::DpImageBench),
+    },
+];
+
+/// The measure registered under a name.
+///
+/// # Errors
+/// If there is none; the error names the registered name most like it, and all of them.
+pub fn measure(name: &str) -> Result<&'static Family> {
+    let likeness = |family: &Family| strsim::jaro_winkler(name, family.name);
+    MEASURES.iter().find(|family| family.name == name).ok_or_else(|| Error::Unknown {
+        name: name.into(),
+        nearest: MEASURES
+            .iter()
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+            .expect("the table has entries")
+            .name,
+        known: MEASURES.iter().map(|family| format!("`{}`", family.name)).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Takes the named measures of a set of synthetic images, in the order named.
+///
+/// What compares with real images is measured against the training **and** the holdout set, at one size (the larger of
+/// the two is thinned at random, by `seed`): a generator that copies beats every honest one against the training set
+/// only. The reference puts holdout images in the place of the synthetic ones, at most as many.
+/// Copying itself is searched among all training images. Sets of fewer than 20 images give
+/// [`crate::Outcome::NotMeasurable`].
+///
+/// Neighbour searches, covariances and kernels are shared; all measures together take O(n²·d + d³) time, and memory
+/// beyond the inputs is O(n + d²) unless sets are thinned, of which a copy is made. Results do not depend on the number
+/// of threads.
+///
+/// # Errors
+/// If a name is unknown or the embeddings have different protocols.
+pub fn evaluate(names: &[String], sets: Sets<'_>, seed: Seed, progress: &dyn Progress) -> Result<Vec<Finding>> {
+    let families: Vec<_> = names.iter().map(|name| measure(name)).collect::<Result<_>>()?;
+    let prepared = Prepared::new(sets, seed.derive("thinning"))?;
+    let context = Context::new(&prepared);
+    let mut findings = Vec::new();
+    progress.begin("measures", families.len() as u64);
+    for family in families {
+        progress.status(family.name);
+        for comparison in family.measure.evaluate(&context)? {
+            findings.push(Finding {
+                measure: family.name.into(),
+                aspect: family.aspect,
+                against: comparison.against,
+                outcome: comparison.outcome,
+                reference: comparison.reference,
+                better: family.better.into(),
+                parameters: comparison.parameters,
+            });
+        }
+        progress.advance(1);
+    }
+    progress.end();
+    Ok(findings)
+}
