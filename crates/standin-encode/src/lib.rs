@@ -4,7 +4,7 @@
 //! made; every distance, measure and attack downstream works on embeddings and refuses to mix stamps. The encoders here
 //! need no training: [`ENCODERS`] lists them and [`encoder`] makes one.
 //!
-//! [`nearest`], [`count_within`] and [`closest_pairs`] search neighbours exactly: matrix products in single precision
+//! [`nearest`], [`closest_pairs`] and the balls of [`count_within`], [`count_around`] and [`holding`] search neighbours exactly: matrix products in single precision
 //! do the bulk of the work and bound every distance, and only what the bounds leave open is measured again in double
 //! precision. Nothing of size n² is ever held, and results depend neither on tiles nor on the number of threads.
 //!
@@ -17,6 +17,7 @@
 //! # Ok::<(), standin_encode::Error>(())
 //! ```
 
+mod balls;
 mod embedding;
 mod encoder;
 mod error;
@@ -26,11 +27,14 @@ mod pixels;
 mod registry;
 mod scattering;
 mod screen;
+#[cfg(test)]
+mod testing;
 mod wavelets;
 
+pub use balls::{Boundary, count_around, count_within, holding};
 pub use embedding::{Embedding, Stamp};
 pub use encoder::{Encoder, Family};
 pub use error::{Error, Result};
-pub use neighbours::{Boundary, Neighbours, Pair, closest_pairs, count_within, nearest};
+pub use neighbours::{Neighbours, Pair, closest_pairs, nearest};
 pub use registry::{ENCODERS, encoder};
 pub use screen::squared_distance;

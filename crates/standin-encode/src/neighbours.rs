@@ -128,53 +128,6 @@ pub fn closest_pairs(left: &Embedding, right: &Embedding, k: usize) -> Result<Ve
     Ok(pairs.into_iter().map(|(squared, (left, right))| Pair { left, right, distance: squared.sqrt() }).collect())
 }
 
-/// Whether a ball contains the points at exactly its radius.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Boundary {
-    /// It does not: distance < radius.
-    Open,
-    /// It does: distance ≤ radius.
-    Closed,
-}
-
-/// For each row of `queries`, how many rows of `base` hold it in their ball: `radii` has one radius per **base** row.
-///
-/// Exact like [`nearest`], at the same cost.
-///
-/// # Errors
-/// If the embeddings have different protocols or there is not one radius per base row.
-pub fn count_within(queries: &Embedding, base: &Embedding, radii: &[f64], boundary: Boundary) -> Result<Vec<usize>> {
-    queries.require_same_protocol(base)?;
-    if radii.len() != base.rows() {
-        return Err(Error::Radii { radii: radii.len(), rows: base.rows() });
-    }
-    let screen = Screen::new(queries, base);
-    let squared: Vec<f64> = radii.iter().map(|radius| screen.scaled(radius * radius)).collect();
-    let ceilings: Vec<f32> = squared.iter().map(|&square| (square as f32).next_up()).collect();
-    let tiles = screen.stream(
-        |range| (range.start, vec![0; range.len()]),
-        |(start, counts), query, first, lower| {
-            for (offset, (&lower, &ceiling)) in lower.iter().zip(&ceilings[first..]).enumerate() {
-                if lower > ceiling {
-                    continue;
-                }
-                let row = first + offset;
-                let upper = f64::from(lower) + f64::from(screen.slack(query, row));
-                let inside = upper < squared[row] * (1.0 - 1e-9) || {
-                    let distance = squared_distance(queries.row(query), base.row(row)).sqrt();
-                    match boundary {
-                        Boundary::Open => distance < radii[row],
-                        Boundary::Closed => distance <= radii[row],
-                    }
-                };
-                counts[query - *start] += usize::from(inside);
-            }
-        },
-        |(_, counts)| counts,
-    );
-    Ok(tiles.into_iter().flatten().collect())
-}
-
 /// Everything that may be among the k closest, given bounds.
 #[derive(Clone)]
 struct Candidates<Id> {
@@ -242,21 +195,7 @@ impl<Id: Ord + Copy> Candidates<Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Stamp;
-    use standin_data::Seed;
-
-    fn embed(values: Vec<f32>, dimension: usize) -> Embedding {
-        let stamp = Stamp { encoder: "test".into(), weights: None, preprocessing: String::new() };
-        Embedding::new(values, dimension, stamp).unwrap()
-    }
-
-    /// Values in [-1, 1), from the seed alone.
-    fn random(rows: usize, dimension: usize, seed: u64) -> Vec<f32> {
-        let seed = Seed::new(seed);
-        (0..rows * dimension)
-            .map(|at| (seed.derive(&at.to_string()).value() >> 40) as f32 / (1u64 << 23) as f32 - 1.0)
-            .collect()
-    }
+    use crate::testing::{embed, random};
 
     fn brute(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bool) -> Vec<Vec<(f64, usize)>> {
         (0..queries.rows())
@@ -311,9 +250,6 @@ mod tests {
         assert_eq!(found.indices(640)[..3], [5, 17, 699]);
         assert_eq!(found.distances(640)[..3], [0.0; 3]);
         assert!(found.distances(640)[3] > 0.0);
-        let within = count_within(&rows, &rows, &vec![0.0; 700], Boundary::Closed).unwrap();
-        assert_eq!(within[5], 4);
-        assert!(count_within(&rows, &rows, &vec![0.0; 700], Boundary::Open).unwrap().iter().all(|&count| count == 0));
     }
 
     #[test]
@@ -326,24 +262,6 @@ mod tests {
         values[0] = 3e38;
         let rows = embed(values, 5);
         assert_equals_brute_force(&rows, &rows, 2, true);
-    }
-
-    #[test]
-    fn counts_within_equal_brute_force() {
-        let (a, b) = (embed(random(90, 3, 7), 3), embed(random(530, 3, 8), 3));
-        let radii = nearest(&b, &b, 5, true).unwrap().at_rank(5);
-        for boundary in [Boundary::Open, Boundary::Closed] {
-            let counts = count_within(&a, &b, &radii, boundary).unwrap();
-            for (query, &count) in counts.iter().enumerate() {
-                let inside =
-                    (0..b.rows()).filter(|&row| squared_distance(a.row(query), b.row(row)).sqrt() < radii[row]).count();
-                assert_eq!(count, inside);
-            }
-        }
-        // The fifth neighbour lies on the ball's boundary.
-        let open: usize = count_within(&b, &b, &radii, Boundary::Open).unwrap().iter().sum();
-        let closed: usize = count_within(&b, &b, &radii, Boundary::Closed).unwrap().iter().sum();
-        assert_eq!(closed, open + b.rows());
     }
 
     #[test]
@@ -375,6 +293,5 @@ mod tests {
         assert!(matches!(nearest(&a, &b, 1, false), Err(Error::Protocol { .. })));
         assert!(matches!(nearest(&a, &a, 3, true), Err(Error::TooFewNeighbours { k: 3, available: 2 })));
         assert!(matches!(nearest(&a, &a, 0, true), Err(Error::TooFewNeighbours { .. })));
-        assert!(matches!(count_within(&a, &a, &[1.0], Boundary::Open), Err(Error::Radii { radii: 1, rows: 3 })));
     }
 }
