@@ -49,7 +49,7 @@ fn share(to_train: &Neighbours, to_holdout: &Neighbours, real: usize) -> Estimat
     let (count, pool) = (n as f64, real as f64);
     let spread = (squares - count * count / pool) * pool / (pool - 1.0);
     let effective = if spread > count { count * count / spread } else { count };
-    let value = wins / n as f64;
+    let value = wins / count;
     let (low, high) = wilson_at(value, effective);
     Estimate {
         value,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rand::seq::index::sample;
 use standin_data::Seed;
-use standin_encode::{Boundary, Embedding, Neighbours, count_within, nearest};
+use standin_encode::{Embedding, Neighbours, count_within, nearest};
 
 use crate::frechet::Gaussian;
 use crate::kernel::{SelfSums, cross_sums};
@@ -15,8 +15,10 @@ use crate::{Against, Error, Estimate, Outcome, Result};
 
 /// Fewer images than this describe no distribution.
 const FEWEST: usize = 20;
-/// Neighbours within a set that are searched once for every measure.
-const NEIGHBOURS: usize = 5;
+/// Neighbours within a set that are searched once for every measure: one more than any ball reaches to.
+const WITHIN: usize = 6;
+/// Neighbours between two sets: the nearest, and what takes its place when it is left out.
+const BETWEEN: usize = 2;
 
 /// The three sets of a comparison, in one protocol.
 #[derive(Clone, Copy, Debug)]
@@ -141,25 +143,20 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Within one side the five nearest other rows, between two the nearest.
+    /// Within one side the six nearest other rows, between two the two nearest.
     pub(crate) fn neighbours(&self, queries: Side, base: Side) -> Result<Rc<Neighbours>> {
         let (queries, base) = (self.key(queries), self.key(base));
         cached(&self.neighbours, (queries, base), || {
             let own = queries == base;
-            Ok(nearest(self.rows(queries), self.rows(base), if own { NEIGHBOURS } else { 1 }, own)?)
+            Ok(nearest(self.rows(queries), self.rows(base), if own { WITHIN } else { BETWEEN }, own)?)
         })
-    }
-
-    /// Radii of the balls around every row of a side.
-    pub(crate) fn radii(&self, side: Side, convention: Convention) -> Result<Vec<f64>> {
-        Ok(self.neighbours(side, side)?.at_rank(convention.k()))
     }
 
     /// In how many balls of `base` each row of `queries` lies.
     pub(crate) fn within(&self, queries: Side, base: Side, convention: Convention) -> Result<Rc<Vec<usize>>> {
         let (queries, base) = (self.key(queries), self.key(base));
         cached(&self.within, (queries, base, convention), || {
-            let radii = self.radii(base, convention)?;
+            let radii = self.neighbours(base, base)?.at_rank(convention.k());
             Ok(count_within(self.rows(queries), self.rows(base), &radii, convention.boundary())?)
         })
     }
@@ -246,12 +243,4 @@ pub(crate) struct Comparison {
     pub(crate) outcome: Outcome,
     pub(crate) reference: Option<Outcome>,
     pub(crate) parameters: String,
-}
-
-/// Whether points on a ball's boundary count as inside it, in words.
-pub(crate) fn comparison_sign(boundary: Boundary) -> &'static str {
-    match boundary {
-        Boundary::Open => "<",
-        Boundary::Closed => "≤",
-    }
 }

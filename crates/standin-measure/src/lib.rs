@@ -34,6 +34,7 @@ mod estimate;
 mod finding;
 mod frechet;
 mod kernel;
+mod leave_one_out;
 mod linear;
 mod manifold;
 mod near_copies;

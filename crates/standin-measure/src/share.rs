@@ -15,6 +15,15 @@ pub fn wilson(successes: usize, trials: usize) -> Estimate {
     Estimate { value: share, low, high, n: trials, method: "Wilson".into() }
 }
 
+/// A share among `n` observations that are not independent, given the variance of its estimate: Wilson with the number
+/// of independent trials that would have that variance, at most n.
+pub(crate) fn wilson_with_variance(share: f64, variance: f64, n: usize, how: &str) -> Estimate {
+    let binomial = share * (1.0 - share);
+    let trials = if binomial < variance * n as f64 { (binomial / variance).max(1.0) } else { n as f64 };
+    let (low, high) = wilson_at(share, trials);
+    Estimate { value: share, low, high, n, method: format!("Wilson, effective n {trials:.0}, {how}") }
+}
+
 /// Both ends of the Wilson interval for a share that was observed in `trials` > 0, which may be fractional: an
 /// effective number of independent trials.
 pub(crate) fn wilson_at(share: f64, trials: f64) -> (f64, f64) {
