@@ -14,7 +14,7 @@ pub const ENCODERS: &[Family] = &[
     Family {
         name: "scattering",
         summary: "wavelet scattering of orders 0 to 2, averaged to at most 1024 features",
-        cost: "O(n·pixels·log pixels): about 5 000 images of 28×28 a second and core",
+        cost: "O(n·pixels·log pixels): a few thousand images of 28×28 a second and core",
         source: "Bruna and Mallat, TPAMI 2013",
         build: || Box::new(Scattering::pooled()),
     },

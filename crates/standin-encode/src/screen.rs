@@ -8,9 +8,9 @@ use crate::Embedding;
 
 /// Base rows that one matrix product covers; with [`MANY`] query rows the tile of products stays in the second-level cache.
 const BLOCK: usize = 512;
-/// Query rows of a tile when there are enough of them to keep every core busy.
+/// Query rows of a tile: at most these, for many rows, …
 const MANY: usize = 256;
-/// Query rows of a tile otherwise.
+/// … and at least these, where tiles must be short to keep every core busy.
 const FEW: usize = 32;
 
 /// Every squared distance between two sets, streamed as lower bounds in single precision.
@@ -91,7 +91,7 @@ impl<'a> Screen<'a> {
         finish: impl Fn(State) -> T + Sync,
     ) -> Vec<T> {
         let (q, b, d) = (self.queries.rows.rows(), self.base.rows.rows(), self.dimension);
-        let height = if q >= 16 * MANY { MANY } else { FEW };
+        let height = (q / 16).clamp(FEW, MANY);
         let tiles = q.div_ceil(height);
         (0..tiles)
             .into_par_iter()

@@ -10,7 +10,8 @@ use rustfft::num_complex::{Complex32, Complex64};
 
 use crate::fourier::{Fourier, Workspace};
 
-/// Kymatio's value of π in the normalisation of a Gaussian; kept for equal features.
+/// Kymatio's value of π in the normalisation of a Gaussian.
+#[expect(clippy::approx_constant, reason = "features are to equal those of other tools to single precision")]
 const NORMALISING_PI: f64 = 3.1415;
 /// Periods of the plane over which a filter is summed, on each side.
 const PERIODS: i64 = 2;

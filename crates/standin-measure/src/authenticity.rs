@@ -129,6 +129,6 @@ mod tests {
         let average = estimates.iter().map(|estimate| estimate.value).sum::<f64>() / runs as f64;
         let covered = estimates.iter().filter(|e| e.low <= average && average <= e.high).count();
         let share = covered as f64 / runs as f64;
-        assert!((0.91..=0.99).contains(&share), "{share}");
+        assert!(share >= 0.93, "{share}");
     }
 }
