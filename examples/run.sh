@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs the examples of the README into a folder (default: a temporary one) and checks what they leave behind.
+#   bash examples/run.sh [FOLDER]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo build --release --quiet
+standin="$PWD/target/release/standin"
+examples="$PWD/examples"
+folder="${1:-$(mktemp -d)}"
+mkdir -p "$folder"
+cd "$folder"
+
+echo '-- images of your own: folders named by class'
+"$standin" data export digits --as class-folders --out pictures
+"$standin" data import pictures --out set
+"$standin" data info set
+"$standin" data split set --train 0.4 --holdout 0.4 --test 0.2 --out sides
+
+echo '-- a study of your own'
+cp "$examples/own-images.toml" .
+"$standin" bench own-images.toml --quiet --out report
+test -s report/report.html
+
+echo '-- the same from the store, for scripts'
+"$standin" bench own-images.toml --quiet --json --out report > summary.json
+"$standin" runs list --kind summarise
+"$standin" runs verify
+
+echo '-- what there is'
+"$standin" list attacks
+
+if [ -d /usr/share/datasets/fashion-mnist ]; then
+  echo '-- a public data set from files that are here already'
+  "$standin" data get fashion-mnist --from /usr/share/datasets/fashion-mnist --out fashion-mnist
+else
+  echo '-- skipped: Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)'
+fi
