@@ -130,8 +130,7 @@ fn the_copying_measures_see_the_copies() {
     let (authentic, reference) = value("authenticity");
     assert!(authentic.high < reference.unwrap().low, "{authentic}");
     let against = |side: &str| {
-        let finding =
-            found.iter().find(|f| f.measure == "frechet-distance" && f.against.to_string() == side).unwrap();
+        let finding = found.iter().find(|f| f.measure == "frechet-distance" && f.against.to_string() == side).unwrap();
         finding.outcome.estimate().unwrap().value
     };
     assert!(against("train") < against("holdout"), "copies bring the set nearer to train than to the holdout");

@@ -32,11 +32,15 @@ impl Stage for Generate {
     }
 
     fn configuration(&self) -> Value {
+        // All settings, defaults included; `Study::check` has built the same generator before.
+        let settings = standin_generate::family(&self.generator.family)
+            .and_then(|family| (family.build)(&self.generator.settings))
+            .map_or_else(|_| self.generator.settings.clone(), |generator| generator.options());
         // The name is a label: two names for one configuration share the training.
         json!({
             "family": self.generator.family,
             "epsilon": self.generator.epsilon,
-            "settings": self.generator.settings,
+            "settings": settings,
             "privacy": self.generator.epsilon.map(|_| &self.privacy),
             "seed": self.seed.value(),
         })
