@@ -144,6 +144,7 @@ impl Generator for DpMerf {
             options: self.options(),
             architecture,
             guarantee: Some(release.guarantee),
+            latents: Vec::new(),
         };
         Ok(Box::new(TrainedDecoder::new(fitted.model, card)))
     }
