@@ -23,8 +23,8 @@ pub struct VaeOptions {
     /// Units of each hidden layer of the decoder, and in reverse of the encoder; empty for two layers chosen by
     /// the image size.
     pub hidden: Vec<usize>,
-    /// Weight β of the Kullback–Leibler term (Higgins et al. 2017); 1 is the variational bound, less gives sharper
-    /// images whose latent vectors follow the prior less closely.
+    /// Weight β of the Kullback–Leibler term (Higgins et al. 2017): 1 is the variational bound; less gives sharper
+    /// images from latent vectors further from N(0, I), which sampling makes up for.
     pub beta: f64,
     /// Times each training image is seen, unless that is fewer steps than `least_steps`.
     pub epochs: f64,
@@ -39,10 +39,10 @@ pub struct VaeOptions {
 impl Default for VaeOptions {
     fn default() -> Self {
         Self {
-            latent: 10,
+            latent: 20,
             hidden: Vec::new(),
-            beta: 0.5,
-            epochs: 20.0,
+            beta: 0.2,
+            epochs: 10.0,
             least_steps: 1500,
             batch_size: 128,
             learning_rate: 2e-3,

@@ -81,19 +81,19 @@ fn synthetic_images_teach_the_classes() {
     }
 }
 
-/// On real images, with the default options. The mean images of the 720 real training digits classify 90 % of the test
-/// digits; chance is 10 %.
+/// On real images, with the default options, against what the real images teach. Chance is 10 %.
 #[test]
 fn synthetic_digits_teach_digits() {
     let digits = standin_data::digits();
     let (train, test) =
         (digits.select(&(0..720).collect::<Vec<_>>()), digits.select(&(1200..1797).collect::<Vec<_>>()));
-    for (family, least) in GENERATORS.iter().zip([0.85, 0.75]) {
+    let real = nearest_mean_accuracy(&train, &test);
+    for (family, loss) in GENERATORS.iter().zip([0.05, 0.12]) {
         let protection = || Protection { target: target(10.0), noise: NoiseSource::reproducible(Seed::new(1)) };
         let generator = (family.build)(&toml::Table::new()).unwrap();
         let trained = generator.fit(&train, family.private.then(protection), Seed::new(1), &Silent).unwrap();
         let accuracy = nearest_mean_accuracy(&sample(&*trained, 1000), &test);
-        assert!(accuracy > least, "{}: {accuracy}", family.name);
+        assert!(accuracy > real - loss, "{}: {accuracy}, real images {real}", family.name);
     }
 }
 
