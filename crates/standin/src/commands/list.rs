@@ -111,18 +111,16 @@ impl Arguments {
         let entries: Vec<Entry> = kinds.iter().flat_map(|kind| kind.entries()).collect();
         context.output.print(&entries, || {
             let sections = kinds.iter().map(|&kind| {
-                let rows = entries.iter().filter(|entry| entry.kind == kind).map(|e| {
-                    vec![e.name.clone(), e.summary.clone(), e.nature.clone(), e.cost.clone(), e.source.clone()]
-                });
                 let cost = if kind == Kind::Datasets { "licence" } else { "cost" };
-                let header = [
-                    (kind.title(), Align::Left),
-                    ("what it is", Align::Left),
-                    ("", Align::Left),
-                    (cost, Align::Left),
-                    ("source", Align::Left),
-                ];
-                table(&header, rows)
+                let rows = entries.iter().filter(|entry| entry.kind == kind).flat_map(|entry| {
+                    let under = |text: String| vec![String::new(), text];
+                    let nature = (!entry.nature.is_empty()).then(|| under(format!("  {}", entry.nature)));
+                    [vec![entry.name.clone(), entry.summary.clone()]].into_iter().chain(nature).chain([
+                        under(format!("  {cost}: {}", entry.cost)),
+                        under(format!("  source: {}", entry.source)),
+                    ])
+                });
+                table(&[(kind.title(), Align::Left), ("", Align::Left)], rows)
             });
             sections.collect::<Vec<_>>().join("\n\n")
         })?;
