@@ -151,10 +151,7 @@ fn real_sets_are_compared_at_one_size_and_copies_are_searched_in_all_of_train() 
     let (train, holdout, synthetic) = (population(300, 60), population(120, 61), population(200, 62));
     let found = every_measure(&train, &holdout, &synthetic);
     let precision = find(&found, "precision", Against::Train);
-    assert_eq!(
-        precision.parameters,
-        "k=5, distance < radius (prdc); 200 synthetic, 120 training, 120 holdout in the reference"
-    );
+    assert_eq!(precision.parameters, "k=5, distance < radius (prdc); 200 synthetic, 120 training, 120 holdout");
     let authenticity = find(&found, "authenticity", Against::Train);
     assert!(authenticity.parameters.contains("300 training"), "{}", authenticity.parameters);
 }
