@@ -208,7 +208,8 @@ pub struct NearCopy {
     pub train: usize,
     /// Their distance in feature space.
     pub distance: f64,
-    /// Share of holdout images at least as near to their nearest training image: small means suspicious.
+    /// Conformal p-value (1 + k) / (1 + h): k of the h holdout images compared come at least as near to their nearest
+    /// training image. Small means suspicious.
     pub p_value: f64,
     /// The synthetic picture; path relative to the summary.
     pub synthetic_picture: String,

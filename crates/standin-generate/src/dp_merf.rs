@@ -91,6 +91,14 @@ impl DpMerf {
             }
         }
         above_zero(Self::NAME, "learning_rate", options.learning_rate)?;
+        let part = options.frequencies_per_step.min(options.frequencies);
+        if !options.frequencies.is_multiple_of(part) {
+            let reason = format!(
+                "frequencies = {} is no multiple of frequencies_per_step = {part}: the rest would never be compared",
+                options.frequencies
+            );
+            return Err(Error::Options { family: Self::NAME, reason });
+        }
         Ok(Self { options })
     }
 }

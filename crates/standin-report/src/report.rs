@@ -3,11 +3,11 @@ use std::path::{Path, PathBuf};
 
 use standin_bench::summary::{AttackRow, SCHEMA, Summary};
 
-use crate::markdown;
 use crate::picture::Pictures;
 use crate::section::{Content, page};
 use crate::timing::Timing;
 use crate::{Error, Result};
+use crate::{leakage, markdown};
 
 /// The name of a study's summary in its folder.
 const SUMMARY: &str = "summary.json";
@@ -54,6 +54,12 @@ impl Report {
     #[must_use]
     pub fn without_training_pictures(self) -> Self {
         Self { training_pictures: false, ..self }
+    }
+
+    /// What attacks demonstrate beyond what a guarantee allows, each in a sentence: where there is any, the run has
+    /// failed, because the mechanism, the accountant or the attack is wrong.
+    pub fn contradictions(&self) -> Vec<String> {
+        leakage::contradictions(&self.summary).failures
     }
 
     /// The summary behind the report.

@@ -1,9 +1,9 @@
 //! The words for kinds, sides and chances: one place, so that the page, the Markdown and the plots say the same.
 
-use standin_bench::summary::{DataSummary, Release, ReleaseKind, ReleaseVerdict, Thresholds};
+use standin_bench::summary::{Release, ReleaseKind, ReleaseVerdict, Thresholds};
 use standin_privacy::{Adjacency, Guarantee, NoiseOrigin, Unit};
 
-use crate::number::{count, fixed, plain, power, rate};
+use crate::number::{fixed, plain, power, rate};
 
 /// What is released.
 pub(crate) fn kind(kind: ReleaseKind) -> &'static str {
@@ -91,26 +91,19 @@ pub(crate) fn noise(origin: NoiseOrigin) -> &'static str {
     }
 }
 
-/// How unusual a near copy is, from the share of holdout images that are at least as near to training images.
-pub(crate) fn nearness(p_value: f64, data: &DataSummary) -> String {
-    let resolution = 1.0 / data.holdout.max(1) as f64;
-    if p_value < resolution {
-        format!("nearer than every one of the {} holdout images", count(data.holdout))
-    } else if p_value <= 0.5 {
-        format!("1 in {} holdout images is as near", fixed(1.0 / p_value, 0))
+/// How unusual a near copy is, from its conformal p-value: the share of unseen real images that come at least as near
+/// to a training image, the copy itself counted among them.
+pub(crate) fn nearness(p_value: f64) -> String {
+    if p_value <= 0.5 {
+        format!("1 in {} real images comes as near by chance", fixed((1.0 / p_value).floor(), 0))
     } else {
-        "most holdout images are as near".into()
+        "most real images come as near by chance".into()
     }
 }
 
-/// A p-value, no smaller than the holdout images can show.
-pub(crate) fn p_value(p_value: f64, data: &DataSummary) -> String {
-    let resolution = 1.0 / data.holdout.max(1) as f64;
-    if p_value < resolution {
-        format!("p < {}", plain(resolution))
-    } else {
-        format!("p = {}", plain((p_value * 1e4).round() / 1e4))
-    }
+/// A p-value, rounded up.
+pub(crate) fn p_value(p_value: f64) -> String {
+    format!("p = {}", plain((p_value * 1e4).ceil() / 1e4))
 }
 
 /// Names joined as in a sentence.
@@ -126,27 +119,13 @@ pub(crate) fn listed(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    fn data(holdout: usize) -> DataSummary {
-        DataSummary {
-            source: String::new(),
-            licence: None,
-            shape: standin_data::Shape { channels: 1, height: 1, width: 1 },
-            classes: Vec::new(),
-            train: 0,
-            holdout,
-            test: 0,
-            duplicates_across_split: 0,
-            grouped_by: None,
-        }
-    }
-
     #[test]
     fn nearness_states_no_more_than_the_holdout_shows() {
-        assert_eq!(nearness(0.0, &data(2000)), "nearer than every one of the 2000 holdout images");
-        assert_eq!(nearness(0.004, &data(2000)), "1 in 250 holdout images is as near");
-        assert_eq!(nearness(0.8, &data(2000)), "most holdout images are as near");
-        assert_eq!(p_value(0.0, &data(2000)), "p < 0.0005");
-        assert_eq!(p_value(0.0123, &data(2000)), "p = 0.0123");
+        assert_eq!(nearness(1.0 / 2001.0), "1 in 2001 real images comes as near by chance");
+        assert_eq!(nearness(0.004), "1 in 250 real images comes as near by chance");
+        assert_eq!(nearness(0.8), "most real images come as near by chance");
+        assert_eq!(p_value(1.0 / 2001.0), "p = 0.0005");
+        assert_eq!(p_value(0.01234), "p = 0.0124");
     }
 
     #[test]

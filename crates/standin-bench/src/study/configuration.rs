@@ -418,11 +418,21 @@ impl Study {
         for attack in &self.attacks.names {
             known("attack", attack, standin_attack::ATTACKS.iter().map(|f| f.name))?;
         }
-        if !self.attacks.shadows.is_multiple_of(2) {
+        if !self.attacks.shadows.is_multiple_of(2) || self.attacks.shadows == 2 {
             return fail(
                 format!("attacks.shadows = {}", self.attacks.shadows),
-                "shadows come in complementary pairs: give an even number",
+                "shadows come in complementary pairs, and a spread needs two on each side: give 0 or an even number \
+                 from 4",
             );
+        }
+        for attack in &self.attacks.names {
+            let shadowed = standin_attack::ATTACKS.iter().any(|f| f.name == attack && f.needs_shadows());
+            if shadowed && self.attacks.shadows == 0 {
+                return fail(
+                    format!("attack \"{attack}\" with attacks.shadows = 0"),
+                    "it needs shadows: give, for example, 16",
+                );
+            }
         }
         for (key, value) in [("measures.limit", self.measures.limit), ("attacks.limit", self.attacks.limit)] {
             if value < 2 {

@@ -9,4 +9,4 @@ pub use configuration::{
     Attacks, Classifier, Data, Generator, Measures, Privacy, ReleasedClassifier, Sampling, Side, Study, StudyError,
 };
 pub use plan::{Plan, plan};
-pub use verdict::{strongest_attack, violations};
+pub use verdict::strongest_attack;

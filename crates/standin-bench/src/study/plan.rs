@@ -155,10 +155,15 @@ impl Planner<'_> {
         self.graph.add(Embed { images, encoder: encoder.to_owned(), limit, seed, label })
     }
 
-    /// δ at which attacks state ε lower bounds.
-    fn delta(&self) -> f64 {
+    /// δ at which attacks state ε lower bounds. Exchanging one training image for another takes two steps of adding or
+    /// removing one, which an (ε, δ) guarantee bounds with (2ε, (1 + e^ε) δ) (Dwork & Roth 2014, theorem 2.2).
+    fn delta(&self, generator: Option<&Generator>) -> f64 {
         // `Study::check` has asked the same of every private generator; ε does not matter here.
-        self.study.privacy.target(1.0).budget(self.study.data.train).map_or(0.0, |budget| budget.delta)
+        self.study.privacy.target(1.0).budget(self.study.data.train).map_or(0.0, |budget| {
+            let steps = generator.and_then(|generator| generator.epsilon).map_or(1.0, |epsilon| 1.0 + epsilon.exp());
+            // Where δ reaches 1 the guarantee excludes nothing, and no attack can contradict it.
+            (steps * budget.delta).min(1.0 - 1e-9)
+        })
     }
 
     fn images(
@@ -223,7 +228,7 @@ impl Planner<'_> {
                     attacked: Attacked {
                         names: study.attacks.names.clone(),
                         seed: run.seed.derive("attack"),
-                        delta: self.delta(),
+                        delta: self.delta(Some(generator)),
                         label: format!("attacks on {} through {encoder}, {label}", generator.name),
                     },
                 })?);
@@ -273,7 +278,7 @@ impl Planner<'_> {
                 attacked: Attacked {
                     names: study.attacks.names.clone(),
                     seed: run.seed.derive("attack"),
-                    delta: self.delta(),
+                    delta: self.delta(generator),
                     label: format!("attacks on {name}, {label}"),
                 },
             })?;

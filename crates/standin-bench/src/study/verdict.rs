@@ -79,16 +79,19 @@ fn resistance(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>)
         return (false, vec!["No attack was run, so nothing can be said about leaks.".into()]);
     };
     let mut resists = true;
-    let mut reasons = Vec::new();
     let auc = &strongest.auc;
-    let breach = auc.high > thresholds.attack_auc;
-    resists &= !breach;
-    reasons.push(format!(
+    let mut reasons = vec![format!(
         "The strongest attack, {}, tells members from non-members with AUC {auc:.3} ({} {}).",
         strongest.attack,
-        if breach { "its interval reaches above" } else { "its interval stays below" },
+        if auc.high > thresholds.attack_auc { "its interval reaches above" } else { "its interval stays below" },
         thresholds.attack_auc,
-    ));
+    )];
+    for attack in release.attacks.iter().filter(|attack| attack.auc.high > thresholds.attack_auc) {
+        resists = false;
+        if !std::ptr::eq(attack, strongest) {
+            reasons.push(format!("{} may reach it too: AUC {:.3}.", attack.attack, attack.auc));
+        }
+    }
     for attack in &release.attacks {
         let at_one_percent = attack.true_positive_rates.iter().find(|rate| rate.false_positive_rate == 0.01);
         let Some(estimate) = at_one_percent.and_then(|rate| rate.outcome.estimate()) else { continue };

@@ -1,5 +1,5 @@
 use askama::Template;
-use standin_bench::summary::{DataSummary, NearCopy};
+use standin_bench::summary::NearCopy;
 
 use super::Content;
 use crate::number::{count, significant};
@@ -57,7 +57,7 @@ impl<'a> Section<'a> {
         let mut training_pictures = 0;
         for (index, (release, gallery)) in sets().enumerate() {
             let pairs: Vec<Pair> =
-                gallery.near_copies.iter().map(|copy| pair(copy, data, &mut page, content.training_pictures)).collect();
+                gallery.near_copies.iter().map(|copy| pair(copy, &mut page, content.training_pictures)).collect();
             training_pictures += pairs.iter().filter(|pair| matches!(pair.train, Shown::Inlined { .. })).count();
             let anchor = format!("copies-{index}");
             galleries.push(Gallery { anchor, release: &release.name, stamp: &gallery.stamp, pairs });
@@ -73,7 +73,7 @@ impl<'a> Section<'a> {
     }
 }
 
-fn pair(copy: &NearCopy, data: &DataSummary, page: &mut OnPage<'_>, training_pictures: bool) -> Pair {
+fn pair(copy: &NearCopy, page: &mut OnPage<'_>, training_pictures: bool) -> Pair {
     Pair {
         synthetic: page.show(&copy.synthetic_picture),
         train: if training_pictures {
@@ -84,7 +84,7 @@ fn pair(copy: &NearCopy, data: &DataSummary, page: &mut OnPage<'_>, training_pic
         synthetic_index: count(copy.synthetic),
         train_index: count(copy.train),
         distance: significant(copy.distance),
-        nearness: words::nearness(copy.p_value, data),
-        p_value: words::p_value(copy.p_value, data),
+        nearness: words::nearness(copy.p_value),
+        p_value: words::p_value(copy.p_value),
     }
 }

@@ -90,8 +90,11 @@ impl Arguments {
         }
         let summary = report.summary();
         context.output.print(summary, || results(summary))?;
-        let broken = summary.releases.iter().any(|release| !standin_bench::study::violations(release).is_empty());
-        Ok(if broken { Status::GateFailed } else { Status::Done })
+        let contradictions = report.contradictions();
+        for contradiction in &contradictions {
+            context.terminal.warn(contradiction);
+        }
+        Ok(if contradictions.is_empty() { Status::Done } else { Status::GateFailed })
     }
 }
 
