@@ -1,12 +1,12 @@
 //! The study file: every setting with its default, checked before anything runs.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use standin_data::{Dataset, ImportOptions, Parts, Progress};
-use standin_privacy::{Budget, Delta, NoiseOrigin, PrivacyTarget};
+use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget};
 
+use super::check::{Refusal, check, explain};
 use crate::summary::Thresholds;
 
 /// The built-in study: handwritten digits, five releases, three seeds.
@@ -293,7 +293,11 @@ impl Study {
     /// As [`Study::read`].
     pub fn parse(text: &str, origin: &Path) -> Result<Self, StudyError> {
         let study: Self = toml::from_str(text).map_err(|error| explain(&error, text, origin))?;
-        study.check().map_err(|(found, remedy)| StudyError { origin: origin.to_path_buf(), found, remedy })?;
+        check(&study).map_err(|Refusal { found, remedy }| StudyError {
+            origin: origin.to_path_buf(),
+            found,
+            remedy,
+        })?;
         Ok(study)
     }
 
@@ -326,168 +330,30 @@ impl Study {
     pub fn classifier(&self, name: &str) -> Option<&Classifier> {
         self.classifiers.iter().find(|classifier| classifier.name == name)
     }
+}
 
-    fn check(&self) -> Result<(), (String, String)> {
-        let fail = |found: String, remedy: &str| Err((found, remedy.to_owned()));
-        if self.name.is_empty() || !self.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
-            return fail(format!("name = \"{}\"", self.name), "a study's name consists of letters, digits, - _ and .");
-        }
-        if self.seeds.is_empty() || self.seeds.iter().collect::<BTreeSet<_>>().len() < self.seeds.len() {
-            return fail(format!("seeds = {:?}", self.seeds), "give one or more seeds, each once");
-        }
-        if self.generators.is_empty() && self.released_classifiers.is_empty() {
-            return fail("no [[generator]] and no [[released_classifier]]".into(), "name at least one release");
-        }
-        let holdout = match self.data.holdout {
-            Side::Count(count) => count,
-            Side::Part(_) | Side::Rest => usize::MAX,
-        };
-        for (key, value) in [("data.train", self.data.train), ("data.holdout", holdout)] {
-            if value < 2 {
-                return fail(format!("{key} = {value}"), "a study needs at least two images on every side");
-            }
-        }
-        let releases = self.generators.iter().map(|g| &g.name).chain(self.released_classifiers.iter().map(|r| &r.name));
-        let mut seen = BTreeSet::new();
-        for name in releases {
-            if !seen.insert(name) {
-                return fail(format!("two releases are named \"{name}\""), "give every release a name of its own");
-            }
-        }
-        let mut seen = BTreeSet::new();
-        for classifier in &self.classifiers {
-            if !seen.insert(&classifier.name) {
-                return fail(format!("two classifiers are named \"{}\"", classifier.name), "give each its own name");
-            }
-            known("classifier family", classifier.family(), standin_classify::CLASSIFIERS.iter().map(|f| f.name))?;
-            let built = standin_classify::family(classifier.family()).and_then(|f| (f.build)(&classifier.settings));
-            if let Err(error) = built {
-                return fail(format!("classifier \"{}\": {error}", classifier.name), REMEDY_SETTINGS);
-            }
-        }
-        if self.classifiers.is_empty() {
-            return fail("classifier = []".into(), "utility needs at least one [[classifier]]");
-        }
-        for generator in &self.generators {
-            let family = standin_generate::GENERATORS.iter().find(|family| family.name == generator.family);
-            let names = standin_generate::GENERATORS.iter().map(|f| f.name);
-            let Some(family) = family else { return known("generator family", &generator.family, names) };
-            if let Err(error) = (family.build)(&generator.settings) {
-                return fail(format!("generator \"{}\": {error}", generator.name), REMEDY_SETTINGS);
-            }
-            match generator.epsilon {
-                None if family.private => {
-                    return fail(
-                        format!(
-                            "generator \"{}\" of the private family {} has no epsilon",
-                            generator.name, family.name
-                        ),
-                        "add, for example, epsilon = 1.0",
-                    );
-                }
-                Some(epsilon) if !family.private => {
-                    return fail(
-                        format!(
-                            "generator \"{}\" has epsilon = {epsilon}, but {} gives no guarantee",
-                            generator.name, family.name
-                        ),
-                        "remove epsilon, or choose a private family (`standin list generators`)",
-                    );
-                }
-                Some(epsilon) => {
-                    let budget: Result<Budget, _> = self.privacy.target(epsilon).budget(self.data.train);
-                    if let Err(error) = budget {
-                        return fail(format!("generator \"{}\": {error}", generator.name), REMEDY_BUDGET);
-                    }
-                }
-                None => {}
-            }
-        }
-        for release in &self.released_classifiers {
-            known("classifier", &release.classifier, self.classifiers.iter().map(|c| c.name.as_str()))?;
-            if let Some(generator) = &release.generator {
-                known("generator", generator, self.generators.iter().map(|g| g.name.as_str()))?;
-            }
-        }
-        for encoder in self.measures.encoders.iter().chain(&self.attacks.encoders) {
-            known("encoder", encoder, standin_encode::ENCODERS.iter().map(|f| f.name))?;
-        }
-        for measure in &self.measures.names {
-            known("measure", measure, standin_measure::MEASURES.iter().map(|f| f.name))?;
-        }
-        for attack in &self.attacks.names {
-            known("attack", attack, standin_attack::ATTACKS.iter().map(|f| f.name))?;
-        }
-        if !self.attacks.shadows.is_multiple_of(2) || self.attacks.shadows == 2 {
-            return fail(
-                format!("attacks.shadows = {}", self.attacks.shadows),
-                "shadows come in complementary pairs, and a spread needs two on each side: give 0 or an even number \
-                 from 4",
-            );
-        }
-        for attack in &self.attacks.names {
-            let shadowed = standin_attack::ATTACKS.iter().any(|f| f.name == attack && f.needs_shadows());
-            if shadowed && self.attacks.shadows == 0 {
-                return fail(
-                    format!("attack \"{attack}\" with attacks.shadows = 0"),
-                    "it needs shadows: give, for example, 16",
-                );
-            }
-        }
-        for (key, value) in [("measures.limit", self.measures.limit), ("attacks.limit", self.attacks.limit)] {
-            if value < 2 {
-                return fail(format!("{key} = {value}"), "give at least 2");
-            }
-        }
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_study_is_valid_and_survives_its_own_printing() {
+        let study = Study::built_in();
+        let again = Study::parse(&study.to_toml(), Path::new("printed")).unwrap();
+        assert_eq!(again, study);
+        assert_eq!(study.generators.len() + study.released_classifiers.len(), 5);
     }
-}
 
-/// What to do about settings that are refused.
-const REMEDY_SETTINGS: &str = "docs/methods.md names the settings of each family";
-
-/// What to do about a budget that is refused.
-const REMEDY_BUDGET: &str = "choose epsilon above 0, and in [privacy] leave delta out for 1/(N ln N) or insist with \
-                             allow_large_delta = true";
-
-/// Checks a name against the known ones, and says the nearest.
-fn known<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), (String, String)> {
-    if names.clone().any(|known| known == name) {
-        return Ok(());
-    }
-    let list = names.clone().collect::<Vec<_>>().join(", ");
-    let remedy = nearest(name, names).map_or_else(
-        || format!("known are: {list}"),
-        |nearest| format!("did you mean \"{nearest}\"? Known are: {list}"),
-    );
-    Err((format!("there is no {what} \"{name}\""), remedy))
-}
-
-/// The known name most like `name`, if any is like it at all.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|known| (strsim::jaro_winkler(name, known), known))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
-}
-
-/// A TOML error with its line, and the nearest known key beside an unknown one.
-fn explain(error: &toml::de::Error, text: &str, origin: &Path) -> StudyError {
-    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-    let message = error.message();
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let (found, remedy) = match quoted.split_first() {
-        Some((key, expected)) if message.starts_with("unknown field") => {
-            let list = expected.join(", ");
-            let remedy = nearest(key, expected.iter().copied()).map_or_else(
-                || format!("known here are: {list}"),
-                |nearest| format!("did you mean \"{nearest}\"? Known here are: {list}"),
-            );
-            (format!("unknown key \"{key}\""), remedy)
+    #[test]
+    fn the_example_studies_are_valid() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        for name in ["fashion-mnist.toml", "own-images.toml"] {
+            Study::read(&folder.join(name)).unwrap();
         }
-        _ => (message.to_owned(), "see docs/studies.md for every key and its default".to_owned()),
-    };
-    StudyError { origin: origin.to_path_buf(), found: format!("{place}{found}"), remedy }
+    }
+
+    #[test]
+    fn noise_is_secret_unless_a_study_says_otherwise() {
+        assert_eq!(Privacy::default().noise, NoiseOrigin::Secret);
+    }
 }

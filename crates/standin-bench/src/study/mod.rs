@@ -1,5 +1,6 @@
 //! Studies: what to compare, as data, and the graph of stages that answers it.
 
+mod check;
 mod configuration;
 mod plan;
 mod stages;

@@ -79,7 +79,7 @@ impl Planner<'_> {
             releases.push(self.images(division, &splits, generator)?);
         }
         for released in &study.released_classifiers {
-            // `Study::check` has found both names.
+            // The study's check has found both names.
             let Some(classifier) = study.classifier(&released.classifier) else { continue };
             let generator = released.generator.as_deref().and_then(|name| study.generator(name));
             releases.push(self.classifier(division, &splits, &released.name, classifier, generator)?);
@@ -158,7 +158,7 @@ impl Planner<'_> {
     /// δ at which attacks state ε lower bounds. Exchanging one training image for another takes two steps of adding or
     /// removing one, which an (ε, δ) guarantee bounds with (2ε, (1 + e^ε) δ) (Dwork & Roth 2014, theorem 2.2).
     fn delta(&self, generator: Option<&Generator>) -> f64 {
-        // `Study::check` has asked the same of every private generator; ε does not matter here.
+        // The study's check has asked the same of every private generator; ε does not matter here.
         self.study.privacy.target(1.0).budget(self.study.data.train).map_or(0.0, |budget| {
             let steps = generator.and_then(|generator| generator.epsilon).map_or(1.0, |epsilon| 1.0 + epsilon.exp());
             // Where δ reaches 1 the guarantee excludes nothing, and no attack can contradict it.

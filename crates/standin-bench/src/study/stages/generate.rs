@@ -32,7 +32,7 @@ impl Stage for Generate {
     }
 
     fn configuration(&self) -> Value {
-        // All settings, defaults included; `Study::check` has built the same generator before.
+        // All settings, defaults included; the study's check has built the same generator before.
         let settings = standin_generate::family(&self.generator.family)
             .and_then(|family| (family.build)(&self.generator.settings))
             .map_or_else(|_| self.generator.settings.clone(), |generator| generator.options());

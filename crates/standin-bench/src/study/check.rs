@@ -1,0 +1,185 @@
+//! What is checked about a study before anything is read or trained.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::configuration::{Generator, Side, Study, StudyError};
+
+/// What was found in a study, and what to do about it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) found: String,
+    pub(super) remedy: String,
+}
+
+fn refusal(found: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+    Refusal { found: found.into(), remedy: remedy.into() }
+}
+
+/// Refuses with these words unless `holds`.
+fn require(holds: bool, found: impl FnOnce() -> String, remedy: &str) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(refusal(found(), remedy)) }
+}
+
+/// Checks that all parts of a study can work together.
+pub(super) fn check(study: &Study) -> Result<(), Refusal> {
+    let plain = !study.name.is_empty() && study.name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    require(plain, || format!("name = \"{}\"", study.name), "a study's name consists of letters, digits, - _ and .")?;
+    let distinct = study.seeds.iter().collect::<BTreeSet<_>>().len() == study.seeds.len();
+    require(
+        distinct && !study.seeds.is_empty(),
+        || format!("seeds = {:?}", study.seeds),
+        "give one or more seeds, each once",
+    )?;
+    let holdout = match study.data.holdout {
+        Side::Count(count) => count,
+        Side::Part(_) | Side::Rest => usize::MAX,
+    };
+    for (key, value) in [("data.train", study.data.train), ("data.holdout", holdout)] {
+        require(value >= 2, || format!("{key} = {value}"), "a study needs at least two images on every side")?;
+    }
+    check_classifiers(study)?;
+    study.generators.iter().try_for_each(|generator| check_generator(study, generator))?;
+    check_releases(study)?;
+    check_measures_and_attacks(study)
+}
+
+/// What to do about settings that are refused.
+const SETTINGS: &str = "docs/methods.md names the settings of each family";
+
+fn check_classifiers(study: &Study) -> Result<(), Refusal> {
+    require(!study.classifiers.is_empty(), || "classifier = []".into(), "utility needs at least one [[classifier]]")?;
+    distinct("classifiers", study.classifiers.iter().map(|classifier| classifier.name.as_str()))?;
+    for classifier in &study.classifiers {
+        known("classifier family", classifier.family(), standin_classify::CLASSIFIERS.iter().map(|f| f.name))?;
+        standin_classify::family(classifier.family())
+            .and_then(|family| (family.build)(&classifier.settings))
+            .map_err(|error| refusal(format!("classifier \"{}\": {error}", classifier.name), SETTINGS))?;
+    }
+    Ok(())
+}
+
+fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> {
+    let Generator { name, family, epsilon, settings } = generator;
+    known("generator family", family, standin_generate::GENERATORS.iter().map(|f| f.name))?;
+    let about = |error: &dyn std::fmt::Display| format!("generator \"{name}\": {error}");
+    let family = standin_generate::family(family).map_err(|error| refusal(about(&error), SETTINGS))?;
+    (family.build)(settings).map_err(|error| refusal(about(&error), SETTINGS))?;
+    match (family.private, *epsilon) {
+        (true, None) => Err(refusal(
+            format!("generator \"{name}\" of the private family {} has no epsilon", family.name),
+            "add, for example, epsilon = 1.0",
+        )),
+        (false, Some(epsilon)) => Err(refusal(
+            format!("generator \"{name}\" has epsilon = {epsilon}, but {} gives no guarantee", family.name),
+            "remove epsilon, or choose a private family (`standin list generators`)",
+        )),
+        (true, Some(epsilon)) => match study.privacy.target(epsilon).budget(study.data.train) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refusal(
+                about(&error),
+                "choose epsilon above 0, and in [privacy] leave delta out for 1/(N ln N) or insist with \
+                 allow_large_delta = true",
+            )),
+        },
+        (false, None) => Ok(()),
+    }
+}
+
+fn check_releases(study: &Study) -> Result<(), Refusal> {
+    let generators = || study.generators.iter().map(|generator| generator.name.as_str());
+    let released = study.released_classifiers.iter().map(|released| released.name.as_str());
+    let releases: Vec<&str> = generators().chain(released).collect();
+    require(
+        !releases.is_empty(),
+        || "no [[generator]] and no [[released_classifier]]".into(),
+        "name at least one release",
+    )?;
+    distinct("releases", releases.into_iter())?;
+    for release in &study.released_classifiers {
+        known("classifier", &release.classifier, study.classifiers.iter().map(|c| c.name.as_str()))?;
+        if let Some(generator) = &release.generator {
+            known("generator", generator, generators())?;
+        }
+    }
+    Ok(())
+}
+
+fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
+    let (measures, attacks) = (&study.measures, &study.attacks);
+    for encoder in measures.encoders.iter().chain(&attacks.encoders) {
+        known("encoder", encoder, standin_encode::ENCODERS.iter().map(|f| f.name))?;
+    }
+    for measure in &measures.names {
+        known("measure", measure, standin_measure::MEASURES.iter().map(|f| f.name))?;
+    }
+    require(
+        attacks.shadows.is_multiple_of(2) && attacks.shadows != 2,
+        || format!("attacks.shadows = {}", attacks.shadows),
+        "shadows come in complementary pairs, and a spread needs two on each side: give 0 or an even number from 4",
+    )?;
+    for attack in &attacks.names {
+        known("attack", attack, standin_attack::ATTACKS.iter().map(|f| f.name))?;
+        let shadowed = standin_attack::ATTACKS.iter().any(|f| f.name == attack && f.needs_shadows());
+        require(
+            attacks.shadows > 0 || !shadowed,
+            || format!("attack \"{attack}\" with attacks.shadows = 0"),
+            "it needs shadows: give, for example, 16",
+        )?;
+    }
+    for (key, value) in [("measures.limit", measures.limit), ("attacks.limit", attacks.limit)] {
+        require(value >= 2, || format!("{key} = {value}"), "give at least 2")?;
+    }
+    Ok(())
+}
+
+/// Checks that no name occurs twice.
+fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        require(seen.insert(name), || format!("two {what} are named \"{name}\""), "give each a name of its own")?;
+    }
+    Ok(())
+}
+
+/// Checks a name against the known ones, and says the nearest.
+fn known<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), Refusal> {
+    if names.clone().any(|known| known == name) {
+        return Ok(());
+    }
+    let list = names.clone().collect::<Vec<_>>().join(", ");
+    let remedy = nearest(name, names).map_or_else(
+        || format!("known are: {list}"),
+        |nearest| format!("did you mean \"{nearest}\"? Known are: {list}"),
+    );
+    Err(refusal(format!("there is no {what} \"{name}\""), remedy))
+}
+
+/// The known name most like `name`, if any is like it at all.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+/// A TOML error with its line, and the nearest known key beside an unknown one.
+pub(super) fn explain(error: &toml::de::Error, text: &str, origin: &Path) -> StudyError {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+    let message = error.message();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let (found, remedy) = match quoted.split_first() {
+        Some((key, expected)) if message.starts_with("unknown field") => {
+            let list = expected.join(", ");
+            let remedy = nearest(key, expected.iter().copied()).map_or_else(
+                || format!("known here are: {list}"),
+                |nearest| format!("did you mean \"{nearest}\"? Known here are: {list}"),
+            );
+            (format!("unknown key \"{key}\""), remedy)
+        }
+        _ => (message.to_owned(), "see docs/studies.md for every key and its default".to_owned()),
+    };
+    StudyError { origin: origin.to_path_buf(), found: format!("{place}{found}"), remedy }
+}
