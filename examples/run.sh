@@ -31,7 +31,7 @@ echo '-- what there is'
 
 if [ -d /usr/share/datasets/fashion-mnist ]; then
   echo '-- a public data set from files that are here already'
-  "$standin" data get fashion-mnist --from /usr/share/datasets/fashion-mnist --out fashion-mnist
+  "$standin" data get fashion-mnist --out fashion-mnist
 else
   echo '-- skipped: Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)'
 fi

@@ -9,7 +9,7 @@ use md5::{Digest, Md5};
 use crate::datasets::{Checksum, Dataset, RemoteFile};
 use crate::{Error, Format, ImportOptions, Parts, Progress, Result, digits, import};
 
-/// Gets a public data set: built in, from the files in a folder, or by download.
+/// Gets a public data set: built in, from the files in a folder, as Debian's package installed it, or by download.
 ///
 /// `cache` keeps downloaded files (under the data set's name), so that a second call needs no network. A file is
 /// downloaded under a temporary name and moved into place once its checksum is right. Files in `from` are read where
@@ -25,7 +25,8 @@ pub fn get(name: &str, from: Option<&Path>, cache: &Path, progress: &dyn Progres
     if dataset.built_in() {
         return Ok(Parts::undivided(digits()));
     }
-    let folder = match from {
+    let installed = installed(dataset);
+    let folder = match from.or(installed.as_deref()) {
         Some(from) => {
             for file in dataset.files {
                 let path = find(from, dataset, file)?;
@@ -56,6 +57,15 @@ fn agent() -> ureq::Agent {
         .timeout_per_read(Some(Duration::from_secs(60)))
         .build()
         .into()
+}
+
+/// Where Debian's packages put public data sets, each in a folder of its name.
+const INSTALLED: &str = "/usr/share/datasets";
+
+/// The folder of a set that the system's package manager installed, if all of its files are there.
+fn installed(dataset: &Dataset) -> Option<PathBuf> {
+    let folder = Path::new(INSTALLED).join(dataset.name);
+    dataset.files.iter().all(|file| find(&folder, dataset, file).is_ok()).then_some(folder)
 }
 
 /// The names under which a file may lie in a folder the user gives.
