@@ -21,7 +21,7 @@ pub(crate) fn wilson_with_variance(share: f64, variance: f64, n: usize, how: &st
     let binomial = share * (1.0 - share);
     let trials = if binomial < variance * n as f64 { (binomial / variance).max(1.0) } else { n as f64 };
     let (low, high) = wilson_at(share, trials);
-    Estimate { value: share, low, high, n, method: format!("Wilson, effective n {trials:.0}, {how}") }
+    Estimate { value: share, low, high, n, method: format!("Wilson with the n of equal variance, {how}") }
 }
 
 /// Both ends of the Wilson interval for a share that was observed in `trials` > 0, which may be fractional: an

@@ -19,6 +19,8 @@ struct Table<'a> {
     caption: String,
     columns: Vec<Column>,
     rows: Vec<Row<'a>>,
+    /// Every protocol of the table once; rows refer to them by number.
+    protocols: Vec<&'a str>,
 }
 
 /// A comparison, or the reference of one, that at least one row of the table has.
@@ -33,7 +35,9 @@ struct Row<'a> {
     measure: &'a str,
     release: &'a str,
     better: &'a str,
-    stamp: &'a str,
+    encoder: &'a str,
+    /// Number of the protocol below the table, from 1.
+    protocol: usize,
     cells: Vec<Cell>,
 }
 
@@ -103,9 +107,19 @@ fn lines(summary: &Summary) -> Vec<Line<'_>> {
 }
 
 fn table<'a>(index: usize, caption: String, mut lines: Vec<&Line<'a>>, notes: &mut Notes) -> Table<'a> {
-    // Releases are compared measure by measure, in the order in which the measures first appear.
-    let order: Vec<&str> = lines.iter().map(|line| line.first.measure.as_str()).collect();
-    lines.sort_by_key(|line| order.iter().position(|measure| *measure == line.first.measure));
+    // Releases are compared measure by measure and protocol by protocol, in the order of first appearance.
+    let order: Vec<(&str, &str)> = lines.iter().map(|line| (&*line.first.measure, &*line.first.stamp)).collect();
+    lines.sort_by_key(|line| {
+        let measure = order.iter().position(|(measure, _)| *measure == line.first.measure);
+        let protocol = order.iter().position(|key| *key == (&*line.first.measure, &*line.first.stamp));
+        (measure, protocol)
+    });
+    let mut protocols: Vec<&str> = Vec::new();
+    for line in &lines {
+        if !protocols.contains(&line.first.stamp.as_str()) {
+            protocols.push(&line.first.stamp);
+        }
+    }
     let used = |column: &Column| {
         lines.iter().filter_map(|line| line.row(column.side)).any(|row| !column.reference || row.reference.is_some())
     };
@@ -114,11 +128,12 @@ fn table<'a>(index: usize, caption: String, mut lines: Vec<&Line<'a>>, notes: &m
         measure: &line.first.measure,
         release: line.release,
         better: &line.first.better,
-        stamp: &line.first.stamp,
+        encoder: line.first.stamp.split(" (").next().unwrap_or(&line.first.stamp),
+        protocol: 1 + protocols.iter().position(|stamp| *stamp == line.first.stamp).unwrap_or(0),
         cells: columns.iter().map(|column| cell(line, *column, notes)).collect(),
     });
     let rows = rows.collect();
-    Table { anchor: format!("measures-{index}"), caption, columns, rows }
+    Table { anchor: format!("measures-{index}"), caption, columns, rows, protocols }
 }
 
 impl<'a> Line<'a> {
