@@ -145,7 +145,17 @@ fn secret_noise_is_the_default_and_carries_no_stamp() {
     fs::write(folder.join("study.toml"), study).unwrap();
     let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
     assert_eq!(found["releases"][1]["guarantee"]["noise"], "secret");
+    assert!(!found["warnings"].to_string().contains("shadow"), "{}", found["warnings"]);
     assert!(!found["warnings"].to_string().contains("not private"), "{}", found["warnings"]);
+}
+
+#[test]
+fn a_classifier_that_was_spared_the_strongest_attack_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("study.toml"), STUDY.replace("shadows = 4", "shadows = 0")).unwrap();
+    let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
+    assert!(found["warnings"].to_string().contains("without shadow models"), "{}", found["warnings"]);
 }
 
 /// The message of a study that must be refused with exit status 2, leaving no store behind.

@@ -117,7 +117,7 @@ impl Stage for Summarise {
             name: self.study.name.clone(),
             seeds: self.study.seeds.clone(),
             configuration: self.study.to_toml(),
-            warnings: warnings(&data, &found, &releases, pool_images.len()),
+            warnings: warnings(&self.study, &data, &found, &releases, pool_images.len()),
             data,
             thresholds: self.study.thresholds.clone(),
             questions: verdict::answer(&releases, &judged, &self.study.thresholds),
@@ -300,7 +300,7 @@ fn copy_gallery(folder: &Path, release: &str, out: &Path) -> Result<Gallery, Box
     Ok(gallery)
 }
 
-fn warnings(data: &DataSummary, division: &Division, releases: &[Release], pool: usize) -> Vec<String> {
+fn warnings(study: &Study, data: &DataSummary, division: &Division, releases: &[Release], pool: usize) -> Vec<String> {
     let mut warnings = Vec::new();
     let reproducible = releases
         .iter()
@@ -313,6 +313,13 @@ fn warnings(data: &DataSummary, division: &Division, releases: &[Release], pool:
              not private themselves. Set privacy.noise = \"secret\" to make a release.",
             reproducible.join(", ")
         ));
+    }
+    if study.attacks.shadows == 0 && !study.released_classifiers.is_empty() {
+        warnings.push(
+            "The released classifiers were attacked without shadow models, so LiRA, the strongest attack on them, was not \
+             run: that they resist says little. Set attacks.shadows, for example to 16."
+                .to_owned(),
+        );
     }
     if division.duplicates_with_test > 0 {
         warnings.push(format!(
