@@ -1,7 +1,10 @@
 //! Real handwriting with a planted leak, and without: what the study relies on must see the one and not the other.
 
-use standin_attack::{ATTACKS, Access, ImagesTarget, Target, evaluate as evaluate_attack};
-use standin_data::{Amount, ImageSet, Seed, Silent, Split, SplitOptions, digits};
+use rand::RngExt;
+use standin_attack::{
+    ATTACKS, Access, ClassifierTarget, Evaluation, ImagesTarget, Logits, Shadow, Target, evaluate as evaluate_attack,
+};
+use standin_data::{Amount, ImageSet, Labels, Seed, Silent, Split, SplitOptions, digits};
 use standin_encode::{Embedding, encoder};
 use standin_measure::{Finding, MEASURES, Sets, evaluate, near_copies};
 
@@ -135,4 +138,76 @@ fn the_copying_measures_see_the_copies() {
         finding.outcome.estimate().unwrap().value
     };
     assert!(against("train") < against("holdout"), "copies bring the set nearer to train than to the holdout");
+}
+
+/// Images of which three in ten are mislabelled, so that a classifier can only learn them by heart.
+fn mislabelled(images: &ImageSet, seed: Seed) -> ImageSet {
+    let labels = images.labels().unwrap();
+    let mut rng = seed.rng();
+    let values = labels
+        .values
+        .iter()
+        .map(|&label| if rng.random_bool(0.3) { rng.random_range(0..labels.classes.len() as u32) } else { label })
+        .collect();
+    images.clone().with_labels(Labels { values, classes: labels.classes.clone() }).unwrap()
+}
+
+/// Every attack on a logistic regression that was trained on `members`, among the candidates, with 16 shadows in
+/// complementary pairs. The first half of the candidates is compared with the second.
+fn attack_classifier(candidates: &ImageSet, members: &ImageSet) -> Vec<(&'static str, Evaluation)> {
+    let classifier =
+        (standin_classify::family("logistic").unwrap().build)(&toml::toml! { inverse_penalty = 1000.0 }).unwrap();
+    let answers = |train: &ImageSet| {
+        let logits = classifier.fit(train, Seed::new(1), &Silent).unwrap().logits(candidates).unwrap();
+        (logits.values().to_vec(), logits.classes())
+    };
+    let (target, classes) = answers(members);
+    let half = candidates.len() / 2;
+    let shadows: Vec<(Vec<f32>, Vec<bool>)> = (0..16)
+        .map(|index| {
+            let mut member: Vec<bool> = vec![false; candidates.len()];
+            let drawn = rand::seq::index::sample(&mut Seed::new(index / 2).rng(), candidates.len(), half);
+            drawn.into_iter().for_each(|candidate| member[candidate] = true);
+            member.iter_mut().for_each(|inside| *inside ^= index % 2 == 1);
+            let inside: Vec<usize> = (0..candidates.len()).filter(|&candidate| member[candidate]).collect();
+            (answers(&candidates.select(&inside)).0, member)
+        })
+        .collect();
+    let shadows: Vec<Shadow<'_>> = shadows
+        .iter()
+        .map(|(values, member)| Shadow { logits: Logits::new(values, classes).unwrap(), member })
+        .collect();
+    let labels = &candidates.labels().unwrap().values;
+    let logits = Logits::new(&target, classes).unwrap();
+    let target = Target::Classifier(ClassifierTarget::new(logits, labels, &shadows).unwrap());
+    let attacks = ATTACKS.iter().filter(|family| family.access == Access::Classifier);
+    attacks
+        .map(|family| {
+            let scores = family.build().score(&target).unwrap();
+            (family.name, evaluate_attack(&scores[..half], &scores[half..], Seed::new(1)).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_attack_on_classifiers_finds_what_one_learnt_by_heart() {
+    let candidates = mislabelled(&digits().select(&(0..300).collect::<Vec<_>>()), Seed::new(8));
+    let members = candidates.select(&(0..150).collect::<Vec<_>>());
+    let found = attack_classifier(&candidates, &members);
+    for (name, found) in &found {
+        assert!(found.auc.low > 0.5 && found.p_value < 0.001, "{name}: {} (p = {})", found.auc, found.p_value);
+    }
+    let auc = |name: &str| found.iter().find(|(attack, _)| *attack == name).unwrap().1.auc.value;
+    // Only shadows tell an image that is easy anyway from one that was learnt by heart.
+    assert!(auc("lira-online") > auc("lira-offline") && auc("lira-offline") > auc("loss"));
+    assert!(auc("loss") > auc("confidence"), "the true label helps");
+}
+
+#[test]
+fn no_attack_on_classifiers_finds_members_where_there_are_none() {
+    let candidates = mislabelled(&digits().select(&(0..300).collect::<Vec<_>>()), Seed::new(9));
+    let others = mislabelled(&digits().select(&(1000..1150).collect::<Vec<_>>()), Seed::new(10));
+    for (name, found) in attack_classifier(&candidates, &others) {
+        assert!(found.p_value > 0.001, "{name}: p = {}", found.p_value);
+    }
 }
