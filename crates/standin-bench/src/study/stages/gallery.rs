@@ -1,11 +1,10 @@
 use std::path::Path;
 
-use image::{ExtendedColorType, ImageFormat};
 use serde_json::{Value, json};
-use standin_data::{ImageSet, Progress};
+use standin_data::{ImageSet, Progress, Shape};
 
 use super::embed::read_embedding;
-use super::{BoxedError, damaged, write_json};
+use super::{BoxedError, write_json};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::summary::{Gallery, NearCopy};
 
@@ -111,29 +110,26 @@ fn write_png(images: &ImageSet, cells: &[usize], columns: usize, path: &Path) ->
     let shape = images.shape();
     let columns = columns.min(cells.len()).max(1);
     let rows = cells.len().div_ceil(columns);
-    let (width, height) = (columns * (shape.width + 1) - 1, rows * (shape.height + 1) - 1);
-    let mut canvas = vec![255; width * height * shape.channels];
+    let canvas = Shape {
+        channels: shape.channels,
+        height: rows * (shape.height + 1) - 1,
+        width: columns * (shape.width + 1) - 1,
+    };
+    let mut values = vec![255; canvas.volume()];
     for (cell, &index) in cells.iter().enumerate() {
         let (top, left) = (cell / columns * (shape.height + 1), cell % columns * (shape.width + 1));
-        let image = images.image(index);
-        for channel in 0..shape.channels {
-            for y in 0..shape.height {
-                for x in 0..shape.width {
-                    let value = image[(channel * shape.height + y) * shape.width + x];
-                    canvas[((top + y) * width + left + x) * shape.channels + channel] = value;
-                }
-            }
+        for (line, row) in images.image(index).chunks_exact(shape.width).enumerate() {
+            let (channel, y) = (line / shape.height, line % shape.height);
+            let start = (channel * canvas.height + top + y) * canvas.width + left;
+            values[start..start + shape.width].copy_from_slice(row);
         }
     }
-    let color = if shape.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-    image::save_buffer_with_format(path, &canvas, width as u32, height as u32, color, ImageFormat::Png)
-        .map_err(|error| damaged(path, error))
+    Ok(standin_data::write_png(canvas, &values, path)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use standin_data::Shape;
 
     #[test]
     fn cells_stand_where_they_belong() {
