@@ -15,7 +15,7 @@
 //! use standin_encode::{Embedding, Stamp};
 //!
 //! # fn main() -> standin_attack::Result<()> {
-//! let stamp = Stamp { encoder: "pixels".into(), weights: None, preprocessing: "one number each".into() };
+//! let stamp = Stamp::new("pixels", "one number each");
 //! let embed = |values: &[f32]| Embedding::new(values.to_vec(), 1, stamp.clone());
 //! // The first three candidates were trained on, and the generator has copied them.
 //! let synthetic = embed(&[1.0, 5.0, 9.0])?;

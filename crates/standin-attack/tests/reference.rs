@@ -88,7 +88,7 @@ fn classifier_attacks_equal_numpy() {
 #[test]
 fn image_attacks_equal_scipy() {
     let Images { dimension, candidates, released, reference, scores } = fixture().images;
-    let stamp = Stamp { encoder: "normal".into(), weights: None, preprocessing: "none".into() };
+    let stamp = Stamp::new("normal", "none");
     let embed = |values| Embedding::new(values, dimension, stamp.clone()).unwrap();
     let (candidates, released, reference) = (embed(candidates), embed(released), embed(reference));
     let target = Target::Images(ImagesTarget::new(&released, Some(&reference), &candidates).unwrap());

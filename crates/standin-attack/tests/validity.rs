@@ -16,7 +16,7 @@ fn normal(rng: &mut impl Rng) -> f32 {
 
 fn embedding(rows: Vec<Vec<f32>>) -> Embedding {
     let dimension = rows[0].len();
-    let stamp = Stamp { encoder: "normal".into(), weights: None, preprocessing: format!("{dimension} features") };
+    let stamp = Stamp::new("normal", format!("{dimension} features"));
     Embedding::new(rows.concat(), dimension, stamp).unwrap()
 }
 

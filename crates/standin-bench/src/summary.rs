@@ -6,7 +6,7 @@ use standin_measure::{Estimate, Outcome};
 use standin_privacy::Guarantee;
 
 /// The name and version of the JSON schema.
-pub const SCHEMA: &str = "standin.summary/1";
+pub const SCHEMA: &str = "standin.summary/2";
 
 /// Everything a study found, without timings: equal configurations on equal data give equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,15 @@ pub struct Summary {
     pub thresholds: Thresholds,
     /// The releases compared, in the order of the configuration.
     pub releases: Vec<Release>,
+    /// Who is better by each measure, with what chance leaves open; where several sets of images are compared.
+    #[serde(default)]
+    pub rankings: Vec<Ranking>,
+    /// How well each measure foretells utility; where enough sets of images with a utility are compared.
+    #[serde(default)]
+    pub correlations: Option<Correlations>,
+    /// Conditions that the user set, with what they came to.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
     /// The four questions, answered from the numbers.
     pub questions: Vec<Answer>,
     /// What may be released at the thresholds, and why.
@@ -82,7 +91,7 @@ impl Default for Thresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseKind {
-    /// The synthetic images.
+    /// Synthetic images, from a generator of the study or made by another tool.
     Images,
     /// A classifier trained on synthetic images.
     ClassifierOnSynthetic,
@@ -100,6 +109,9 @@ pub struct Release {
     pub kind: ReleaseKind,
     /// Name and family of the generator behind it, if any: `("merf-1", "dp-merf")`.
     pub generator: Option<(String, String)>,
+    /// Where the images came from, if another tool made them.
+    #[serde(default)]
+    pub source: Option<String>,
     /// The guarantee it carries, if any.
     pub guarantee: Option<Guarantee>,
     /// Real test accuracy of each classifier, trained on this release or released itself.
@@ -110,6 +122,93 @@ pub struct Release {
     pub attacks: Vec<AttackRow>,
     /// Sample pictures and near copies, for images.
     pub gallery: Option<Gallery>,
+    /// What can be said of single images, for images.
+    #[serde(default)]
+    pub scores: Option<ImageScores>,
+}
+
+/// Scores of single synthetic images, in a table beside the summary.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageScores {
+    /// The table, one row per synthetic image; path relative to the summary.
+    pub table: String,
+    /// The encoder's stamp.
+    pub stamp: String,
+    /// Images scored.
+    pub images: usize,
+    /// Share of holdout images that would be taken for copies, by which the threshold was set.
+    pub false_match_rate: f64,
+    /// Distance to the nearest training image below which a synthetic image counts as a copy; none without a holdout.
+    pub threshold: Option<f64>,
+    /// Synthetic images below the threshold.
+    pub copies: usize,
+    /// Copies expected by chance if synthetic images were like holdout images.
+    pub expected_copies: f64,
+    /// Nearest distances to training images at the quantiles 0, 1/20, …, 1: of synthetic images.
+    pub synthetic_quantiles: Vec<f64>,
+    /// The same of holdout images; empty without a holdout.
+    pub holdout_quantiles: Vec<f64>,
+}
+
+/// Releases in the order of one measure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ranking {
+    /// The measure's or classifier's registered name.
+    pub measure: String,
+    /// The real images it compares with: "train", "holdout", or empty.
+    pub against: String,
+    /// The protocol, equal for all that are ranked.
+    pub stamp: String,
+    /// Which way is better.
+    pub better: String,
+    /// Best first.
+    pub places: Vec<Place>,
+}
+
+/// A release's place in a ranking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The release's name.
+    pub release: String,
+    /// The value it is ranked by.
+    pub estimate: Estimate,
+    /// Its rank, 1 for the best; equal values share the mean rank.
+    pub rank: f64,
+    /// Ranks that chance leaves possible, at 95 %.
+    pub rank_interval: (usize, usize),
+    /// Share of resamples in which it is the best.
+    pub best: f64,
+}
+
+/// Rank correlations between measures over the releases compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correlations {
+    /// The utility all measures are held against, such as "accuracy of cnn".
+    pub utility: String,
+    /// Names of rows and columns; the utility comes first.
+    pub names: Vec<String>,
+    /// Spearman's ρ of each pair; none where a value is missing or constant.
+    pub matrix: Vec<Vec<Option<f64>>>,
+    /// Of each name the ρ with the utility, with its interval over releases.
+    pub with_utility: Vec<Outcome>,
+    /// Releases behind every ρ.
+    pub releases: usize,
+}
+
+/// A condition on the figures that the user set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// As the user wrote it.
+    pub expression: String,
+    /// Whether it holds, at the bad end of every interval, for every release it concerns.
+    pub passed: bool,
+    /// The figures it was tested on, one line each, those that fail first.
+    pub figures: Vec<String>,
 }
 
 /// How well a classifier does on real test images.
@@ -128,6 +227,34 @@ pub struct Utility {
     pub per_class: Vec<Outcome>,
     /// Accuracy per seed, in the order of the seeds.
     pub per_seed: Vec<f64>,
+    /// Accuracy of the same classifier trained on the private images (TRTR).
+    #[serde(default)]
+    pub real: Option<Outcome>,
+    /// Trained on the private images, its accuracy on the synthetic ones with their labels (TRTS).
+    #[serde(default)]
+    pub real_on_synthetic: Option<Outcome>,
+    /// Trained on private and synthetic images together, its accuracy on real test images.
+    #[serde(default)]
+    pub augmented: Option<Outcome>,
+    /// Accuracy in each group of test images.
+    #[serde(default)]
+    pub per_group: Vec<GroupAccuracy>,
+}
+
+/// Accuracy on the test images of one group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupAccuracy {
+    /// The attribute column.
+    pub column: String,
+    /// Its value.
+    pub group: String,
+    /// Test images of the group.
+    pub images: usize,
+    /// Trained on the release.
+    pub accuracy: Outcome,
+    /// Trained on the private images.
+    pub real: Option<Outcome>,
 }
 
 /// One measure of one set of synthetic images.

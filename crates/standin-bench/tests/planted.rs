@@ -96,7 +96,7 @@ fn no_attack_on_images_finds_members_in_unrelated_images() {
 
 fn findings(train: &Embedding, holdout: &Embedding, synthetic: &Embedding) -> Vec<Finding> {
     let names: Vec<String> = MEASURES.iter().map(|family| family.name.to_owned()).collect();
-    evaluate(&names, Sets { train, holdout, synthetic }, Seed::new(1), &Silent).unwrap()
+    evaluate(&names, Sets { train, holdout: Some(holdout), synthetic }, Seed::new(1), &Silent).unwrap()
 }
 
 #[test]

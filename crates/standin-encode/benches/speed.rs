@@ -63,6 +63,6 @@ fn random(rows: usize, purpose: &str) -> Embedding {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1u64 << 24) as f32
     };
-    let stamp = Stamp { encoder: "random".into(), weights: None, preprocessing: String::new() };
+    let stamp = Stamp::new("random", "");
     Embedding::new((0..rows * DIMENSION).map(|_| next()).collect(), DIMENSION, stamp).expect("finite values")
 }

@@ -14,14 +14,38 @@ pub struct Stamp {
     pub weights: Option<String>,
     /// Everything else that changes the features: sizes, ranges, resize rule, parameters.
     pub preprocessing: String,
+    /// How two rows compare.
+    #[serde(default)]
+    pub metric: Metric,
+}
+
+/// How far two rows of features are from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The Euclidean distance.
+    #[default]
+    Euclidean,
+    /// The number of places in which two rows of codes differ. Codes are whole numbers from 0 to 65 535.
+    Hamming,
+}
+
+impl Stamp {
+    /// The stamp of an encoder without weights whose features compare by Euclidean distance.
+    pub fn new(encoder: impl Into<String>, preprocessing: impl Into<String>) -> Self {
+        Self { encoder: encoder.into(), weights: None, preprocessing: preprocessing.into(), metric: Metric::Euclidean }
+    }
 }
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.encoder, self.preprocessing)?;
-        match &self.weights {
-            Some(digest) => write!(f, " weights {}", &digest[..digest.len().min(12)]),
-            None => Ok(()),
+        if let Some(digest) = &self.weights {
+            write!(f, " weights {}", &digest[..digest.len().min(12)])?;
+        }
+        match self.metric {
+            Metric::Euclidean => Ok(()),
+            Metric::Hamming => f.write_str(" Hamming distance"),
         }
     }
 }

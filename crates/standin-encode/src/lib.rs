@@ -32,7 +32,7 @@ mod testing;
 mod wavelets;
 
 pub use balls::{Boundary, count_around, count_within, holding};
-pub use embedding::{Embedding, Stamp};
+pub use embedding::{Embedding, Metric, Stamp};
 pub use encoder::{Encoder, Family};
 pub use error::{Error, Result};
 pub use neighbours::{Neighbours, Pair, closest_pairs, nearest};

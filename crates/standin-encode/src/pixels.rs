@@ -10,7 +10,7 @@ pub(crate) struct Pixels;
 
 impl Encoder for Pixels {
     fn stamp(&self, images: &ImageSet) -> Result<Stamp> {
-        Ok(Stamp { encoder: "pixels".into(), weights: None, preprocessing: format!("{} pixels / 255", images.shape()) })
+        Ok(Stamp::new("pixels", format!("{} pixels / 255", images.shape())))
     }
 
     fn encode(&self, images: &ImageSet, progress: &dyn Progress) -> Result<Embedding> {

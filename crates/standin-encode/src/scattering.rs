@@ -82,14 +82,13 @@ impl Encoder for Scattering {
         } else {
             format!("{}×{} positions averaged from {}×{}", cells.0, cells.1, grid.0, grid.1)
         };
-        Ok(Stamp {
-            encoder: self.name.into(),
-            weights: None,
-            preprocessing: format!(
+        Ok(Stamp::new(
+            self.name,
+            format!(
                 "{} pixels / 255, Morlet J={scales} L={ANGLES}, orders 0–2, {paths} paths a channel, {positions}",
                 images.shape()
             ),
-        })
+        ))
     }
 
     fn encode(&self, images: &ImageSet, progress: &dyn Progress) -> Result<Embedding> {

@@ -5,7 +5,7 @@ use standin_data::Seed;
 use crate::{Embedding, Stamp};
 
 pub(crate) fn embed(values: Vec<f32>, dimension: usize) -> Embedding {
-    let stamp = Stamp { encoder: "test".into(), weights: None, preprocessing: String::new() };
+    let stamp = Stamp::new("test", "");
     Embedding::new(values, dimension, stamp).unwrap()
 }
 

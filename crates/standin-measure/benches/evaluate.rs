@@ -14,7 +14,7 @@ fn main() {
         if let [images, features] = sizes[..] { vec![(images, features)] } else { vec![(700, 64), (2000, 256)] };
     for (images, features) in cases {
         let [train, holdout, synthetic] = [1, 2, 3].map(|seed| gaussian(images, features, seed));
-        let sets = Sets { train: &train, holdout: &holdout, synthetic: &synthetic };
+        let sets = Sets { train: &train, holdout: Some(&holdout), synthetic: &synthetic };
         println!("3 × {images} images, {features} features");
         let line = |name: &str, start: Instant| println!("{name:<28}{:>9.3} s", start.elapsed().as_secs_f64());
         let measure = |names: &[&str]| {
@@ -39,6 +39,6 @@ fn main() {
 fn gaussian(rows: usize, dimension: usize, seed: u64) -> Embedding {
     let mut rng = Seed::new(seed).rng();
     let values = (0..rows * dimension).map(|_| StandardNormal.sample(&mut rng)).collect();
-    let stamp = Stamp { encoder: "gaussian".into(), weights: None, preprocessing: String::new() };
+    let stamp = Stamp::new("gaussian", "");
     Embedding::new(values, dimension, stamp).expect("finite values")
 }

@@ -65,7 +65,7 @@ impl Measure for Authenticity {
                 ))
             })
         };
-        let size = |side| context.rows(side).rows();
+        let size = |side| context.size(side);
         Ok(vec![Comparison {
             against: Against::Train,
             outcome: of(Side::Synthetic)?,

@@ -82,8 +82,8 @@ impl Measure for DcrShare {
             reference: Some(between(Side::Holdout)?),
             parameters: format!(
                 "Euclidean, against as many holdout images; {} synthetic, {} real on each side",
-                context.rows(Side::Synthetic).rows(),
-                context.rows(Side::Train).rows()
+                context.size(Side::Synthetic),
+                context.size(Side::Train)
             ),
         }])
     }

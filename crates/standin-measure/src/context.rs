@@ -25,8 +25,9 @@ const BETWEEN: usize = 2;
 pub struct Sets<'a> {
     /// Real images the generator saw.
     pub train: &'a Embedding,
-    /// Real images of the same population that it did not see.
-    pub holdout: &'a Embedding,
+    /// Real images of the same population that it did not see. Without them nothing can be said about copying, and what
+    /// is said about fidelity rewards it.
+    pub holdout: Option<&'a Embedding>,
     /// Synthetic images.
     pub synthetic: &'a Embedding,
 }
@@ -55,20 +56,26 @@ pub(crate) enum Side {
 pub(crate) struct Prepared<'a> {
     sets: Sets<'a>,
     train: Cow<'a, Embedding>,
-    holdout: Cow<'a, Embedding>,
-    reference: Cow<'a, Embedding>,
+    holdout: Option<Cow<'a, Embedding>>,
+    reference: Option<Cow<'a, Embedding>>,
+    seed: Seed,
 }
 
 impl<'a> Prepared<'a> {
     pub(crate) fn new(sets: Sets<'a>, seed: Seed) -> Result<Self> {
-        sets.train.require_same_protocol(sets.holdout)?;
         sets.train.require_same_protocol(sets.synthetic)?;
-        let real = sets.train.rows().min(sets.holdout.rows());
+        if let Some(holdout) = sets.holdout {
+            sets.train.require_same_protocol(holdout)?;
+        }
+        let thinning = seed.derive("thinning");
+        let real = sets.holdout.map_or(sets.train.rows(), |holdout| holdout.rows().min(sets.train.rows()));
+        let of_holdout = |size, purpose| sets.holdout.map(|holdout| thinned(holdout, size, thinning.derive(purpose)));
         Ok(Self {
             sets,
-            train: thinned(sets.train, real, seed.derive("train")),
-            holdout: thinned(sets.holdout, real, seed.derive("holdout")),
-            reference: thinned(sets.holdout, real.min(sets.synthetic.rows()), seed.derive("reference")),
+            train: thinned(sets.train, real, thinning.derive("train")),
+            holdout: of_holdout(real, "holdout"),
+            reference: of_holdout(real.min(sets.synthetic.rows()), "reference"),
+            seed,
         })
     }
 }
@@ -120,21 +127,42 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The rows of a side.
+    ///
+    /// # Panics
+    /// If it is a side of the holdout and there is none: [`Context::outcome`] asks before it lets a measure look.
     pub(crate) fn rows(&self, side: Side) -> &'a Embedding {
+        self.find(side).expect("a measure looks at sides inside `outcome` only, which has made sure that they exist")
+    }
+
+    fn find(&self, side: Side) -> Option<&'a Embedding> {
         let prepared = self.prepared;
         match side {
-            Side::Train => &prepared.train,
-            Side::Holdout => &prepared.holdout,
-            Side::AllTrain => prepared.sets.train,
+            Side::Train => Some(&prepared.train),
+            Side::Holdout => prepared.holdout.as_deref(),
+            Side::AllTrain => Some(prepared.sets.train),
             Side::AllHoldout => prepared.sets.holdout,
-            Side::Synthetic => prepared.sets.synthetic,
-            Side::Reference => &prepared.reference,
+            Side::Synthetic => Some(prepared.sets.synthetic),
+            Side::Reference => prepared.reference.as_deref(),
         }
+    }
+
+    /// Number of images on a side; 0 if it is one of the holdout and there is none.
+    pub(crate) fn size(&self, side: Side) -> usize {
+        self.find(side).map_or(0, Embedding::rows)
+    }
+
+    /// Seed of everything a measure draws at random; derive from it by the measure's name.
+    pub(crate) fn seed(&self) -> Seed {
+        self.prepared.seed
     }
 
     /// The side under which equal rows are cached.
     fn key(&self, side: Side) -> Side {
-        let same = |other: Side| std::ptr::eq(self.rows(side), self.rows(other));
+        let same = |other: Side| match (self.find(side), self.find(other)) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other),
+            _ => false,
+        };
         match side {
             Side::AllTrain if same(Side::Train) => Side::Train,
             Side::AllHoldout | Side::Reference if same(Side::Holdout) => Side::Holdout,
@@ -178,11 +206,14 @@ impl<'a> Context<'a> {
 
     /// The value of a measure, if every side it looks at is large enough to be described.
     pub(crate) fn outcome(&self, sides: &[Side], measure: impl FnOnce() -> Result<Estimate>) -> Result<Outcome> {
-        let small = sides.iter().find(|&&side| self.rows(side).rows() < FEWEST);
+        let small = sides.iter().find(|&&side| self.size(side) < FEWEST);
         match small {
+            Some(&side) if self.find(side).is_none() => Ok(Outcome::NotMeasurable(
+                "no holdout images; only real images that the generator did not see can say what is normal".into(),
+            )),
             Some(&side) => Ok(Outcome::NotMeasurable(format!(
                 "only {} {} images; at least {FEWEST} are needed to describe a distribution",
-                self.rows(side).rows(),
+                self.size(side),
                 side.name()
             ))),
             None => match measure() {
@@ -194,14 +225,14 @@ impl<'a> Context<'a> {
     }
 
     /// A measure of generated against real images: synthetic against training and holdout images, and for reference
-    /// holdout against training images.
+    /// holdout against training images; without a holdout the first of the three.
     pub(crate) fn both_ways(
         &self,
         parameters: &str,
         measure: impl Fn(Side, Side) -> Result<Estimate>,
     ) -> Result<Vec<Comparison>> {
         let outcome = |generated: Side, real: Side| self.outcome(&[generated, real], || measure(generated, real));
-        let size = |side: Side| self.rows(side).rows();
+        let size = |side: Side| self.size(side);
         let separator = if parameters.is_empty() { "" } else { "; " };
         // One protocol for all three numbers, so that they can stand in one row.
         let parameters = format!(
@@ -210,20 +241,22 @@ impl<'a> Context<'a> {
             size(Side::Train),
             size(Side::Holdout)
         );
-        Ok(vec![
-            Comparison {
-                against: Against::Train,
-                outcome: outcome(Side::Synthetic, Side::Train)?,
-                reference: Some(outcome(Side::Reference, Side::Train)?),
-                parameters: parameters.clone(),
-            },
-            Comparison {
+        let with_holdout = self.find(Side::Holdout).is_some();
+        let mut comparisons = vec![Comparison {
+            against: Against::Train,
+            outcome: outcome(Side::Synthetic, Side::Train)?,
+            reference: with_holdout.then(|| outcome(Side::Reference, Side::Train)).transpose()?,
+            parameters: parameters.clone(),
+        }];
+        if with_holdout {
+            comparisons.push(Comparison {
                 against: Against::Holdout,
                 outcome: outcome(Side::Synthetic, Side::Holdout)?,
                 reference: None,
                 parameters,
-            },
-        ])
+            });
+        }
+        Ok(comparisons)
     }
 }
 

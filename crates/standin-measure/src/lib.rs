@@ -10,13 +10,13 @@
 //! use standin_encode::{Embedding, Stamp};
 //! use standin_measure::{Sets, evaluate};
 //!
-//! let stamp = Stamp { encoder: "example".into(), weights: None, preprocessing: String::new() };
+//! let stamp = Stamp::new("example", "");
 //! let set = |offset: usize| {
 //!     let values = (0..200).map(|at| ((at * 37 + offset * 11) % 101) as f32).collect();
 //!     Embedding::new(values, 4, stamp.clone())
 //! };
 //! let (train, holdout, synthetic) = (set(0)?, set(1)?, set(2)?);
-//! let sets = Sets { train: &train, holdout: &holdout, synthetic: &synthetic };
+//! let sets = Sets { train: &train, holdout: Some(&holdout), synthetic: &synthetic };
 //! for finding in evaluate(&["precision".into(), "recall".into()], sets, Seed::new(1), &Silent)? {
 //!     println!("{} against {}: {}", finding.measure, finding.against, finding.outcome);
 //! }

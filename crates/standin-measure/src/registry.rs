@@ -224,7 +224,7 @@ pub fn measure(name: &str) -> Result<&'static Family> {
 /// If a name is unknown or the embeddings have different protocols.
 pub fn evaluate(names: &[String], sets: Sets<'_>, seed: Seed, progress: &dyn Progress) -> Result<Vec<Finding>> {
     let families: Vec<_> = names.iter().map(|name| measure(name)).collect::<Result<_>>()?;
-    let prepared = Prepared::new(sets, seed.derive("thinning"))?;
+    let prepared = Prepared::new(sets, seed)?;
     let context = Context::new(&prepared);
     let mut findings = Vec::new();
     progress.begin("measures", families.len() as u64);

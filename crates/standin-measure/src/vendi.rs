@@ -96,7 +96,7 @@ pub(crate) struct VendiScore;
 impl Measure for VendiScore {
     fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>> {
         let of = |side| context.outcome(&[side], || vendi_score(context.rows(side)));
-        let size = |side| context.rows(side).rows();
+        let size = |side| context.size(side);
         Ok(vec![Comparison {
             against: Against::Nothing,
             outcome: of(Side::Synthetic)?,

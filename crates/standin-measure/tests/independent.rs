@@ -14,7 +14,7 @@ fn uniform(rows: usize, columns: usize, seed: u64, factor: f32) -> Vec<f32> {
 }
 
 fn embed(values: Vec<f32>, dimension: usize) -> Embedding {
-    let stamp = Stamp { encoder: "test".into(), weights: None, preprocessing: String::new() };
+    let stamp = Stamp::new("test", "");
     Embedding::new(values, dimension, stamp).unwrap()
 }
 

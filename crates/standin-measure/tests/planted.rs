@@ -18,13 +18,13 @@ fn population(rows: usize, seed: u64) -> Embedding {
 }
 
 fn embed(values: Vec<f32>) -> Embedding {
-    let stamp = Stamp { encoder: "test".into(), weights: None, preprocessing: String::new() };
+    let stamp = Stamp::new("test", "");
     Embedding::new(values, 8, stamp).unwrap()
 }
 
 fn every_measure(train: &Embedding, holdout: &Embedding, synthetic: &Embedding) -> Vec<Finding> {
     let names: Vec<String> = MEASURES.iter().map(|family| family.name.to_owned()).collect();
-    evaluate(&names, Sets { train, holdout, synthetic }, Seed::new(1), &Silent).unwrap()
+    evaluate(&names, Sets { train, holdout: Some(holdout), synthetic }, Seed::new(1), &Silent).unwrap()
 }
 
 fn find<'a>(findings: &'a [Finding], measure: &str, against: Against) -> &'a Finding {
@@ -169,11 +169,11 @@ fn findings_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn unknown_names_and_mixed_protocols_are_errors() {
     let set = population(50, 80);
-    let sets = Sets { train: &set, holdout: &set, synthetic: &set };
+    let sets = Sets { train: &set, holdout: Some(&set), synthetic: &set };
     let error = evaluate(&["recal".into()], sets, Seed::new(1), &Silent).unwrap_err().to_string();
     assert!(error.contains("did you mean `recall`?"), "{error}");
-    let stamp = Stamp { encoder: "other".into(), weights: None, preprocessing: String::new() };
+    let stamp = Stamp::new("other", "");
     let other = Embedding::new(set.values().to_vec(), 8, stamp).unwrap();
-    let sets = Sets { train: &set, holdout: &set, synthetic: &other };
+    let sets = Sets { train: &set, holdout: Some(&set), synthetic: &other };
     assert!(evaluate(&["recall".into()], sets, Seed::new(1), &Silent).unwrap_err().to_string().contains("other"));
 }

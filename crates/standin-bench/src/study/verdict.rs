@@ -332,6 +332,7 @@ mod tests {
             name: name.into(),
             kind,
             generator: (kind != ReleaseKind::ClassifierOnReal).then(|| ("vae".into(), "vae".into())),
+            source: None,
             guarantee: None,
             utility: vec![Utility {
                 classifier: "cnn".into(),
@@ -340,6 +341,10 @@ mod tests {
                 replacement_ratio: (kind != ReleaseKind::ClassifierOnReal).then(|| estimate(accuracy / 0.95, 0.01)),
                 per_class: vec![],
                 per_seed: vec![accuracy],
+                real: None,
+                real_on_synthetic: None,
+                augmented: None,
+                per_group: Vec::new(),
             }],
             measures: vec![],
             attacks: vec![AttackRow {
@@ -358,6 +363,7 @@ mod tests {
                 epsilon_lower: Some(Outcome::Measured(estimate(demonstrated, 0.0))),
             }],
             gallery: None,
+            scores: None,
         }
     }
 

@@ -47,6 +47,9 @@ pub fn summary() -> Summary {
         },
         thresholds: Thresholds::default(),
         releases: vec![vae(), merf(1.0, 0.604), merf(10.0, 0.782), classifier_on_synthetic(), classifier_on_real()],
+        rankings: Vec::new(),
+        correlations: None,
+        gates: Vec::new(),
         questions: questions(),
         verdict: verdict(),
         warnings: vec![
@@ -200,6 +203,10 @@ fn utility(classifier: &str, accuracy: f64, real: Option<f64>) -> Utility {
         replacement_ratio: ratio,
         per_class: per_class.collect(),
         per_seed: vec![accuracy - 0.008, accuracy + 0.003, accuracy + 0.005],
+        real: None,
+        real_on_synthetic: None,
+        augmented: None,
+        per_group: Vec::new(),
     }
 }
 
@@ -264,6 +271,7 @@ fn vae() -> Release {
         name: "vae".into(),
         kind: ReleaseKind::Images,
         generator: Some(("vae".into(), "vae".into())),
+        source: None,
         guarantee: None,
         utility: vec![utility("cnn", 0.841, Some(0.885)), utility("forest", 0.731, Some(0.764))],
         measures: measures(0.82),
@@ -273,6 +281,7 @@ fn vae() -> Release {
             attack("vae", "domias", "images", 0.86, 500),
         ],
         gallery: Some(gallery("vae", 0.41)),
+        scores: None,
     }
 }
 
@@ -281,6 +290,7 @@ fn merf(epsilon: f64, accuracy: f64) -> Release {
     Release {
         kind: ReleaseKind::Images,
         generator: Some((name.clone(), "dp-merf".into())),
+        source: None,
         guarantee: Some(Guarantee {
             epsilon,
             delta: 1e-5,
@@ -306,6 +316,7 @@ fn merf(epsilon: f64, accuracy: f64) -> Release {
             attack(&name, "domias", "images", if epsilon < 5.0 { 0.03 } else { 0.12 }, 500),
         ],
         gallery: Some(gallery(&name, 2.3)),
+        scores: None,
         name,
     }
 }
@@ -315,6 +326,7 @@ fn classifier_on_synthetic() -> Release {
         name: "classifier-vae".into(),
         kind: ReleaseKind::ClassifierOnSynthetic,
         generator: Some(("vae".into(), "vae".into())),
+        source: None,
         guarantee: None,
         utility: vec![utility("cnn", 0.841, Some(0.885))],
         measures: Vec::new(),
@@ -324,6 +336,7 @@ fn classifier_on_synthetic() -> Release {
             attack("classifier-vae", "rmia", "classifier", 0.10, 1500),
         ],
         gallery: None,
+        scores: None,
     }
 }
 
@@ -332,6 +345,7 @@ fn classifier_on_real() -> Release {
         name: "classifier-real".into(),
         kind: ReleaseKind::ClassifierOnReal,
         generator: None,
+        source: None,
         guarantee: None,
         utility: vec![utility("cnn", 0.885, None)],
         measures: Vec::new(),
@@ -341,6 +355,7 @@ fn classifier_on_real() -> Release {
             attack("classifier-real", "rmia", "classifier", 1.10, 1500),
         ],
         gallery: None,
+        scores: None,
     }
 }
 

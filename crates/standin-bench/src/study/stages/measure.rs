@@ -45,7 +45,7 @@ impl Stage for Measure {
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let read = |stage| -> Result<_, super::BoxedError> { Ok(read_embedding(inputs.folder(stage)?)?.0) };
         let (train, holdout, synthetic) = (read(self.train)?, read(self.holdout)?, read(self.synthetic)?);
-        let sets = Sets { train: &train, holdout: &holdout, synthetic: &synthetic };
+        let sets = Sets { train: &train, holdout: Some(&holdout), synthetic: &synthetic };
         let findings = standin_measure::evaluate(&self.names, sets, self.seed, progress)?;
         let rows: Vec<MeasureRow> = findings
             .into_iter()

@@ -123,6 +123,9 @@ impl Stage for Summarise {
             questions: verdict::answer(&releases, &judged, &self.study.thresholds),
             verdict: judged,
             releases,
+            rankings: Vec::new(),
+            correlations: None,
+            gates: Vec::new(),
         };
         write_json(&out.join("summary.json"), &summary)
     }
@@ -174,11 +177,13 @@ fn gather(
         name: release.name.clone(),
         kind: release.kind,
         generator: release.generator.clone(),
+        source: None,
         guarantee,
         utility,
         measures: pool_measures(&measures),
         attacks: pool_attacks(&attacks),
         gallery: release.gallery.map(|id| copy_gallery(inputs.folder(id)?, &release.name, out)).transpose()?,
+        scores: None,
     })
 }
 
@@ -207,6 +212,10 @@ fn pool_utility(classifier: &str, own: &[Answers], real: &[Answers]) -> Utility 
             })
             .collect(),
         per_seed: own.iter().map(|answers| answers.accuracy().value).collect(),
+        real: None,
+        real_on_synthetic: None,
+        augmented: None,
+        per_group: Vec::new(),
     }
 }
 
