@@ -29,6 +29,7 @@ mod scattering;
 mod screen;
 #[cfg(test)]
 mod testing;
+mod trained;
 mod wavelets;
 
 pub use balls::{Boundary, count_around, count_within, holding};
@@ -38,3 +39,4 @@ pub use error::{Error, Result};
 pub use neighbours::{Neighbours, Pair, closest_pairs, nearest};
 pub use registry::{ENCODERS, encoder};
 pub use screen::squared_distance;
+pub use trained::{FittedEncoder, TrainableEncoder, TrainableFamily, TrainingError};
