@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use standin_attack::Access;
+
 use super::configuration::{Data, Generator, Side, Study, StudyError};
+use super::encoders;
+use crate::gate::{GateError, GateExpression, KnownFigures};
 
 /// What was found in a study, and what to do about it.
 #[derive(Debug)]
@@ -35,7 +39,8 @@ pub(super) fn check(study: &Study) -> Result<(), Refusal> {
     check_classifiers(study)?;
     study.generators.iter().try_for_each(|generator| check_generator(study, generator))?;
     check_releases(study)?;
-    check_measures_and_attacks(study)
+    check_measures_and_attacks(study)?;
+    check_gates(study)
 }
 
 /// Whether everything that could be released was made elsewhere.
@@ -58,6 +63,9 @@ fn check_sides(study: &Study) -> Result<(), Refusal> {
         Side::Rest => Err(refusal("data.holdout is missing", "give a number, the name of a part, or { source = … }")),
     }
 }
+
+/// What begins the name of an encoder in a file.
+const FILE: &str = "onnx:";
 
 /// What to do about settings that are refused.
 const SETTINGS: &str = "docs/methods.md names the settings of each family";
@@ -132,7 +140,9 @@ fn check_releases(study: &Study) -> Result<(), Refusal> {
 fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
     let (measures, attacks) = (&study.measures, &study.attacks);
     for encoder in measures.encoders.iter().chain(&attacks.encoders) {
-        known("encoder", encoder, standin_encode::ENCODERS.iter().map(|f| f.name))?;
+        if !encoder.starts_with(FILE) {
+            known("encoder", encoder, encoders::names())?;
+        }
     }
     require(
         measures.false_match_rate > 0.0 && measures.false_match_rate < 1.0,
@@ -160,6 +170,42 @@ fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
         require(value >= 2, || format!("{key} = {value}"), "give at least 2")?;
     }
     Ok(())
+}
+
+fn check_gates(study: &Study) -> Result<(), Refusal> {
+    let known = KnownFigures {
+        measures: study.measures.names.clone(),
+        attacks: standin_attack::ATTACKS
+            .iter()
+            .filter(|family| family.access == Access::Images)
+            .map(|family| family.name.to_owned())
+            .filter(|name| study.attacks.names.is_empty() || study.attacks.names.contains(name))
+            .collect(),
+        classifiers: study.classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
+        encoders: study.measures.encoders.iter().chain(&study.attacks.encoders).map(|name| stamped(name)).collect(),
+        holdout: study.data.holdout != Side::Count(0),
+    };
+    for gate in &study.gates {
+        let expression: GateExpression = gate.parse().map_err(refused)?;
+        expression.check(&known).map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn refused(error: GateError) -> Refusal {
+    refusal(format!("gate `{}`, column {}: {}", error.expression, error.column, error.found), error.remedy)
+}
+
+/// How the stamps of an encoder's features begin: of one in a file only with the file's name.
+fn stamped(encoder: &str) -> String {
+    match encoder.strip_prefix(FILE) {
+        Some(file) => {
+            let path = file.split('#').next().unwrap_or(file);
+            let name = Path::new(path).file_name().map_or_else(|| path.into(), |name| name.to_string_lossy());
+            format!("{FILE}{name}")
+        }
+        None => encoder.to_owned(),
+    }
 }
 
 /// Checks that no name occurs twice.

@@ -359,12 +359,16 @@ impl Study {
     /// As [`Study::read`].
     pub fn parse(text: &str, origin: &Path) -> Result<Self, StudyError> {
         let study: Self = toml::from_str(text).map_err(|error| explain(&error, text, origin))?;
-        check(&study).map_err(|Refusal { found, remedy }| StudyError {
-            origin: origin.to_path_buf(),
-            found,
-            remedy,
-        })?;
+        study.check(origin)?;
         Ok(study)
+    }
+
+    /// Checks that everything in the study can work together, before anything is read; `origin` names it in messages.
+    ///
+    /// # Errors
+    /// If a name is unknown, a value is out of range, or two settings contradict each other.
+    pub fn check(&self, origin: &Path) -> Result<(), StudyError> {
+        check(self).map_err(|Refusal { found, remedy }| StudyError { origin: origin.to_path_buf(), found, remedy })
     }
 
     /// The full configuration as TOML, defaults included.

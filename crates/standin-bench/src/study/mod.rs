@@ -2,6 +2,7 @@
 
 mod check;
 mod configuration;
+mod encoders;
 mod images;
 mod plan;
 mod stages;
@@ -11,6 +12,7 @@ pub use configuration::{
     Attacks, Classifier, Data, Generator, GivenImages, Measures, Privacy, Protocols, ReleasedClassifier, Sampling, Side,
     Study, StudyError,
 };
+pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;
-pub use plan::{Plan, plan};
+pub use plan::{Plan, PlanError, plan};
 pub use verdict::strongest_attack;

@@ -1,12 +1,16 @@
 //! From a study to its graph of stages.
 
+use std::collections::HashMap;
+
 use standin_data::{ImageSet, Labels, Seed};
 
 use super::configuration::{Classifier, Generator, GivenImages, Side, Study};
+use super::encoders::trainable;
 use super::images::StudyImages;
 use super::stages::{
-    AnswerOnSample, AttackClassifier, AttackImages, Attacked, Classify, Divide, Draw, DrawGallery, Embed, Generate, Images,
-    Measure, ReleasedRun, Repetition, Sample, ShadowRun, Split, Summarise, Take, TrainingSet,
+    AnswerOnSample, AttackClassifier, AttackImages, Attacked, ChosenEncoder, Classify, Divide, Draw, DrawGallery, Embed,
+    FitEncoder, Generate, Images, Measure, ReleasedRun, Repetition, Sample, ScoreImages, ShadowRun, Split, Summarise, Take,
+    TrainingSet,
 };
 use crate::graph::{Graph, UnknownInput};
 use crate::stage::StageId;
@@ -20,11 +24,23 @@ pub struct Plan {
     pub summary: StageId,
 }
 
+/// Why a study cannot be carried out on its images.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The images do not allow it.
+    #[error(transparent)]
+    Images(#[from] standin_data::Error),
+    /// An encoder cannot be had.
+    #[error(transparent)]
+    Encoder(#[from] standin_encode::Error),
+}
+
 /// Plans a study on imported images.
 ///
 /// # Errors
-/// If the division does not work out: sizes that do not fit, unknown parts or columns, a holdout that overlaps train.
-pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, standin_data::Error> {
+/// If the division does not work out: sizes that do not fit, unknown parts or columns, a holdout that overlaps train; or
+/// if an encoder's file cannot be read.
+pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
     let StudyImages { real, data, given } = images;
     let source = real
         .iter()
@@ -44,23 +60,26 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, standin_data::Er
         for set in [&pool, &test] {
             let labels = set.require_labels("a study with classifiers")?;
             if classes_present(labels) < 2 {
-                return Err(standin_data::Error::inconsistent(
-                    format!("{} has images of one class only", set.describe()),
-                    "classification needs at least two classes",
-                ));
+                let found = format!("{} has images of one class only", set.describe());
+                return Err(standin_data::Error::inconsistent(found, "classification needs at least two classes").into());
             }
         }
         for column in &study.utility.groups {
             if test.column(column).is_none() {
                 let columns = test.columns().iter().map(|column| column.name.as_str());
-                return Err(standin_data::Error::unknown("column of the test images", column, columns));
+                return Err(standin_data::Error::unknown("column of the test images", column, columns).into());
             }
         }
     }
     let drawn = if let Side::Count(count) = &study.data.holdout { *count } else { 0 };
     let sizes = Sizes { train: holdout_from.unwrap_or(pool.len() - drawn), tested: !test.is_empty() };
     drop((pool, test));
-    let mut planner = Planner { study, graph: Graph::new(), holdout, sizes };
+    let encoders = study.measures.encoders.iter().chain(&study.attacks.encoders);
+    let mut weights = HashMap::new();
+    for name in encoders.filter(|name| trainable(name).is_none()) {
+        weights.extend(standin_encode::encoder(name)?.weights().map(|digest| (name.clone(), digest)));
+    }
+    let mut planner = Planner { study, graph: Graph::new(), holdout, sizes, weights };
     let summary = planner
         .all(divide, source, given)
         .expect("every stage is added after those it reads, which only this function adds");
@@ -76,6 +95,8 @@ struct Planner<'a> {
     graph: Graph,
     holdout: Holdout,
     sizes: Sizes,
+    /// Digests of the weights of encoders in files.
+    weights: HashMap<String, String>,
 }
 
 /// What is known of the real images before any stage has run.
@@ -227,15 +248,13 @@ impl Planner<'_> {
     /// An encoder ready to use, fitted by a stage of its own if it has to be: on train and holdout together, so that it
     /// knows neither side better.
     fn encoder(&mut self, run: &Run<'_>, name: &str) -> Result<ChosenEncoder, UnknownInput> {
-        let fitted = match standin_encode::trainable(name) {
-            false => None,
-            true => Some(self.graph.add(FitEncoder {
-                division: run.division,
-                encoder: name.to_owned(),
-                seed: Seed::new(self.study.data.split_seed).derive("encoder"),
-            })?),
+        let seed = Seed::new(self.study.data.split_seed).derive("encoder");
+        let fitted = match trainable(name) {
+            None => None,
+            Some(family) => Some(self.graph.add(FitEncoder { division: run.division, family, seed })?),
         };
-        Ok(ChosenEncoder { name: name.to_owned(), fitted })
+        let weights = self.weights.get(name).cloned();
+        Ok(ChosenEncoder { name: name.to_owned(), weights, fitted })
     }
 
     fn embed(

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 pub use attack::{AttackClassifier, AttackImages, Attacked, ShadowRun};
 pub use classify::{AnswerOnSample, Classify, TrainingSet};
 pub use divide::{Divide, Division};
-pub use embed::{Embed, Images};
+pub use embed::{ChosenEncoder, Embed, FitEncoder, Images};
 pub use gallery::DrawGallery;
 pub use generate::{Generate, Sample};
 pub use given::Take;
