@@ -132,7 +132,7 @@ impl Arguments {
         let (filter, show) = (self.filter_copies.clone(), self.show);
         let asked = !self.classifiers.is_empty();
         let (mut study, folders) = self.into_study()?;
-        study.check(Path::new("the audit"))?;
+        check_before_reading(&study)?;
         if let Some(target) = filter.as_ref().filter(|target| target.exists() && !folders.force) {
             return Err(Exists { target: target.clone() }.into());
         }
@@ -144,6 +144,7 @@ impl Arguments {
                 study.classifiers.clear();
             }
         }
+        study.check(Path::new(ORIGIN))?;
         if show {
             context.output.print(&study, || study.to_toml())?;
             return Ok(Status::Done);
@@ -231,6 +232,18 @@ impl Arguments {
         };
         Ok((study, self.folders))
     }
+}
+
+/// How messages about the study behind an audit name it.
+const ORIGIN: &str = "audit";
+
+/// Checks all that can be checked before images are read: the set itself may bring a holdout.
+fn check_before_reading(study: &Study) -> Result<(), Failure> {
+    let mut study = study.clone();
+    if study.data.holdout == Side::Count(0) {
+        study.data.holdout = Side::Part("holdout".into());
+    }
+    Ok(study.check(Path::new(ORIGIN))?)
 }
 
 /// `NAME=IMAGES`, unless the whole is a path or the `=` belongs to a condition on a column.
