@@ -179,7 +179,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&self, text: &str) -> Result<Embedding, Failure> {
         let path = Path::new(text);
-        if holds_features(path) {
+        if holds_features(path)? {
             return Ok(Embedding::load(path)?);
         }
         let progress = self.context.terminal.progress("");

@@ -154,7 +154,7 @@ impl Predictions {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(path: &Path, logits: &Logits) -> Result<(), BoxedError> {
-        super::embed::write_matrix(path, logits.values(), logits.classes())
+        Ok(standin_encode::write_npy(path, logits.values(), logits.classes())?)
     }
 
     /// Reads logits.
@@ -162,7 +162,7 @@ impl Predictions {
     /// # Errors
     /// If the file is missing or damaged.
     pub fn read(path: &Path) -> Result<Logits, BoxedError> {
-        let (values, classes) = super::embed::read_matrix(path)?;
+        let (values, classes) = standin_encode::read_npy(path)?;
         if classes == 0 || !values.len().is_multiple_of(classes) {
             return Err(damaged(path, "no matrix of logits"));
         }

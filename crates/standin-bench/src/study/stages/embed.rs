@@ -1,8 +1,5 @@
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
-use npyz::WriterBuilder;
 use rand::seq::index;
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
@@ -90,8 +87,8 @@ impl Stage for FitEncoder {
     }
 }
 
-/// Encodes images, at most `limit` of them, drawn at random. Outputs: `features.npy`, `stamp.json`, `rows.json` (which
-/// image each row is).
+/// Encodes images, at most `limit` of them, drawn at random. Outputs: `features.npy` with `features.stamp.json`,
+/// `rows.json` (which image each row is).
 pub struct Embed {
     /// The images.
     pub images: Images,
@@ -111,7 +108,7 @@ impl Stage for Embed {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
@@ -133,8 +130,7 @@ impl Stage for Embed {
         let rows = draw(images.len(), self.limit, self.seed);
         let images = if rows.len() == images.len() { images } else { images.select(&rows) };
         let embedding = self.encoder.open(inputs)?.encode(&images, progress)?;
-        write_matrix(&out.join("features.npy"), embedding.values(), embedding.dimension())?;
-        write_json(&out.join("stamp.json"), embedding.stamp())?;
+        embedding.save(&out.join("features.npy"))?;
         write_json(&out.join("rows.json"), &rows)
     }
 
@@ -158,34 +154,10 @@ pub fn draw(n: usize, limit: usize, seed: Seed) -> Vec<usize> {
 /// # Errors
 /// If a file is missing or damaged.
 pub fn read_embedding(folder: &Path) -> Result<(Embedding, Vec<usize>), BoxedError> {
-    let (values, dimension) = read_matrix(&folder.join("features.npy"))?;
-    let embedding = Embedding::new(values, dimension, read_json(&folder.join("stamp.json"))?)?;
+    let embedding = Embedding::load(&folder.join("features.npy"))?;
     let rows: Vec<usize> = read_json(&folder.join("rows.json"))?;
     if rows.len() != embedding.rows() {
         return Err(damaged(&folder.join("rows.json"), format!("{} rows of {}", rows.len(), embedding.rows())));
     }
     Ok((embedding, rows))
-}
-
-/// Writes a row-major f32 matrix as `.npy`.
-pub fn write_matrix(path: &Path, values: &[f32], columns: usize) -> Result<(), BoxedError> {
-    let write = || -> std::io::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
-        let shape = [(values.len() / columns) as u64, columns as u64];
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut file).begin_nd()?;
-        writer.extend(values.iter().copied())?;
-        writer.finish()?;
-        file.flush()
-    };
-    write().map_err(|error| damaged(path, error))
-}
-
-/// Reads a row-major f32 matrix and its number of columns from `.npy`.
-pub fn read_matrix(path: &Path) -> Result<(Vec<f32>, usize), BoxedError> {
-    let read = || -> std::io::Result<(Vec<f32>, usize)> {
-        let npy = npyz::NpyFile::new(BufReader::new(File::open(path)?))?;
-        let columns = npy.shape().get(1).map_or(0, |&columns| columns as usize);
-        Ok((npy.into_vec()?, columns))
-    };
-    read().map_err(|error| damaged(path, error))
 }
