@@ -39,6 +39,7 @@ mod progress;
 mod saved;
 mod seed;
 mod sides;
+mod source;
 mod split;
 
 pub use datasets::{Checksum, DATASETS, Dataset, RemoteFile};
@@ -56,4 +57,5 @@ pub use parts::Parts;
 pub use progress::{Progress, Silent};
 pub use seed::Seed;
 pub use sides::Sides;
+pub use source::Source;
 pub use split::{Amount, Split, SplitOptions};

@@ -26,6 +26,7 @@
 //! Repetitions with different seeds become one estimate with [`pool`]; [`bootstrap`] and its companions make intervals
 //! for anything else.
 
+mod alias;
 mod authenticity;
 mod closest;
 mod context;
@@ -46,6 +47,7 @@ mod testing;
 mod uncertainty;
 mod vendi;
 
+pub use alias::{ALIASES, Alias, full_name};
 pub use authenticity::authenticity;
 pub use closest::dcr_share;
 pub use context::Sets;

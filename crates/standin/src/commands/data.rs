@@ -62,6 +62,14 @@ struct Source {
     #[arg(value_name = "SET")]
     set: String,
 
+    #[command(flatten)]
+    import: ImportArguments,
+}
+
+/// How images are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading images")]
+pub struct ImportArguments {
     /// The form, if it is not to be recognised: saved, metadata, class-folders, flat, npz, idx, cifar-10, cifar-100
     #[arg(long)]
     format: Option<Format>,
@@ -95,6 +103,25 @@ struct Source {
     skip_unreadable: bool,
 }
 
+impl ImportArguments {
+    /// The options of an import.
+    pub fn options(self) -> ImportOptions {
+        ImportOptions {
+            format: self.format,
+            label: self.label,
+            resize: self.resize,
+            channels: match (self.grey, self.colour) {
+                (true, _) => Channels::Grey,
+                (_, true) => Channels::Colour,
+                _ => Channels::Keep,
+            },
+            transparency: self.transparency.unwrap_or_default(),
+            depth: self.depth.unwrap_or_default(),
+            skip_unreadable: self.skip_unreadable,
+        }
+    }
+}
+
 fn transparency() -> impl TypedValueParser<Value = Transparency> {
     PossibleValuesParser::new(["white", "black", "drop"]).map(|name| match name.as_str() {
         "white" => Transparency::White,
@@ -109,20 +136,7 @@ fn depth() -> impl TypedValueParser<Value = Depth> {
 
 impl Source {
     fn load(self, context: &Context<'_>) -> Result<Parts, Failure> {
-        let options = ImportOptions {
-            format: self.format,
-            label: self.label,
-            resize: self.resize,
-            channels: match (self.grey, self.colour) {
-                (true, _) => Channels::Grey,
-                (_, true) => Channels::Colour,
-                _ => Channels::Keep,
-            },
-            transparency: self.transparency.unwrap_or_default(),
-            depth: self.depth.unwrap_or_default(),
-            skip_unreadable: self.skip_unreadable,
-        };
-        Ok(load(&self.set, &options, &context.terminal.progress(""))?)
+        Ok(load(&self.set, &self.import.options(), &context.terminal.progress(""))?)
     }
 }
 
