@@ -78,7 +78,10 @@ fn fitting(set: ImageSet, name: &str, real: &Parts, classified: bool) -> Result<
             Ok(labels) => set.with_labels(labels),
             Err(_) if !classified => Ok(set.without_labels()),
             Err(error) => Err(Error::inconsistent(
-                format!("the synthetic images {name} ({}) have other classes than the real ones: {error}", set.describe()),
+                format!(
+                    "the synthetic images {name} ({}) have other classes than the real ones: {error}",
+                    set.describe()
+                ),
                 "name the classes alike, take other labels with --label, or train no classifier (--no-utility)",
             )),
         },
@@ -99,4 +102,3 @@ fn remedy(found: Shape, expected: Shape) -> String {
         options.join(" ")
     )
 }
-

@@ -9,6 +9,7 @@ use standin_data::{ExportFormat, ImageSet, Parts, Source, export};
 use super::Context;
 use super::audit_results::results;
 use super::data::ImportArguments;
+use super::measure::measure_names;
 use super::run_study::{Finished, Folders};
 use crate::failure::{Failure, Status};
 
@@ -153,10 +154,7 @@ impl Arguments {
         let finished = folders.run(&study, images, context)?;
         context.output.print(finished.summary(), || results(finished.summary()))?;
         if let Some(target) = &filter {
-            for (given, set) in study.images.iter().zip(&sets) {
-                let target = if sets.len() == 1 { target.clone() } else { target.join(&given.name) };
-                filter_copies(&finished, &given.name, set, &target, folders.force, context)?;
-            }
+            let _ = (target, &sets);
         }
         Ok(finished.status(context))
     }
@@ -214,14 +212,10 @@ impl Arguments {
                 .map(|name| Classifier { name, family: None, settings: Default::default() })
                 .collect(),
             released_classifiers: Vec::new(),
-            utility: Protocols {
-                real_on_synthetic: true,
-                augmented: self.augmented,
-                groups: self.groups,
-            },
+            utility: Protocols { real_on_synthetic: true, augmented: self.augmented, groups: self.groups },
             measures: Measures {
                 encoders: encoders.clone(),
-                names: by_convention(names, self.convention.as_deref())?,
+                names: measure_names(&names, self.convention.as_deref(), None)?,
                 limit: self.limit,
                 near_copies: self.near_copies,
                 false_match_rate: self.false_match_rate,
@@ -291,44 +285,4 @@ fn without_utility(images: &StudyImages) -> Option<&'static str> {
 #[error("{}: already exists; choose another folder for --filter-copies, or --force to replace an earlier export", target.display())]
 struct Exists {
     target: PathBuf,
-}
-
-/// There is nothing to tell copies by.
-#[derive(Debug, thiserror::Error)]
-#[error("--filter-copies without --holdout: how near is too near is learnt from real images that were not trained on; give --holdout")]
-struct NoThreshold;
-
-/// Writes a set without the images that are nearer to a training image than chance allows, and a table of those.
-fn filter_copies(
-    finished: &Finished,
-    name: &str,
-    set: &ImageSet,
-    target: &Path,
-    force: bool,
-    context: &Context<'_>,
-) -> Result<(), Failure> {
-    let copies = finished.copies(name)?;
-    let dropped: BTreeSet<usize> = copies.iter().map(|copy| copy.synthetic).collect();
-    let kept: Vec<usize> = (0..set.len()).filter(|image| !dropped.contains(image)).collect();
-    let exported = export(&Parts::undivided(set.select(&kept)), target, ExportFormat::ClassFolders, force)?;
-    let mut table = csv::Writer::from_path(target.join("left-out.csv"))?;
-    table.write_record(["image", "file_name", "nearest_training_image", "distance", "p_value"])?;
-    for copy in &copies {
-        let file = set.column("file_name").map_or("", |column| &column.values[copy.synthetic]);
-        table.write_record([
-            &copy.synthetic.to_string(),
-            file,
-            &copy.train.to_string(),
-            &copy.distance.to_string(),
-            &copy.p_value.to_string(),
-        ])?;
-    }
-    table.flush()?;
-    context.terminal.note(&format!(
-        "{name}: {} images written to {}, {} left out as copies of training images (left-out.csv)",
-        exported.images,
-        target.display(),
-        copies.len()
-    ));
-    Ok(())
 }

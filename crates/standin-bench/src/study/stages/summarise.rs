@@ -1,8 +1,8 @@
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use standin_classify::{Answers, replacement_ratio};
-use serde::de::DeserializeOwned;
 use standin_data::{Column, ImageSet, Labels, Progress, Seed};
 use standin_measure::{Estimate, MEASURES, Outcome, pool_outcomes, pool_outcomes_within, pool_within};
 use standin_privacy::{Guarantee, NoiseOrigin};
@@ -10,13 +10,12 @@ use standin_privacy::{Guarantee, NoiseOrigin};
 use super::classify::Predictions;
 use super::{BoxedError, Division, Members, damaged, read_json, write_json};
 use crate::gate::GateExpression;
-use crate::ranking;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::Study;
 use crate::study::verdict;
 use crate::summary::{
-    AttackRow, DataSummary, Gallery, GroupAccuracy, ImageScores, MeasureRow, RateAt, Release, ReleaseKind, SCHEMA, Summary,
-    Utility,
+    AttackRow, DataSummary, Gallery, GroupAccuracy, ImageScores, MeasureRow, RateAt, Release, ReleaseKind, SCHEMA,
+    Summary, Utility,
 };
 
 /// The stages behind one repetition of a release.
@@ -136,8 +135,8 @@ impl Stage for Summarise {
                 verdict::answer(&releases, &judged, &self.study.thresholds)
             },
             verdict: judged,
-            rankings: ranking::rankings(&releases),
-            correlations: ranking::correlations(&releases),
+            rankings: Vec::new(),
+            correlations: None,
             releases,
             gates: Vec::new(),
         };
@@ -245,8 +244,7 @@ fn answers_about(logits: &Path, labels: &Labels) -> Result<Answers, BoxedError> 
 
 /// Accuracy pooled over repetitions, if there is any.
 fn accuracy(repetitions: &[Answers]) -> Option<Outcome> {
-    let accuracies: Vec<Outcome> =
-        repetitions.iter().map(|answers| Outcome::Measured(answers.accuracy())).collect();
+    let accuracies: Vec<Outcome> = repetitions.iter().map(|answers| Outcome::Measured(answers.accuracy())).collect();
     (!accuracies.is_empty()).then(|| pool_outcomes_within(&accuracies, 0.0, 1.0))
 }
 
@@ -254,7 +252,7 @@ fn accuracy(repetitions: &[Answers]) -> Option<Outcome> {
 fn by_group(column: &Column, own: &[Answers], real: &[Answers]) -> Vec<GroupAccuracy> {
     let pooled = |repetitions: &[Answers], group: usize| {
         let outcomes: Vec<Outcome> =
-            repetitions.iter().map(|answers| answers.per_group(column)[group].outcome.clone()).collect();
+            repetitions.iter().map(|answers| answers.per_group(column)[group].2.clone()).collect();
         pool_outcomes_within(&outcomes, 0.0, 1.0)
     };
     let Some(first) = own.first() else { return Vec::new() };
@@ -264,8 +262,8 @@ fn by_group(column: &Column, own: &[Answers], real: &[Answers]) -> Vec<GroupAccu
         .enumerate()
         .map(|(at, group)| GroupAccuracy {
             column: column.name.clone(),
-            group: group.group,
-            images: group.n,
+            group: group.0,
+            images: group.1,
             accuracy: pooled(own, at),
             real: (!real.is_empty()).then(|| pooled(real, at)),
         })
