@@ -12,7 +12,7 @@ use crate::cnn::{Cnn, TrainedCnn};
 use crate::{Result, TrainedClassifier};
 
 /// The encoders of this crate.
-pub const TRAINABLE_ENCODERS: &[TrainableFamily] = &[TrainableFamily {
+pub const ENCODERS: &[TrainableFamily] = &[TrainableFamily {
     name: ClassifierEncoder::NAME,
     training: ClassifierEncoder::NAME,
     summary: "penultimate layer of the `cnn` trained on the labelled real images: sees what tells the classes apart",

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use rand::rngs::StdRng;
-use standin_classify::TRAINABLE_ENCODERS;
+use standin_classify::ENCODERS;
 use standin_data::{ImageSet, Labels, Seed, Shape, Silent};
 use standin_encode::{Encoder, FittedEncoder, nearest};
 
@@ -34,7 +34,7 @@ fn labelled(pixels: Vec<u8>, values: Vec<u32>) -> ImageSet {
 
 fn fitted(images: &ImageSet, seed: u64) -> Box<dyn FittedEncoder> {
     let options = toml::from_str("fewest_steps = 300\nchannels = 8\nhidden = 16").unwrap();
-    (TRAINABLE_ENCODERS[0].build)(&options).unwrap().fit(images, Seed::new(seed), &Silent).unwrap()
+    (ENCODERS[0].build)(&options).unwrap().fit(images, Seed::new(seed), &Silent).unwrap()
 }
 
 /// Share of the test images whose nearest training image is of their class.
@@ -73,11 +73,11 @@ fn a_saved_encoder_gives_the_same_features_under_the_same_stamp() {
     let encoder = fitted(&images, 1);
     let folder = tempfile::tempdir().unwrap();
     encoder.save(folder.path()).unwrap();
-    let loaded = (TRAINABLE_ENCODERS[0].load)(folder.path()).unwrap();
+    let loaded = (ENCODERS[0].load)(folder.path()).unwrap();
     let before = encoder.encode(&images, &Silent).unwrap();
     assert_eq!(loaded.encode(&images, &Silent).unwrap(), before);
     assert_eq!((before.rows(), before.dimension()), (300, 16));
-    assert_eq!(before.stamp().encoder, TRAINABLE_ENCODERS[0].name);
+    assert_eq!(before.stamp().encoder, ENCODERS[0].name);
     assert_ne!(fitted(&images, 2).stamp(&images).unwrap(), *before.stamp(), "another training, another stamp");
 
     let weights = folder.path().join("cnn.safetensors");
@@ -85,7 +85,7 @@ fn a_saved_encoder_gives_the_same_features_under_the_same_stamp() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&weights, bytes).unwrap();
-    let message = (TRAINABLE_ENCODERS[0].load)(folder.path()).err().unwrap().to_string();
+    let message = (ENCODERS[0].load)(folder.path()).err().unwrap().to_string();
     assert!(message.contains("cnn.safetensors"), "{message}");
 }
 
@@ -112,7 +112,7 @@ fn the_features_of_an_image_do_not_depend_on_the_others_in_its_set() {
 #[test]
 fn what_cannot_be_encoded_is_refused_in_words() {
     let images = faint(60, 1);
-    let build = TRAINABLE_ENCODERS[0].build;
+    let build = ENCODERS[0].build;
     let encoder = build(&toml::Table::new()).unwrap();
     let message = encoder.fit(&images.clone().without_labels(), Seed::new(1), &Silent).err().unwrap().to_string();
     assert!(message.contains("`classifier` needs labels"), "{message}");

@@ -52,6 +52,4 @@ pub use families::{GENERATORS, family, load};
 pub use generator::{Family, Generator, Protection, Trained};
 pub use sampling::{Balance, SampleRequest};
 pub use vae::{Vae, VaeOptions};
-pub use vqvae::{
-    CodebookUse, TRAINABLE_ENCODERS, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures, VqVaeOptions, VqVaeView,
-};
+pub use vqvae::{CodebookUse, ENCODERS, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures, VqVaeOptions, VqVaeView};

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 use codebook::{MovingCodebook, nearest};
 use windows::Windows;
 
-pub use features::{TRAINABLE_ENCODERS, VqVaeEncoder, VqVaeFeatures, VqVaeView};
+pub use features::{ENCODERS, VqVaeEncoder, VqVaeFeatures, VqVaeView};
 
 /// The options of [`VqVae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ const COST: &str = "training: 1000 steps whatever the number of images, half a m
 const SOURCE: &str = "van den Oord, Vinyals & Kavukcuoglu 2017; as evaluator, arXiv 2305.18337";
 
 /// The encoders of this crate.
-pub const TRAINABLE_ENCODERS: &[TrainableFamily] = &[
+pub const ENCODERS: &[TrainableFamily] = &[
     TrainableFamily {
         name: VqVaeView::Vectors.name(),
         training: VqVae::NAME,
