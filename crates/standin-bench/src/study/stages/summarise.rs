@@ -252,7 +252,7 @@ fn accuracy(repetitions: &[Answers]) -> Option<Outcome> {
 fn by_group(column: &Column, own: &[Answers], real: &[Answers]) -> Vec<GroupAccuracy> {
     let pooled = |repetitions: &[Answers], group: usize| {
         let outcomes: Vec<Outcome> =
-            repetitions.iter().map(|answers| answers.per_group(column)[group].2.clone()).collect();
+            repetitions.iter().map(|answers| answers.per_group(column)[group].outcome.clone()).collect();
         pool_outcomes_within(&outcomes, 0.0, 1.0)
     };
     let Some(first) = own.first() else { return Vec::new() };
@@ -262,8 +262,8 @@ fn by_group(column: &Column, own: &[Answers], real: &[Answers]) -> Vec<GroupAccu
         .enumerate()
         .map(|(at, group)| GroupAccuracy {
             column: column.name.clone(),
-            group: group.0,
-            images: group.1,
+            group: group.group,
+            images: group.n,
             accuracy: pooled(own, at),
             real: (!real.is_empty()).then(|| pooled(real, at)),
         })
