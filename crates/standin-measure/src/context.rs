@@ -11,6 +11,7 @@ use standin_encode::{Embedding, Neighbours, count_within, nearest};
 use crate::frechet::Gaussian;
 use crate::kernel::{SelfSums, cross_sums};
 use crate::manifold::Convention;
+use crate::medsyn::{self, Medsyn};
 use crate::{Against, Error, Estimate, Outcome, Result};
 
 /// Fewer images than this describe no distribution.
@@ -98,6 +99,7 @@ pub(crate) struct Context<'a> {
     gaussians: Cache<Side, Gaussian<'a>>,
     own_kernels: Cache<Side, SelfSums>,
     cross_kernels: Cache<(Side, Side), (Vec<f64>, Vec<f64>)>,
+    medsyn: Cache<Side, Medsyn>,
 }
 
 type Cache<Key, Value> = RefCell<HashMap<Key, Rc<Value>>>;
@@ -124,6 +126,7 @@ impl<'a> Context<'a> {
             gaussians: Cache::default(),
             own_kernels: Cache::default(),
             cross_kernels: Cache::default(),
+            medsyn: Cache::default(),
         }
     }
 
@@ -202,6 +205,15 @@ impl<'a> Context<'a> {
     pub(crate) fn cross_kernel(&self, first: Side, second: Side) -> Result<Rc<(Vec<f64>, Vec<f64>)>> {
         let (first, second) = (self.key(first), self.key(second));
         cached(&self.cross_kernels, (first, second), || Ok(cross_sums(self.rows(first), self.rows(second))))
+    }
+
+    /// MedSynAnalyzer's shares of a side against all training images.
+    pub(crate) fn medsyn(&self, generated: Side) -> Result<Rc<Medsyn>> {
+        let side = self.key(generated);
+        cached(&self.medsyn, side, || {
+            let own = self.neighbours(Side::AllTrain, Side::AllTrain)?;
+            medsyn::of_neighbours(self.rows(side), self.rows(Side::AllTrain), &own)
+        })
     }
 
     /// The value of a measure, if every side it looks at is large enough to be described.

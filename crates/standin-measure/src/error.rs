@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 /// What can go wrong while measuring. Too few images is no error: see [`crate::Outcome::NotMeasurable`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,23 @@ pub enum Error {
         train: usize,
         /// Holdout images.
         holdout: usize,
+    },
+    /// An image set could not be used.
+    #[error(transparent)]
+    Data(#[from] standin_data::Error),
+    /// A share of false matches that is none.
+    #[error("a false-match rate of {rate}; it is the share of holdout images taken for copies: above 0 and below 1")]
+    FalseMatchRate {
+        /// The rate asked for.
+        rate: f64,
+    },
+    /// A table could not be written.
+    #[error("{}: writing the table failed: {source}; check that the folder exists, may be written to and has space left", path.display())]
+    Write {
+        /// The table's file.
+        path: PathBuf,
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An iterative decomposition did not converge.
     #[error("the {decomposition} of a {rows}×{columns} matrix did not converge; check the features for extreme values")]

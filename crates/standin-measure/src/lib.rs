@@ -48,6 +48,20 @@ mod uncertainty;
 mod vendi;
 
 pub use alias::{ALIASES, Alias, full_name};
+mod beside_holdout;
+mod cells;
+mod chance;
+mod copying;
+mod feature_spread;
+mod identical;
+mod image_scores;
+mod mean_image;
+mod median;
+mod medsyn;
+mod nearest_ratio;
+pub mod pairs;
+mod realism;
+
 pub use authenticity::authenticity;
 pub use closest::dcr_share;
 pub use context::Sets;
@@ -63,3 +77,13 @@ pub use registry::{Family, MEASURES, evaluate, measure};
 pub use share::{clopper_pearson, clopper_pearson_at, wilson};
 pub use uncertainty::{bootstrap, bootstrap_bca, influence_variance, jackknife_variance, mean, normal, t_quantile};
 pub use vendi::vendi_score;
+
+pub use chance::benjamini_hochberg;
+pub use copying::copying_z;
+pub use feature_spread::feature_spread;
+pub use identical::identical_matches;
+pub use image_scores::{Column, ImageScore, ImageScores, image_scores};
+pub use mean_image::{mean_image_size, normalised_variety};
+pub use medsyn::{Medsyn, medsyn};
+pub use nearest_ratio::{NearestRatio, nearest_ratio};
+pub use realism::realism;
