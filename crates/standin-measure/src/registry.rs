@@ -5,6 +5,7 @@ use standin_data::{Progress, Seed};
 use crate::authenticity::Authenticity;
 use crate::closest::DcrShare;
 use crate::context::{Comparison, Context, Prepared};
+use crate::fd_infinity::FrechetDistanceInfinity;
 use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
 use crate::manifold::{Convention, ManifoldMeasure, Quantity};
@@ -188,6 +189,17 @@ pub const MEASURES: &[Family] = &[
         cost: NEIGHBOUR_COST,
         source: KYNKAANNIEMI,
         measure: &ManifoldMeasure(Quantity::Recall, Convention::DpImageBench),
+    },
+    Family {
+        name: "fd-infinity",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: f64::NEG_INFINITY,
+        most: f64::INFINITY,
+        summary: "the Fréchet distance of infinitely many synthetic images, extrapolated (FD∞)",
+        cost: "O(n·d² + 15·d³)",
+        source: "Chong and Forsyth, CVPR 2020",
+        measure: &FrechetDistanceInfinity,
     },
 ];
 
