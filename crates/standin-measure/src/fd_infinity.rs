@@ -256,7 +256,16 @@ impl Measure for FrechetDistanceInfinity {
 mod tests {
     use super::*;
     use crate::frechet_distance;
-    use crate::testing::{covered, gaussian};
+    use crate::testing::{assert_near, case, covered, expected, gaussian};
+
+    /// SciPy's general matrix root loses about half the digits of a covariance's small eigenvalues.
+    #[test]
+    fn the_value_equals_scipy() {
+        let case = case();
+        let (sizes, real) = (sizes(70), Gaussian::of(&case.train).unwrap());
+        let distances = distances(&case.synthetic, &sizes, &crate::linear::mean(&case.synthetic), &real).unwrap();
+        assert_near(Fit::new(&sizes).intercept(&distances), &expected()["fd_infinity"], 1e-6);
+    }
 
     #[test]
     fn distances_of_beginnings_equal_those_of_the_sets() {

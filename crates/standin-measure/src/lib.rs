@@ -42,6 +42,7 @@ mod near_copies;
 mod pool;
 mod registry;
 mod share;
+mod sliced_wasserstein;
 #[cfg(test)]
 mod testing;
 mod uncertainty;
@@ -61,5 +62,6 @@ pub use near_copies::{NearCopy, near_copies};
 pub use pool::{pool, pool_outcomes, pool_outcomes_within, pool_within};
 pub use registry::{Family, MEASURES, evaluate, measure};
 pub use share::{clopper_pearson, clopper_pearson_at, wilson};
+pub use sliced_wasserstein::sliced_wasserstein;
 pub use uncertainty::{bootstrap, bootstrap_bca, influence_variance, jackknife_variance, mean, normal, t_quantile};
 pub use vendi::vendi_score;

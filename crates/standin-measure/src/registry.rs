@@ -9,6 +9,7 @@ use crate::fd_infinity::FrechetDistanceInfinity;
 use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
 use crate::manifold::{Convention, ManifoldMeasure, Quantity};
+use crate::sliced_wasserstein::SlicedWasserstein;
 use crate::vendi::VendiScore;
 use crate::{Aspect, Error, Finding, Result, Sets};
 
@@ -200,6 +201,17 @@ pub const MEASURES: &[Family] = &[
         cost: "O(n·d² + 15·d³)",
         source: "Chong and Forsyth, CVPR 2020",
         measure: &FrechetDistanceInfinity,
+    },
+    Family {
+        name: "sliced-wasserstein",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: 0.0,
+        most: f64::INFINITY,
+        summary: "mean squared Wasserstein distance along 1000 random directions",
+        cost: "O(n·(d + log n)·1000)",
+        source: "Rabin et al., SSVM 2011",
+        measure: &SlicedWasserstein,
     },
 ];
 

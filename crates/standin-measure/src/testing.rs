@@ -38,3 +38,38 @@ pub(crate) fn covered_average(runs: u64, estimate: impl Fn(u64) -> Estimate + Se
     let covers = |estimate: &&Estimate| estimate.low <= average && average <= estimate.high;
     estimates.iter().filter(covers).count() as f64 / runs as f64
 }
+
+/// The generator of `tests/fixtures/fidelity.py`: 24 high bits of a 64-bit linear congruential sequence.
+pub(crate) fn uniform(rows: usize, columns: usize, seed: u64) -> Embedding {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 24) as f32
+    };
+    embed((0..rows * columns).map(|_| next()).collect(), columns)
+}
+
+/// The sets of `tests/fixtures/fidelity.py`.
+pub(crate) struct Case {
+    pub(crate) train: Embedding,
+    pub(crate) holdout: Embedding,
+    pub(crate) synthetic: Embedding,
+}
+
+pub(crate) fn case() -> Case {
+    let train = uniform(60, 6, 1);
+    let mut synthetic: Vec<f32> = uniform(70, 6, 3).values().iter().map(|x| 0.5 * x).collect();
+    synthetic[..42].copy_from_slice(&train.values()[60..102]);
+    Case { train, holdout: uniform(60, 6, 2), synthetic: embed(synthetic, 6) }
+}
+
+/// What `tests/fixtures/fidelity.py` computed.
+pub(crate) fn expected() -> serde_json::Value {
+    serde_json::from_str(include_str!("../tests/fixtures/fidelity.json")).unwrap()
+}
+
+#[track_caller]
+pub(crate) fn assert_near(value: f64, expected: &serde_json::Value, tolerance: f64) {
+    let expected = expected.as_f64().unwrap();
+    assert!((value - expected).abs() <= tolerance * expected.abs(), "{value} for {expected}");
+}
