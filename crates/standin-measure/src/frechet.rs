@@ -38,10 +38,10 @@ pub fn frechet_distance(first: &Embedding, second: &Embedding) -> Result<Estimat
 /// The moments of a set, with a factor F of its covariance: Σ = FᵀF.
 pub(crate) struct Gaussian<'a> {
     rows: &'a Embedding,
-    mean: Vec<f64>,
-    trace: f64,
+    pub(crate) mean: Vec<f64>,
+    pub(crate) trace: f64,
     /// Σ^½, or with fewer images than features the centred rows divided by √(n−1).
-    factor: Mat<f64>,
+    pub(crate) factor: Mat<f64>,
     /// Σ^{−½} on the covariance's range, if the factor is Σ^½.
     inverse: Option<Mat<f64>>,
 }
@@ -82,18 +82,27 @@ impl<'a> Gaussian<'a> {
     }
 
     pub(crate) fn distance(&self, other: &Self) -> Result<Estimate> {
-        let (left, singular, right) = singular_values(&product(self.factor.as_ref(), other.factor.transpose()))?;
-        let shift: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b).powi(2)).sum();
-        let value = shift + self.trace + other.trace - 2.0 * singular.iter().sum::<f64>();
-        let variance = influence_variance(&self.influences(&other.mean, left.as_ref(), &singular))
-            + influence_variance(&other.influences(&self.mean, right.as_ref(), &singular));
+        let compared = self.compare(other)?;
+        let variance = influence_variance(&compared.first) + influence_variance(&compared.second);
         let n = self.rows.rows().min(other.rows.rows());
         let mut method = "infinitesimal jackknife, at this n".to_owned();
         if n < self.rows.dimension() {
             method.push_str("; fewer images than features, so strongly biased upwards: compare at equal n only");
         }
-        let estimate = normal(value.max(0.0), variance.sqrt(), n, method);
+        let estimate = normal(compared.value, variance.sqrt(), n, method);
         Ok(Estimate { low: estimate.low.max(0.0), ..estimate })
+    }
+
+    /// The distance and how much every image of both sets moves it.
+    pub(crate) fn compare(&self, other: &Self) -> Result<Compared> {
+        let (left, singular, right) = singular_values(&product(self.factor.as_ref(), other.factor.transpose()))?;
+        let shift: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b).powi(2)).sum();
+        let value = shift + self.trace + other.trace - 2.0 * singular.iter().sum::<f64>();
+        Ok(Compared {
+            value: value.max(0.0),
+            first: self.influences(&other.mean, left.as_ref(), &singular),
+            second: other.influences(&self.mean, right.as_ref(), &singular),
+        })
     }
 
     /// How much every image moves the distance, up to a constant; `vectors` are the singular vectors of this side.
@@ -123,7 +132,14 @@ impl<'a> Gaussian<'a> {
     }
 }
 
-fn centre(row: &[f32], mean: &[f64], centred: &mut [f64]) {
+/// A distance taken apart into what the images of each set contribute; influences are up to a constant.
+pub(crate) struct Compared {
+    pub(crate) value: f64,
+    pub(crate) first: Vec<f64>,
+    pub(crate) second: Vec<f64>,
+}
+
+pub(crate) fn centre(row: &[f32], mean: &[f64], centred: &mut [f64]) {
     for ((to, &x), mean) in centred.iter_mut().zip(row).zip(mean) {
         *to = f64::from(x) - mean;
     }

@@ -49,6 +49,23 @@ pub(crate) fn symmetric_eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)>
     Ok((values.column_vector().iter().copied().collect(), vectors))
 }
 
+/// Eigenvalues, ascending, of a symmetric matrix. Time O(d³), a third of [`symmetric_eigen`]'s, on one thread.
+pub(crate) fn symmetric_eigenvalues(matrix: &Mat<f64>) -> Result<Vec<f64>> {
+    let n = matrix.nrows();
+    let mut values = Diag::zeros(n);
+    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::No, Par::Seq, Default::default());
+    self_adjoint_evd(
+        matrix.as_ref(),
+        values.as_mut(),
+        None,
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    )
+    .map_err(|_| Error::NoConvergence { decomposition: "eigendecomposition", rows: n, columns: n })?;
+    Ok(values.column_vector().iter().copied().collect())
+}
+
 /// Singular values, descending, with left and right singular vectors, one a column. Time O(m·n·min(m, n)), on one
 /// thread.
 pub(crate) fn singular_values(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>)> {
