@@ -28,6 +28,7 @@
 
 mod authenticity;
 mod closest;
+mod cmmd;
 mod context;
 mod error;
 mod estimate;
@@ -37,6 +38,7 @@ mod kernel;
 mod leave_one_out;
 mod linear;
 mod manifold;
+mod moments;
 mod near_copies;
 mod pool;
 mod registry;
@@ -48,16 +50,18 @@ mod vendi;
 
 pub use authenticity::authenticity;
 pub use closest::dcr_share;
+pub use cmmd::cmmd;
 pub use context::Sets;
 pub use error::{Error, Result};
 pub use estimate::{Estimate, Outcome};
 pub use finding::{Against, Aspect, Finding};
-pub use frechet::frechet_distance;
+pub use frechet::{frechet_distance, frechet_distance_to};
 pub use kernel::{kernel_distance, kernel_distance_on_subsets};
 pub use manifold::{Convention, Manifold, manifold};
+pub use moments::Moments;
 pub use near_copies::{NearCopy, near_copies};
 pub use pool::{pool, pool_outcomes, pool_outcomes_within, pool_within};
 pub use registry::{Family, MEASURES, evaluate, measure};
 pub use share::{clopper_pearson, clopper_pearson_at, wilson};
 pub use uncertainty::{bootstrap, bootstrap_bca, influence_variance, jackknife_variance, mean, normal, t_quantile};
-pub use vendi::vendi_score;
+pub use vendi::{vendi_score, vendi_score_of_order};

@@ -4,6 +4,7 @@ use standin_data::{Progress, Seed};
 
 use crate::authenticity::Authenticity;
 use crate::closest::DcrShare;
+use crate::cmmd::GaussianDiscrepancy;
 use crate::context::{Comparison, Context, Prepared};
 use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
@@ -188,6 +189,17 @@ pub const MEASURES: &[Family] = &[
         cost: NEIGHBOUR_COST,
         source: KYNKAANNIEMI,
         measure: &ManifoldMeasure(Quantity::Recall, Convention::DpImageBench),
+    },
+    Family {
+        name: "cmmd",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: 0.0,
+        most: 2000.0,
+        summary: "MMD² with a wide Gaussian kernel on unit features, times 1000 (CMMD for CLIP features only)",
+        cost: "O(n²·d)",
+        source: "Jayasumana et al., CVPR 2024",
+        measure: &GaussianDiscrepancy,
     },
 ];
 
