@@ -40,7 +40,7 @@ const HELD: usize = 4;
 pub fn frechet_distance_infinity(generated: &Embedding, real: &Embedding, seed: Seed) -> Result<Estimate> {
     generated.require_same_protocol(real)?;
     let (own, real) = (Gaussian::of(generated)?, Gaussian::of(real)?);
-    extrapolate(generated, &own, &real, &own.compare(&real)?, seed)
+    extrapolate(generated, &own, &real, &own.compare(&real, usize::MAX)?, seed)
 }
 
 fn extrapolate(
@@ -93,10 +93,10 @@ fn distances(rows: &Embedding, sizes: &[usize], mean: &[f64], real: &Gaussian<'_
         let n = size as f64;
         let off: f64 = sum.iter().map(|sum| (sum / n).powi(2)).sum();
         let shift: f64 =
-            sum.iter().zip(mean).zip(&real.mean).map(|((s, here), there)| (s / n + here - there).powi(2)).sum();
+            sum.iter().zip(mean).zip(&*real.mean).map(|((s, here), there)| (s / n + here - there).powi(2)).sum();
         moments.push(shift + (squares - n * off) / (n - 1.0) + real.trace);
     }
-    let traces = root_traces(rows, sizes, mean, real.factor.as_ref())?;
+    let traces = root_traces(rows, sizes, mean, real.factor.transpose())?;
     Ok(moments.into_iter().zip(traces).map(|(moments, trace)| moments - 2.0 * trace).collect())
 }
 
@@ -247,7 +247,7 @@ impl Measure for FrechetDistanceInfinity {
         let seed = context.seed().derive("fd-infinity");
         context.both_ways("15 points, a + b/N", |generated, real| {
             let (own, other) = (context.gaussian(generated)?, context.gaussian(real)?);
-            extrapolate(context.rows(generated), &own, &other, &own.compare(&other)?, seed)
+            extrapolate(context.rows(generated), &own, &other, &own.compare(&other, usize::MAX)?, seed)
         })
     }
 }

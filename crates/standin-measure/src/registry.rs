@@ -4,6 +4,7 @@ use standin_data::{Progress, Seed};
 
 use crate::authenticity::Authenticity;
 use crate::closest::DcrShare;
+use crate::cmmd::GaussianDiscrepancy;
 use crate::context::{Comparison, Context, Prepared};
 use crate::fd_infinity::FrechetDistanceInfinity;
 use crate::frechet::FrechetDistance;
@@ -316,6 +317,17 @@ pub const MEASURES: &[Family] = &[
         cost: "O(n·(d + log n)·1000)",
         source: "Rabin et al., SSVM 2011",
         measure: &SlicedWasserstein,
+    },
+    Family {
+        name: "cmmd",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: 0.0,
+        most: 2000.0,
+        summary: "MMD² with a wide Gaussian kernel on unit features, times 1000 (CMMD for CLIP features only)",
+        cost: "O(n²·d)",
+        source: "Jayasumana et al., CVPR 2024",
+        measure: &GaussianDiscrepancy,
     },
 ];
 
