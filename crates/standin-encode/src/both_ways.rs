@@ -77,18 +77,19 @@ pub fn held_both_ways(
         let limit = (limit.saturating_mul(4).saturating_mul(range.len()) / rows.max(1)).max(1024);
         [Gathered::new(limit), Gathered::new(limit)]
     };
-    let visit = |[around_left, around_right]: &mut [Gathered; 2], query: usize, row: usize, distance: &dyn Fn() -> f64| {
-        if !around_left.keeps(row) && !around_right.keeps(query) {
-            return;
-        }
-        let distance = distance();
-        if distance <= left_radii[query] {
-            around_left.take(query, row, distance);
-        }
-        if distance <= right_radii[row] {
-            around_right.take(row, query, distance);
-        }
-    };
+    let visit =
+        |[around_left, around_right]: &mut [Gathered; 2], query: usize, row: usize, distance: &dyn Fn() -> f64| {
+            if !around_left.keeps(row) && !around_right.keeps(query) {
+                return;
+            }
+            let distance = distance();
+            if distance <= left_radii[query] {
+                around_left.take(query, row, distance);
+            }
+            if distance <= right_radii[row] {
+                around_right.take(row, query, distance);
+            }
+        };
     let tiles = if left.is_empty() || right.is_empty() {
         Vec::new()
     } else {

@@ -151,6 +151,7 @@ impl TrainedDecoder {
             ),
             format: "generated".to_owned(),
             licence: self.card.licence.clone(),
+            guarantee: Some(guarantee),
             skipped: Vec::new(),
         }
     }

@@ -139,6 +139,9 @@ impl Arguments {
         }
         let mut images = study.import(context.cache, &context.terminal.progress(""))?;
         find_sides(&mut study, &mut images);
+        if filter.is_some() && images.data.holdout == Side::Count(0) {
+            return Err(NoThreshold.into());
+        }
         if !asked && !study.classifiers.is_empty() {
             if let Some(reason) = without_utility(&images) {
                 context.terminal.note(&format!("{reason}: usefulness is not measured"));
@@ -154,7 +157,10 @@ impl Arguments {
         let finished = folders.run(&study, images, context)?;
         context.output.print(finished.summary(), || results(finished.summary()))?;
         if let Some(target) = &filter {
-            let _ = (target, &sets);
+            for (given, set) in study.images.iter().zip(&sets) {
+                let target = if sets.len() == 1 { target.clone() } else { target.join(&given.name) };
+                filter_copies(&finished, &given.name, set, &target, folders.force, context)?;
+            }
         }
         Ok(finished.status(context))
     }
@@ -285,4 +291,45 @@ fn without_utility(images: &StudyImages) -> Option<&'static str> {
 #[error("{}: already exists; choose another folder for --filter-copies, or --force to replace an earlier export", target.display())]
 struct Exists {
     target: PathBuf,
+}
+/// There is nothing to tell copies by.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--filter-copies without --holdout: how near is too near is learnt from real images that were not trained on; give --holdout"
+)]
+struct NoThreshold;
+
+/// Writes a set without the images that are nearer to a training image than chance allows, and a table of those.
+fn filter_copies(
+    finished: &Finished,
+    name: &str,
+    set: &ImageSet,
+    target: &Path,
+    force: bool,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    let copies = finished.copies(name)?;
+    let dropped: BTreeSet<usize> = copies.iter().map(|copy| copy.synthetic).collect();
+    let kept: Vec<usize> = (0..set.len()).filter(|image| !dropped.contains(image)).collect();
+    let exported = export(&Parts::undivided(set.select(&kept)), target, ExportFormat::ClassFolders, force)?;
+    let mut table = csv::Writer::from_path(target.join("left-out.csv"))?;
+    table.write_record(["image", "file_name", "nearest_training_image", "distance", "p_value"])?;
+    for copy in &copies {
+        let file = set.column("file_name").map_or("", |column| &column.values[copy.synthetic]);
+        table.write_record([
+            &copy.synthetic.to_string(),
+            file,
+            &copy.train.to_string(),
+            &copy.distance.to_string(),
+            &copy.p_value.to_string(),
+        ])?;
+    }
+    table.flush()?;
+    context.terminal.note(&format!(
+        "{name}: {} images written to {}, {} left out as copies of training images (left-out.csv)",
+        exported.images,
+        target.display(),
+        copies.len()
+    ));
+    Ok(())
 }

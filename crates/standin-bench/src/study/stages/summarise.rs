@@ -10,6 +10,7 @@ use standin_privacy::{Guarantee, NoiseOrigin};
 use super::classify::Predictions;
 use super::{BoxedError, Division, Members, damaged, read_json, write_json};
 use crate::gate::GateExpression;
+use crate::ranking;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::Study;
 use crate::study::verdict;
@@ -135,8 +136,8 @@ impl Stage for Summarise {
                 verdict::answer(&releases, &judged, &self.study.thresholds)
             },
             verdict: judged,
-            rankings: Vec::new(),
-            correlations: None,
+            rankings: ranking::rankings(&releases),
+            correlations: ranking::correlations(&releases),
             releases,
             gates: Vec::new(),
         };
@@ -381,10 +382,11 @@ fn own_folder(release: &str) -> String {
 /// Copies the table of single images next to the summary.
 fn copy_scores(folder: &Path, own: &str, out: &Path) -> Result<ImageScores, BoxedError> {
     let mut scores: ImageScores = read_json(&folder.join("scores.json"))?;
-    let inside = format!("{own}/{}", scores.table);
     std::fs::create_dir_all(out.join(own))?;
-    std::fs::copy(folder.join(&scores.table), out.join(&inside))?;
-    scores.table = inside;
+    for table in [scores.table.as_str(), "scores.parquet"] {
+        std::fs::copy(folder.join(table), out.join(own).join(table))?;
+    }
+    scores.table = format!("{own}/{}", scores.table);
     Ok(scores)
 }
 
