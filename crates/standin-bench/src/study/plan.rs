@@ -214,6 +214,7 @@ impl Planner<'_> {
         self.graph.add(Sample {
             generate,
             count: self.study.sampling.count.unwrap_or(self.sizes.train),
+            temperature: generator.sampling.temperature,
             seed: run.seed.derive("sample"),
             label: format!("sample of {}, {}", generator.name, run.label),
         })
