@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use standin_data::{ImportOptions, Seed, Source};
 use standin_encode::{Embedding, Stamp, encoder, holds_features};
-use standin_measure::{ALIASES, Alias, Finding, Outcome, Sets, evaluate, full_name};
+use standin_measure::{
+    ALIASES, Against, Alias, Aspect, Finding, Moments, Outcome, Sets, evaluate, frechet_distance_to, full_name,
+};
 
 use super::Context;
 use super::data::ImportArguments;
@@ -23,7 +25,9 @@ Examples:
   standin measure --real scans/ --synthetic fakes/ --measures fd,kid,precision,recall,density,coverage
   standin measure --real real.npy --synthetic fake.npy --measures fd --json
   standin measure --real scans/ --synthetic fakes/ --encoder onnx:inception.onnx#fid-inception --measures fd
-")]
+
+  standin measure --real scans/ --synthetic fakes/ --measures fd --save-statistics scans.npz
+  standin measure --real scans.npz --synthetic other-fakes/ --measures fd   the real images are needed once")]
 pub struct Arguments {
     /// Real images or their features
     #[arg(long, value_name = "IMAGES|FEATURES")]
@@ -58,6 +62,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
+    /// Keep the real features' mean and covariance, with which later Fréchet distances need no real images
+    #[arg(long, value_name = "FILE.npz")]
+    save_statistics: Option<PathBuf>,
+
     /// Keep the features as real.npy, synthetic.npy and holdout.npy in this folder
     #[arg(long, value_name = "DIR")]
     save_features: Option<PathBuf>,
@@ -88,8 +96,17 @@ impl Arguments {
         let names = measure_names(&self.measures, self.convention.as_deref(), Some(&self.encoder))?;
         let reader = Reader { encoder: &self.encoder, options: self.import.options(), context };
         let synthetic = reader.read(&self.synthetic)?;
+        if is_statistics(Path::new(&self.real)) {
+            return self.against_statistics(&synthetic, &names, context);
+        }
         let real = reader.read(&self.real)?;
         let holdout = self.holdout.as_deref().map(|text| reader.read(text)).transpose()?;
+        if let Some(path) = &self.save_statistics {
+            if self.force && path.exists() {
+                std::fs::remove_file(path)?;
+            }
+            Moments::of(&real)?.save(path)?;
+        }
         if let Some(folder) = &self.save_features {
             std::fs::create_dir_all(folder)?;
             for (name, features) in
@@ -115,6 +132,54 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    /// The Fréchet distance from statistics that were saved instead of the real images.
+    fn against_statistics(
+        &self,
+        synthetic: &Embedding,
+        names: &[String],
+        context: &Context<'_>,
+    ) -> Result<Status, Failure> {
+        if names != ["frechet-distance"] {
+            return Err(OnlyMoments { path: self.real.clone(), asked: names.join(", ") }.into());
+        }
+        let path = Path::new(&self.real);
+        let moments = Moments::load(path, Some(synthetic.stamp()))?;
+        let measured = Measured {
+            stamp: moments.stamp().clone(),
+            real: moments.images().unwrap_or(0),
+            synthetic: synthetic.rows(),
+            holdout: None,
+            findings: vec![Finding {
+                measure: names[0].clone(),
+                aspect: Aspect::Fidelity,
+                against: Against::Train,
+                outcome: Outcome::Measured(frechet_distance_to(&moments, synthetic)?),
+                reference: None,
+                better: "lower".into(),
+                parameters: format!("against the statistics in {}", self.real),
+            }],
+        };
+        context.output.print(&measured, || measured.table())?;
+        Ok(Status::Done)
+    }
+}
+
+/// Saved statistics know no single image.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{path}: holds a mean and a covariance, which give the Fréchet distance only, not {asked}; ask for --measures fd, or give the images or their features"
+)]
+struct OnlyMoments {
+    path: String,
+    asked: String,
+}
+
+/// Whether a file holds the mean and covariance of features in the arrays that the field uses.
+fn is_statistics(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "npz") && Moments::recognises(path)
+}
+
 impl Measured {
     fn table(&self) -> String {
         let header = [
@@ -131,7 +196,7 @@ impl Measured {
             .iter()
             .map(|finding| {
                 let against = match (self.holdout, finding.against) {
-                    (None, standin_measure::Against::Train) => "real".to_owned(),
+                    (None, Against::Train) => "real".to_owned(),
                     (_, against) => against.to_string(),
                 };
                 let (value, interval) = match &finding.outcome {
