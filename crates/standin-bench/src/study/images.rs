@@ -94,4 +94,3 @@ fn remedy(found: Shape, expected: Shape) -> String {
         options.join(" ")
     )
 }
-

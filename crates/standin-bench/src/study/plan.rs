@@ -8,9 +8,9 @@ use super::configuration::{Classifier, Generator, GivenImages, Side, Study};
 use super::encoders::trainable;
 use super::images::StudyImages;
 use super::stages::{
-    AnswerOnSample, AttackClassifier, AttackImages, Attacked, ChosenEncoder, Classify, Divide, Draw, DrawGallery, Embed,
-    FitEncoder, Generate, Images, Measure, ReleasedRun, Repetition, Sample, ScoreImages, ShadowRun, Split, Summarise, Take,
-    TrainingSet,
+    AnswerOnSample, AttackClassifier, AttackImages, Attacked, ChosenEncoder, Classify, Divide, Draw, DrawGallery,
+    Embed, FitEncoder, Generate, Images, Measure, ReleasedRun, Repetition, Sample, ScoreImages, ShadowRun, Split,
+    Summarise, Take, TrainingSet,
 };
 use crate::graph::{Graph, UnknownInput};
 use crate::stage::StageId;
@@ -61,7 +61,9 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
             let labels = set.require_labels("a study with classifiers")?;
             if classes_present(labels) < 2 {
                 let found = format!("{} has images of one class only", set.describe());
-                return Err(standin_data::Error::inconsistent(found, "classification needs at least two classes").into());
+                return Err(
+                    standin_data::Error::inconsistent(found, "classification needs at least two classes").into()
+                );
             }
         }
         for column in &study.utility.groups {
@@ -280,12 +282,7 @@ impl Planner<'_> {
         })
     }
 
-    fn images(
-        &mut self,
-        division: StageId,
-        splits: &[StageId],
-        maker: Maker<'_>,
-    ) -> Result<ReleasedRun, UnknownInput> {
+    fn images(&mut self, division: StageId, splits: &[StageId], maker: Maker<'_>) -> Result<ReleasedRun, UnknownInput> {
         let study = self.study;
         let name = maker.name();
         let classified = match maker {
@@ -313,11 +310,17 @@ impl Planner<'_> {
                 }
                 if study.utility.augmented {
                     let together = TrainingSet::Augmented { split, sample };
-                    repetition.augmented.push(self.classify(&run, classifier, together, &format!("real and {name}"))?);
+                    repetition.augmented.push(self.classify(
+                        &run,
+                        classifier,
+                        together,
+                        &format!("real and {name}"),
+                    )?);
                 }
             }
             // The same images on all sides give the same figures again, whatever the seed.
-            let again = matches!(maker, Maker::Other { .. }) && self.holdout != Holdout::Drawn && !repetitions.is_empty();
+            let again =
+                matches!(maker, Maker::Other { .. }) && self.holdout != Holdout::Drawn && !repetitions.is_empty();
             if !again {
                 self.measure(&run, maker, sample, &mut repetition, &mut gallery, &mut scores)?;
                 self.attack(&run, maker, sample, &mut repetition)?;

@@ -43,8 +43,7 @@ pub fn judge(releases: &[Release], thresholds: &Thresholds) -> Verdict {
                 .to_owned()
         }
         (true, false) => {
-            let resisting: Vec<&str> =
-                judged.iter().filter(|v| v.resists_attacks).map(|v| v.name.as_str()).collect();
+            let resisting: Vec<&str> = judged.iter().filter(|v| v.resists_attacks).map(|v| v.name.as_str()).collect();
             let found = match resisting.as_slice() {
                 [] => "Every set is above the thresholds of the attacks".to_owned(),
                 some => format!("Below the thresholds of every attack: {}", join(some)),

@@ -35,7 +35,9 @@ pub(super) fn holds_features(path: &Path) -> Result<bool> {
     let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
     match features_of(path, &names) {
         Ok(name) if name == FEATURES => Ok(true),
-        Ok(name) => Ok(npyz::NpyFile::new(entry(&mut archive, path, name)?).is_ok_and(|array| array.shape().len() == 2)),
+        Ok(name) => {
+            Ok(npyz::NpyFile::new(entry(&mut archive, path, name)?).is_ok_and(|array| array.shape().len() == 2))
+        }
         Err(_) => Ok(false),
     }
 }

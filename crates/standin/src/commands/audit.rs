@@ -214,11 +214,7 @@ impl Arguments {
                 .map(|name| Classifier { name, family: None, settings: Default::default() })
                 .collect(),
             released_classifiers: Vec::new(),
-            utility: Protocols {
-                real_on_synthetic: true,
-                augmented: self.augmented,
-                groups: self.groups,
-            },
+            utility: Protocols { real_on_synthetic: true, augmented: self.augmented, groups: self.groups },
             measures: Measures {
                 encoders: encoders.clone(),
                 names: by_convention(names, self.convention.as_deref())?,
@@ -295,7 +291,9 @@ struct Exists {
 
 /// There is nothing to tell copies by.
 #[derive(Debug, thiserror::Error)]
-#[error("--filter-copies without --holdout: how near is too near is learnt from real images that were not trained on; give --holdout")]
+#[error(
+    "--filter-copies without --holdout: how near is too near is learnt from real images that were not trained on; give --holdout"
+)]
 struct NoThreshold;
 
 /// Writes a set without the images that are nearer to a training image than chance allows, and a table of those.

@@ -67,7 +67,11 @@ fn measures(summary: &Summary) -> Option<String> {
         return None;
     }
     let find = |release: &'_ Release, key: (&str, &str, &str)| -> Option<MeasureRow> {
-        release.measures.iter().find(|row| (row.measure.as_str(), row.against.as_str(), encoder(&row.stamp)) == key).cloned()
+        release
+            .measures
+            .iter()
+            .find(|row| (row.measure.as_str(), row.against.as_str(), encoder(&row.stamp)) == key)
+            .cloned()
     };
     let mut header = vec![("measure", Align::Left), ("against", Align::Left), ("encoder", Align::Left)];
     header.extend(summary.releases.iter().map(|release| (release.name.as_str(), Align::Left)));
@@ -209,7 +213,8 @@ fn groups(summary: &Summary) -> Option<String> {
 
 /// Best first, with the ranks that chance leaves possible.
 fn rankings(summary: &Summary) -> Option<String> {
-    let header = [("ranking by", Align::Left), ("against", Align::Left), ("through", Align::Left), ("best first", Align::Left)];
+    let header =
+        [("ranking by", Align::Left), ("against", Align::Left), ("through", Align::Left), ("best first", Align::Left)];
     let rows: Vec<Vec<String>> = summary
         .rankings
         .iter()

@@ -39,7 +39,12 @@ pub struct Arguments {
     holdout: Option<String>,
 
     /// What to measure; fd, kid and other short names are understood
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "fd,kid,precision,recall,density,coverage")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "fd,kid,precision,recall,density,coverage"
+    )]
     measures: Vec<String>,
 
     /// The tool whose precision, recall, density and coverage are wanted: prdc, torch-fidelity, dpimagebench
@@ -101,7 +106,9 @@ impl Arguments {
         }
         if let Some(folder) = &self.save_features {
             std::fs::create_dir_all(folder)?;
-            for (name, features) in [("real", Some(&real)), ("synthetic", Some(&synthetic)), ("holdout", holdout.as_ref())] {
+            for (name, features) in
+                [("real", Some(&real)), ("synthetic", Some(&synthetic)), ("holdout", holdout.as_ref())]
+            {
                 let Some(features) = features else { continue };
                 let path = folder.join(format!("{name}.npy"));
                 refuse_to_replace(&path, self.force)?;
@@ -192,7 +199,11 @@ impl Reader<'_> {
 ///
 /// # Errors
 /// If one is unknown, is not what the encoder's features give, or is not of that tool.
-pub fn measure_names(names: &[String], convention: Option<&str>, encoder: Option<&str>) -> Result<Vec<String>, Failure> {
+pub fn measure_names(
+    names: &[String],
+    convention: Option<&str>,
+    encoder: Option<&str>,
+) -> Result<Vec<String>, Failure> {
     let convention: Option<Convention> = convention.map(str::parse).transpose()?;
     names
         .iter()
@@ -215,7 +226,9 @@ pub fn measure_names(names: &[String], convention: Option<&str>, encoder: Option
 
 /// A name that belongs to the features of one certain encoder.
 #[derive(Debug, thiserror::Error)]
-#[error("{short} is {measure} on the features of {needed} only, and the encoder is {encoder}; ask for {measure}, or give --encoder onnx:FILE#fid-{needed}")]
+#[error(
+    "{short} is {measure} on the features of {needed} only, and the encoder is {encoder}; ask for {measure}, or give --encoder onnx:FILE#fid-{needed}"
+)]
 struct NotThatEncoder {
     short: &'static str,
     measure: &'static str,

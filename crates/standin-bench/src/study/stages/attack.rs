@@ -124,18 +124,20 @@ impl Stage for AttackImages {
         let stamp = synthetic.stamp().to_string();
         let (calibrated, plain): (Vec<&Family>, Vec<&Family>) =
             self.attacked.wanted(Access::Images).partition(|family| family.needs.contains(&Need::Reference));
-        let attack = |families: &[&'static Family], non_members: &Embedding, reference: Option<&Embedding>, stamp: &str| {
-            let candidates = train.concat(non_members)?;
-            let target = Target::Images(ImagesTarget::new(&synthetic, reference, &candidates)?);
-            self.attacked.run(families, &target, train.rows(), stamp, progress)
-        };
+        let attack =
+            |families: &[&'static Family], non_members: &Embedding, reference: Option<&Embedding>, stamp: &str| {
+                let candidates = train.concat(non_members)?;
+                let target = Target::Images(ImagesTarget::new(&synthetic, reference, &candidates)?);
+                self.attacked.run(families, &target, train.rows(), stamp, progress)
+            };
         let mut rows = attack(&plain, &holdout, None, &stamp)?;
         if !calibrated.is_empty() {
             rows.extend(match self.reference {
                 Some(reference) => attack(&calibrated, &holdout, Some(&read(reference)?), &stamp)?,
                 None => {
                     let half = draw(holdout.rows(), holdout.rows() / 2, self.attacked.seed.derive("reference"));
-                    let others: Vec<usize> = (0..holdout.rows()).filter(|row| half.binary_search(row).is_err()).collect();
+                    let others: Vec<usize> =
+                        (0..holdout.rows()).filter(|row| half.binary_search(row).is_err()).collect();
                     let stamp = format!("{stamp}; half of the holdout as reference");
                     attack(&calibrated, &holdout.select(&others), Some(&holdout.select(&half)), &stamp)?
                 }

@@ -34,7 +34,8 @@ impl TrainingSet {
 
     fn open(self, inputs: &Inputs) -> Result<ImageSet, BoxedError> {
         let real = |split| -> Result<_, BoxedError> { Ok(ImageSet::open(&inputs.folder(split)?.join("train"))?) };
-        let synthetic = |sample| -> Result<_, BoxedError> { Ok(ImageSet::open(&inputs.folder(sample)?.join("images"))?) };
+        let synthetic =
+            |sample| -> Result<_, BoxedError> { Ok(ImageSet::open(&inputs.folder(sample)?.join("images"))?) };
         match self {
             Self::Real(split) => real(split),
             Self::Synthetic(sample) => synthetic(sample),

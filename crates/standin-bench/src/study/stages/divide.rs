@@ -128,7 +128,8 @@ impl Stage for Divide {
             // Where the holdout is the test set too, its own images are no duplicates.
             duplicates_with_test: match holdout_from {
                 Some(first) if self.data.test == self.data.holdout => {
-                    duplicates_across(&[("train", &pool.select(&(0..first).collect::<Vec<_>>())), ("test", &test)]).len()
+                    duplicates_across(&[("train", &pool.select(&(0..first).collect::<Vec<_>>())), ("test", &test)])
+                        .len()
                 }
                 _ => duplicates_across(&[("pool", &pool), ("test", &test)]).len(),
             },

@@ -1,8 +1,8 @@
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use standin_classify::{Answers, replacement_ratio};
-use serde::de::DeserializeOwned;
 use standin_data::{Column, ImageSet, Labels, Progress, Seed};
 use standin_measure::{Estimate, MEASURES, Outcome, pool_outcomes, pool_outcomes_within, pool_within};
 use standin_privacy::{Guarantee, NoiseOrigin};
@@ -15,8 +15,8 @@ use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::Study;
 use crate::study::verdict;
 use crate::summary::{
-    AttackRow, DataSummary, Gallery, GroupAccuracy, ImageScores, MeasureRow, RateAt, Release, ReleaseKind, SCHEMA, Summary,
-    Utility,
+    AttackRow, DataSummary, Gallery, GroupAccuracy, ImageScores, MeasureRow, RateAt, Release, ReleaseKind, SCHEMA,
+    Summary, Utility,
 };
 
 /// The stages behind one repetition of a release.
@@ -245,8 +245,7 @@ fn answers_about(logits: &Path, labels: &Labels) -> Result<Answers, BoxedError> 
 
 /// Accuracy pooled over repetitions, if there is any.
 fn accuracy(repetitions: &[Answers]) -> Option<Outcome> {
-    let accuracies: Vec<Outcome> =
-        repetitions.iter().map(|answers| Outcome::Measured(answers.accuracy())).collect();
+    let accuracies: Vec<Outcome> = repetitions.iter().map(|answers| Outcome::Measured(answers.accuracy())).collect();
     (!accuracies.is_empty()).then(|| pool_outcomes_within(&accuracies, 0.0, 1.0))
 }
 
