@@ -37,6 +37,19 @@ pub enum Error {
         /// Holdout images.
         holdout: usize,
     },
+    /// No cell of the partition can be tested for copies.
+    #[error(
+        "the data-copying statistic: none of {cells} cells holds 20 of the {synthetic} synthetic and one of the \
+         {holdout} holdout images; ask for fewer cells or give more images"
+    )]
+    NoCell {
+        /// Cells of the partition.
+        cells: usize,
+        /// Synthetic images.
+        synthetic: usize,
+        /// Holdout images.
+        holdout: usize,
+    },
     /// An image set could not be used.
     #[error(transparent)]
     Data(#[from] standin_data::Error),
@@ -47,7 +60,7 @@ pub enum Error {
         rate: f64,
     },
     /// A table could not be written.
-    #[error("{}: writing the table failed: {source}; check that the folder exists, may be written to and has space left", path.display())]
+    #[error("{}: writing the table failed: {source}; check that the folder exists and has space left", path.display())]
     Write {
         /// The table's file.
         path: PathBuf,
