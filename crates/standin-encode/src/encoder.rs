@@ -15,6 +15,11 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// If the encoder cannot take images of that shape.
     fn encode(&self, images: &ImageSet, progress: &dyn Progress) -> Result<Embedding>;
+
+    /// BLAKE3 digest of the weights, for an encoder that read them from a file.
+    fn weights(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A registered encoder.

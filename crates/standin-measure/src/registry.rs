@@ -4,10 +4,13 @@ use standin_data::{Progress, Seed};
 
 use crate::authenticity::Authenticity;
 use crate::closest::DcrShare;
+use crate::cmmd::GaussianDiscrepancy;
 use crate::context::{Comparison, Context, Prepared};
+use crate::fd_infinity::FrechetDistanceInfinity;
 use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
 use crate::manifold::{Convention, ManifoldMeasure, Quantity};
+use crate::sliced_wasserstein::SlicedWasserstein;
 use crate::vendi::VendiScore;
 use crate::{Aspect, Error, Finding, Result, Sets};
 use crate::{
@@ -292,6 +295,39 @@ pub const MEASURES: &[Family] = &[
         cost: "O(n²·d)",
         source: KYNKAANNIEMI,
         measure: &Realism,
+    },
+    Family {
+        name: "fd-infinity",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: f64::NEG_INFINITY,
+        most: f64::INFINITY,
+        summary: "the Fréchet distance of infinitely many synthetic images, extrapolated (FD∞)",
+        cost: "O(n·d² + 15·d³)",
+        source: "Chong and Forsyth, CVPR 2020",
+        measure: &FrechetDistanceInfinity,
+    },
+    Family {
+        name: "sliced-wasserstein",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: 0.0,
+        most: f64::INFINITY,
+        summary: "mean squared Wasserstein distance along 1000 random directions",
+        cost: "O(n·(d + log n)·1000)",
+        source: "Rabin et al., SSVM 2011",
+        measure: &SlicedWasserstein,
+    },
+    Family {
+        name: "cmmd",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: 0.0,
+        most: 2000.0,
+        summary: "MMD² with a wide Gaussian kernel on unit features, times 1000 (CMMD for CLIP features only)",
+        cost: "O(n²·d)",
+        source: "Jayasumana et al., CVPR 2024",
+        measure: &GaussianDiscrepancy,
     },
 ];
 

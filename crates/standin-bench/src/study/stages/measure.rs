@@ -13,8 +13,8 @@ use crate::summary::MeasureRow;
 pub struct Measure {
     /// Embedded training images.
     pub train: StageId,
-    /// Embedded holdout images.
-    pub holdout: StageId,
+    /// Embedded holdout images, if there are any.
+    pub holdout: Option<StageId>,
     /// Embedded synthetic images.
     pub synthetic: StageId,
     /// Registered measures.
@@ -31,7 +31,7 @@ impl Stage for Measure {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
@@ -39,13 +39,14 @@ impl Stage for Measure {
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.train, self.holdout, self.synthetic]
+        [self.train, self.synthetic].into_iter().chain(self.holdout).collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let read = |stage| -> Result<_, super::BoxedError> { Ok(read_embedding(inputs.folder(stage)?)?.0) };
-        let (train, holdout, synthetic) = (read(self.train)?, read(self.holdout)?, read(self.synthetic)?);
-        let sets = Sets { train: &train, holdout: Some(&holdout), synthetic: &synthetic };
+        let (train, synthetic) = (read(self.train)?, read(self.synthetic)?);
+        let holdout = self.holdout.map(read).transpose()?;
+        let sets = Sets { train: &train, holdout: holdout.as_ref(), synthetic: &synthetic };
         let findings = standin_measure::evaluate(&self.names, sets, self.seed, progress)?;
         let rows: Vec<MeasureRow> = findings
             .into_iter()
