@@ -291,7 +291,7 @@ pub const MEASURES: &[Family] = &[
         better: "higher",
         least: 0.0,
         most: f64::INFINITY,
-        summary: "median over synthetic images of the largest ratio of a real ball's radius to the distance from its centre",
+        summary: "median of the largest ratio of a real ball's radius to the distance from its centre",
         cost: "O(n²·d)",
         source: KYNKAANNIEMI,
         measure: &Realism,
