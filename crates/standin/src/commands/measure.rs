@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use standin_data::{ImportOptions, Seed, Source};
+use standin_data::{ImageSet, ImportOptions, Seed, Source};
 use standin_encode::{Embedding, Stamp, encoder, holds_features};
 use standin_measure::{
     ALIASES, Against, Alias, Aspect, Finding, Moments, Outcome, Sets, evaluate, frechet_distance_to, full_name,
@@ -11,6 +11,7 @@ use standin_measure::{
 
 use super::Context;
 use super::data::ImportArguments;
+use super::measure_pairs::{PairMeasure, Paired, pairs_table};
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -26,6 +27,7 @@ Examples:
   standin measure --real real.npy --synthetic fake.npy --measures fd --json
   standin measure --real scans/ --synthetic fakes/ --encoder onnx:inception.onnx#fid-inception --measures fd
 
+  standin measure --real originals/ --synthetic reconstructions/ --pairs psnr,ssim,lpips:alex.onnx
   standin measure --real scans/ --synthetic fakes/ --measures fd --save-statistics scans.npz
   standin measure --real scans.npz --synthetic other-fakes/ --measures fd   the real images are needed once")]
 pub struct Arguments {
@@ -42,13 +44,13 @@ pub struct Arguments {
     holdout: Option<String>,
 
     /// What to measure; fd, kid and other short names are understood
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_delimiter = ',',
-        default_value = "fd,kid,precision,recall,density,coverage"
-    )]
+    /// [default: fd,kid,precision,recall,density,coverage, or with --pairs nothing else]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     measures: Vec<String>,
+
+    /// Measures of pairs, synthetic image i against real image i: psnr, ssim, ms-ssim, lpips:FILE.onnx
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pairs: Vec<PairMeasure>,
 
     /// The tool whose precision, recall, density and coverage are wanted: prdc, torch-fidelity, dpimagebench
     #[arg(long, value_name = "TOOL")]
@@ -88,13 +90,27 @@ struct Measured {
     synthetic: usize,
     holdout: Option<usize>,
     findings: Vec<Finding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pairs: Vec<Paired>,
 }
+
+/// What is measured where nothing is named.
+const DEFAULT: [&str; 6] = ["fd", "kid", "precision", "recall", "density", "coverage"];
 
 impl Arguments {
     /// Measures and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
-        let names = measure_names(&self.measures, self.convention.as_deref(), Some(&self.encoder))?;
+        let asked = match (self.measures.is_empty(), self.pairs.is_empty()) {
+            (true, true) => DEFAULT.map(str::to_owned).to_vec(),
+            _ => self.measures.clone(),
+        };
+        let names = measure_names(&asked, self.convention.as_deref(), Some(&self.encoder))?;
         let reader = Reader { encoder: &self.encoder, options: self.import.options(), context };
+        let pairs = self.measure_pairs(&reader)?;
+        if names.is_empty() {
+            context.output.print(&pairs, || pairs_table(&pairs))?;
+            return Ok(Status::Done);
+        }
         let synthetic = reader.read(&self.synthetic)?;
         if is_statistics(Path::new(&self.real)) {
             return self.against_statistics(&synthetic, &names, context);
@@ -126,6 +142,7 @@ impl Arguments {
             synthetic: synthetic.rows(),
             holdout: holdout.map(|holdout| holdout.rows()),
             findings,
+            pairs,
         };
         context.output.print(&measured, || measured.table())?;
         Ok(Status::Done)
@@ -159,6 +176,7 @@ impl Arguments {
                 better: "lower".into(),
                 parameters: format!("against the statistics in {}", self.real),
             }],
+            pairs: Vec::new(),
         };
         context.output.print(&measured, || measured.table())?;
         Ok(Status::Done)
@@ -218,6 +236,9 @@ impl Measured {
             })
             .collect();
         let mut text = table(&header, rows);
+        if !self.pairs.is_empty() {
+            text.push_str(&format!("\n\n{}", pairs_table(&self.pairs)));
+        }
         let holdout = self.holdout.map_or_else(String::new, |holdout| format!(", {holdout} holdout"));
         text.push_str(&format!("\n\n{}; {} real, {} synthetic{holdout}\n", self.stamp, self.real, self.synthetic));
         for reason in reasons {
@@ -238,6 +259,17 @@ fn refuse_to_replace(path: &Path, force: bool) -> Result<(), Exists> {
     if path.exists() && !force { Err(Exists { path: path.to_path_buf() }) } else { Ok(()) }
 }
 
+impl Arguments {
+    fn measure_pairs(&self, reader: &Reader<'_>) -> Result<Vec<Paired>, Failure> {
+        if self.pairs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (real, synthetic) = (reader.images(&self.real)?, reader.images(&self.synthetic)?);
+        let progress = reader.context.terminal.progress("");
+        self.pairs.iter().map(|pair| pair.of(&real, &synthetic, &progress)).collect()
+    }
+}
+
 /// Reads a side, encoding it if it is images.
 struct Reader<'a> {
     encoder: &'a str,
@@ -251,9 +283,13 @@ impl Reader<'_> {
         if holds_features(path)? {
             return Ok(Embedding::load(path)?);
         }
+        let images = self.images(text)?;
+        Ok(encoder(self.encoder)?.encode(&images, &self.context.terminal.progress(""))?)
+    }
+
+    fn images(&self, text: &str) -> Result<ImageSet, Failure> {
         let progress = self.context.terminal.progress("");
-        let images = Source::parse(text)?.images(&self.options, self.context.cache, &progress)?;
-        Ok(encoder(self.encoder)?.encode(&images, &progress)?)
+        Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
     }
 }
 
