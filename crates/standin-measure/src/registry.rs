@@ -7,9 +7,9 @@ use crate::closest::DcrShare;
 use crate::context::{Comparison, Context, Prepared};
 use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
-use crate::manifold::{Convention, ManifoldMeasure, Quantity};
+use crate::manifold::{ManifoldMeasure, Quantity};
 use crate::vendi::VendiScore;
-use crate::{Aspect, Error, Finding, Result, Sets};
+use crate::{Aspect, Convention, Error, Finding, Result, Sets};
 
 /// What a registered measure does with the sets.
 pub(crate) trait Measure: fmt::Debug + Sync {
