@@ -33,6 +33,26 @@ pub enum Error {
         /// The registered names.
         known: String,
     },
+    /// No convention has that name.
+    #[error("there is no convention `{name}`; choose one of {known}")]
+    UnknownConvention {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The tool that a convention is named after takes no such measure.
+    #[error(
+        "`{measure}` is not taken by the convention `{convention}`, which has {taken}; name one of these, or choose `prdc`"
+    )]
+    NotInConvention {
+        /// The measure asked for.
+        measure: &'static str,
+        /// The convention.
+        convention: &'static str,
+        /// The measures it has.
+        taken: String,
+    },
     /// A set is too small for the definition of a measure.
     #[error("{measure} of {rows} images; it is defined for at least {needed}")]
     TooFew {

@@ -9,12 +9,12 @@ use crate::context::{Comparison, Context, Prepared};
 use crate::fd_infinity::FrechetDistanceInfinity;
 use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
-use crate::manifold::{Convention, ManifoldMeasure, Quantity};
+use crate::manifold::{ManifoldMeasure, Quantity};
 use crate::sliced_wasserstein::SlicedWasserstein;
 use crate::two_sample_classifier::TwoSampleClassifier;
 use crate::two_sample_neighbours::TwoSampleNeighbours;
 use crate::vendi::VendiScore;
-use crate::{Aspect, Error, Finding, Result, Sets};
+use crate::{Aspect, Convention, Error, Finding, Result, Sets};
 use crate::{
     copying::CopyingZ, feature_spread::FeatureSpread, identical::IdenticalMatches, medsyn::MedsynMeasure,
     nearest_ratio::NearestRatioMeasure, realism::Realism,
