@@ -27,11 +27,13 @@
 //! for anything else.
 
 mod authenticity;
+mod class_score;
 mod closest;
 mod context;
 mod error;
 mod estimate;
 mod fd_infinity;
+mod feature_likelihood;
 mod finding;
 mod frechet;
 mod kernel;
@@ -39,9 +41,13 @@ mod leave_one_out;
 mod linear;
 mod logistic;
 mod manifold;
+mod memorisation_fid;
+mod mixture;
 mod near_copies;
+mod occupancy;
 mod pool;
 mod registry;
+mod retrieval;
 mod share;
 mod sliced_wasserstein;
 #[cfg(test)]
@@ -52,18 +58,22 @@ mod uncertainty;
 mod vendi;
 
 pub use authenticity::authenticity;
+pub use class_score::class_score;
 pub use closest::dcr_share;
 pub use context::Sets;
 pub use error::{Error, Result};
 pub use estimate::{Estimate, Outcome};
 pub use fd_infinity::frechet_distance_infinity;
+pub use feature_likelihood::{feature_likelihood, feature_likelihood_gap};
 pub use finding::{Against, Aspect, Finding};
 pub use frechet::frechet_distance;
 pub use kernel::{kernel_distance, kernel_distance_on_subsets};
 pub use manifold::{Convention, Manifold, manifold};
+pub use memorisation_fid::memorisation_fid;
 pub use near_copies::{NearCopy, near_copies};
 pub use pool::{pool, pool_outcomes, pool_outcomes_within, pool_within};
 pub use registry::{Family, MEASURES, evaluate, measure};
+pub use retrieval::{retrieval, retrieval_adjusted};
 pub use share::{clopper_pearson, clopper_pearson_at, wilson};
 pub use sliced_wasserstein::sliced_wasserstein;
 pub use two_sample_classifier::two_sample_classifier;
