@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn it_runs_from_one_to_the_number_of_classes() {
         let best = class_score(&certain((0..70).map(|at| at % 7), 7), 7, 10).unwrap();
-        assert!((best.value - 7.0).abs() < 1e-12 && best.high == 7.0 && best.low > 6.99, "{best}");
+        assert!((best.value - 7.0).abs() < 1e-12 && (best.high - best.low).abs() < 1e-9, "{best}");
         let worst = class_score(&[0.25; 80], 4, 1).unwrap();
         assert!((worst.value - 1.0).abs() < 1e-12 && worst.high < 1.01, "{worst}");
     }

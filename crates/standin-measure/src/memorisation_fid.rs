@@ -199,9 +199,9 @@ mod tests {
 
     #[test]
     fn the_interval_covers_the_average_with_and_without_penalty() {
-        for (d, mean, deviation) in [(4, 2.0, 1.3), (16, 0.0, 2.0)] {
+        for (d, mean, deviation) in [(8, 2.0, 1.3), (16, 0.0, 2.0)] {
             let share = covered_average(300, |run| {
-                let (a, b) = (gaussian(200, d, deviation, mean, 2 * run), gaussian(200, d, 1.0, mean, 2 * run + 1));
+                let (a, b) = (gaussian(400, d, deviation, mean, 2 * run), gaussian(400, d, 1.0, mean, 2 * run + 1));
                 memorisation_fid(&a, &b).unwrap()
             });
             assert!((0.92..=0.98).contains(&share), "{share} of {d} features around {mean}");
