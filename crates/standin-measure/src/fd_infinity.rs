@@ -32,15 +32,15 @@ const HELD: usize = 4;
 /// of this size on average. With fewer images than features the distance does not follow a + b/N and the interval is
 /// no guarantee, which its method says.
 ///
-/// Time O(n·d² + 15·d³), with n < d images O(n²·d + 15·n³); memory O(d²) and a copy of the images in their random order. Trace norms are taken from eigenvalues of a
-/// squared matrix: 7 digits, far below what the fit leaves open.
+/// Time O(n·d² + 15·d³), with n < d images O(n²·d + 15·n³); memory O(d²), and a copy of the images in their random
+/// order. Trace norms are taken from eigenvalues of a squared matrix: 7 digits, far below what the fit leaves open.
 ///
 /// # Errors
 /// If the protocols differ, a set has fewer than 2 images, or a decomposition does not converge.
 pub fn frechet_distance_infinity(generated: &Embedding, real: &Embedding, seed: Seed) -> Result<Estimate> {
     generated.require_same_protocol(real)?;
     let (own, real) = (Gaussian::of(generated)?, Gaussian::of(real)?);
-    extrapolate(generated, &own, &real, &own.compare(&real)?, seed)
+    extrapolate(generated, &own, &real, &own.compare(&real, usize::MAX)?, seed)
 }
 
 fn extrapolate(
@@ -93,10 +93,10 @@ fn distances(rows: &Embedding, sizes: &[usize], mean: &[f64], real: &Gaussian<'_
         let n = size as f64;
         let off: f64 = sum.iter().map(|sum| (sum / n).powi(2)).sum();
         let shift: f64 =
-            sum.iter().zip(mean).zip(&real.mean).map(|((s, here), there)| (s / n + here - there).powi(2)).sum();
+            sum.iter().zip(mean).zip(&*real.mean).map(|((s, here), there)| (s / n + here - there).powi(2)).sum();
         moments.push(shift + (squares - n * off) / (n - 1.0) + real.trace);
     }
-    let traces = root_traces(rows, sizes, mean, real.factor.as_ref())?;
+    let traces = root_traces(rows, sizes, mean, real.factor.transpose())?;
     Ok(moments.into_iter().zip(traces).map(|(moments, trace)| moments - 2.0 * trace).collect())
 }
 
@@ -247,7 +247,7 @@ impl Measure for FrechetDistanceInfinity {
         let seed = context.seed().derive("fd-infinity");
         context.both_ways("15 points, a + b/N", |generated, real| {
             let (own, other) = (context.gaussian(generated)?, context.gaussian(real)?);
-            extrapolate(context.rows(generated), &own, &other, &own.compare(&other)?, seed)
+            extrapolate(context.rows(generated), &own, &other, &own.compare(&other, usize::MAX)?, seed)
         })
     }
 }

@@ -3,7 +3,7 @@ use standin_data::Seed;
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context, Side};
-use crate::error::require_rows;
+use crate::error::{require_euclidean, require_rows};
 use crate::mixture::Mixture;
 use crate::registry::Measure;
 use crate::uncertainty::{average, influence_variance, normal};
@@ -33,7 +33,7 @@ const SCALE: f64 = 100.0;
 /// Time O(50·g·t) and O((t + h)·g·d); memory 4·g·t bytes for the squared distances, 400 MB at most.
 ///
 /// # Errors
-/// If the protocols differ, or there are fewer than 2 generated, 4 training or 2 holdout images.
+/// If the protocols differ or are not Euclidean, or there are fewer than 2 generated, 4 training or 2 holdout images.
 pub fn feature_likelihood(
     generated: &Embedding,
     train: &Embedding,
@@ -74,6 +74,7 @@ struct Standardised {
 
 impl Standardised {
     fn new(generated: &Embedding, train: &Embedding, holdout: &Embedding, seed: Seed) -> Result<Self> {
+        require_euclidean("the feature likelihood", generated)?;
         generated.require_same_protocol(train)?;
         generated.require_same_protocol(holdout)?;
         for (set, needed) in [(generated, 2), (train, 4), (holdout, 2)] {

@@ -31,7 +31,7 @@ const LEAST: f64 = 1e-14;
 /// If the protocols differ, a set has fewer than 2 images, no image has a direction, or a decomposition does not converge.
 pub fn memorisation_fid(generated: &Embedding, real: &Embedding) -> Result<Estimate> {
     generated.require_same_protocol(real)?;
-    penalised(&Gaussian::of(generated)?.compare(&Gaussian::of(real)?)?, generated, real)
+    penalised(&Gaussian::of(generated)?.compare(&Gaussian::of(real)?, usize::MAX)?, generated, real)
 }
 
 fn penalised(compared: &Compared, generated: &Embedding, real: &Embedding) -> Result<Estimate> {
@@ -134,7 +134,7 @@ pub(crate) struct MemorisationFid;
 impl Measure for MemorisationFid {
     fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>> {
         context.both_ways("mean least cosine distance, penalty below 0.1", |generated, real| {
-            let compared = context.gaussian(generated)?.compare(&*context.gaussian(real)?)?;
+            let compared = context.gaussian(generated)?.compare(&*context.gaussian(real)?, usize::MAX)?;
             penalised(&compared, context.rows(generated), context.rows(real))
         })
     }
@@ -190,7 +190,7 @@ mod tests {
         };
         let near = (0..30).map(sets).find(|(a, b)| Distances::between(a, b).unwrap().mean() < THRESHOLD);
         let (a, b) = near.unwrap();
-        let compared = Gaussian::of(&a).unwrap().compare(&Gaussian::of(&b).unwrap()).unwrap();
+        let compared = Gaussian::of(&a).unwrap().compare(&Gaussian::of(&b).unwrap(), usize::MAX).unwrap();
         let distances = Distances::between(&a, &b).unwrap();
         assert!(distances.mean() + Z * distances.variance().sqrt() > THRESHOLD);
         let found = penalised(&compared, &a, &b).unwrap();
