@@ -79,6 +79,35 @@ pub enum Error {
         /// Holdout images.
         holdout: usize,
     },
+    /// Probabilities that do not fill whole rows.
+    #[error("{values} probabilities of {classes} classes; give one value per class for every image")]
+    RaggedProbabilities {
+        /// Values given.
+        values: usize,
+        /// Classes.
+        classes: usize,
+    },
+    /// An image's class probabilities are none.
+    #[error(
+        "the probabilities of image {image} sum to {sum}{}; give the classifier's softmax output, not its logits",
+        .worst.map(|value| format!(" and one is {value}")).unwrap_or_default()
+    )]
+    NoDistribution {
+        /// The image, counted from 0.
+        image: usize,
+        /// Their sum.
+        sum: f64,
+        /// A value that is negative or not finite, if there is one.
+        worst: Option<f64>,
+    },
+    /// A score over more splits than the images allow.
+    #[error("a class score over {splits} splits of {images} images; take at least 1 split, of at least 2 images each")]
+    Splits {
+        /// Splits asked for.
+        splits: usize,
+        /// Images given.
+        images: usize,
+    },
     /// No cell of the partition can be tested for copies.
     #[error(
         "the data-copying statistic: none of {cells} cells holds 20 of the {synthetic} synthetic and one of the \
