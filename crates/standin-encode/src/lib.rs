@@ -18,6 +18,7 @@
 //! ```
 
 mod balls;
+mod both_ways;
 mod embedding;
 mod encoder;
 mod error;
@@ -37,6 +38,7 @@ mod trained;
 mod wavelets;
 
 pub use balls::{Boundary, count_around, count_within, holding};
+pub use both_ways::{Held, Holdings, held_both_ways};
 pub use embedding::{Embedding, Metric, Stamp};
 pub use encoder::{Encoder, Family};
 pub use error::{Error, Result};

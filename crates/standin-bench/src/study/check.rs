@@ -87,11 +87,13 @@ fn check_classifiers(study: &Study) -> Result<(), Refusal> {
 }
 
 fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> {
-    let Generator { name, family, epsilon, settings } = generator;
+    let Generator { name, family, epsilon, settings, sampling } = generator;
     known("generator family", family, standin_generate::GENERATORS.iter().map(|f| f.name))?;
     let about = |error: &dyn std::fmt::Display| format!("generator \"{name}\": {error}");
     let family = standin_generate::family(family).map_err(|error| refusal(about(&error), SETTINGS))?;
     (family.build)(settings).map_err(|error| refusal(about(&error), SETTINGS))?;
+    let request = standin_generate::SampleRequest::new(1).with_temperature(sampling.temperature);
+    request.check_temperature().map_err(|error| refusal(about(&error), "see docs/studies.md"))?;
     match (family.private, *epsilon) {
         (true, None) => Err(refusal(
             format!("generator \"{name}\" of the private family {} has no epsilon", family.name),

@@ -152,6 +152,30 @@ pub struct Generator {
     /// The family's settings that differ from its defaults.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub settings: toml::Table,
+    /// How its images are drawn. Generators that differ in this alone share their training.
+    #[serde(default, skip_serializing_if = "GeneratorSampling::is_default")]
+    pub sampling: GeneratorSampling,
+}
+
+/// How the images of one generator are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GeneratorSampling {
+    /// Standard deviation of the latent vectors in units of the distribution they are drawn from: below 1 typical images
+    /// that differ little, above 1 odd ones.
+    pub temperature: f64,
+}
+
+impl Default for GeneratorSampling {
+    fn default() -> Self {
+        Self { temperature: 1.0 }
+    }
+}
+
+impl GeneratorSampling {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Synthetic images that another tool made.
@@ -405,7 +429,7 @@ mod tests {
     #[test]
     fn the_example_studies_are_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        for name in ["fashion-mnist.toml", "own-images.toml"] {
+        for name in ["fashion-mnist.toml", "own-images.toml", "sweep.toml"] {
             Study::read(&folder.join(name)).unwrap();
         }
     }

@@ -52,15 +52,16 @@ impl Study {
             .map(|images| {
                 let options = images.import.as_ref().unwrap_or(options);
                 let set = Source::parse(&images.source)?.images(options, cache, progress)?;
-                fitting(set, &images.name, &real)
+                fitting(set, &images.name, &real, !self.classifiers.is_empty())
             })
             .collect::<Result<_, _>>()?;
         Ok(StudyImages { real, data, given })
     }
 }
 
-/// Given images in the shape and among the classes of the real ones; without labels if those have none.
-fn fitting(set: ImageSet, name: &str, real: &Parts) -> Result<ImageSet, Error> {
+/// Given images in the shape and among the classes of the real ones; without labels if those have none, or if no
+/// classifier will look at them and the classes are others.
+fn fitting(set: ImageSet, name: &str, real: &Parts, classified: bool) -> Result<ImageSet, Error> {
     let first = real.iter().map(|(_, set)| set).next();
     let Some(first) = first else { return Ok(set) };
     let (found, expected) = (set.shape(), first.shape());
@@ -73,10 +74,17 @@ fn fitting(set: ImageSet, name: &str, real: &Parts) -> Result<ImageSet, Error> {
     match (set.labels(), first.labels()) {
         (None, _) => Ok(set),
         (Some(_), None) => Ok(set.without_labels()),
-        (Some(labels), Some(real)) => {
-            let labels = Labels::among(labels, &real.classes)?;
-            set.with_labels(labels)
-        }
+        (Some(labels), Some(real)) => match Labels::among(labels, &real.classes) {
+            Ok(labels) => set.with_labels(labels),
+            Err(_) if !classified => Ok(set.without_labels()),
+            Err(error) => Err(Error::inconsistent(
+                format!(
+                    "the synthetic images {name} ({}) have other classes than the real ones: {error}",
+                    set.describe()
+                ),
+                "name the classes alike, take other labels with --label, or train no classifier (--no-utility)",
+            )),
+        },
     }
 }
 

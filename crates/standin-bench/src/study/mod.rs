@@ -15,4 +15,5 @@ pub use configuration::{
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;
 pub use plan::{Plan, PlanError, plan};
+pub use stages::Copy;
 pub use verdict::strongest_attack;

@@ -22,6 +22,8 @@ pub struct Plan {
     pub graph: Graph,
     /// The last one: its folder holds `summary.json`.
     pub summary: StageId,
+    /// For each release of images the stage whose folder holds its single images' scores and `copies.json`.
+    pub scores: Vec<(String, StageId)>,
 }
 
 /// Why a study cannot be carried out on its images.
@@ -74,18 +76,19 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
         }
     }
     let drawn = if let Side::Count(count) = &study.data.holdout { *count } else { 0 };
-    let sizes = Sizes { train: holdout_from.unwrap_or(pool.len() - drawn), tested: !test.is_empty() };
+    let train = holdout_from.unwrap_or(pool.len() - drawn);
+    let sizes = Sizes { train, holdout: pool.len() - train, tested: !test.is_empty() };
     drop((pool, test));
     let encoders = study.measures.encoders.iter().chain(&study.attacks.encoders);
     let mut weights = HashMap::new();
     for name in encoders.filter(|name| trainable(name).is_none()) {
         weights.extend(standin_encode::encoder(name)?.weights().map(|digest| (name.clone(), digest)));
     }
-    let mut planner = Planner { study, graph: Graph::new(), holdout, sizes, weights };
+    let mut planner = Planner { study, graph: Graph::new(), holdout, sizes, weights, scores: Vec::new() };
     let summary = planner
         .all(divide, source, given)
         .expect("every stage is added after those it reads, which only this function adds");
-    Ok(Plan { graph: planner.graph, summary })
+    Ok(Plan { graph: planner.graph, summary, scores: planner.scores })
 }
 
 fn classes_present(labels: &Labels) -> usize {
@@ -99,12 +102,15 @@ struct Planner<'a> {
     sizes: Sizes,
     /// Digests of the weights of encoders in files.
     weights: HashMap<String, String>,
+    scores: Vec<(String, StageId)>,
 }
 
 /// What is known of the real images before any stage has run.
 struct Sizes {
     /// Training images.
     train: usize,
+    /// Holdout images.
+    holdout: usize,
     /// Whether there are test images.
     tested: bool,
 }
@@ -128,7 +134,7 @@ enum Maker<'a> {
     /// A generator of the study.
     Generator(&'a Generator),
     /// Another tool; the stage that took the images in.
-    Other { images: &'a GivenImages, take: StageId, classified: bool },
+    Other { images: &'a GivenImages, take: StageId, size: usize, classified: bool },
 }
 
 /// The training pipeline of one repetition or shadow.
@@ -146,6 +152,14 @@ impl<'a> Maker<'a> {
         match self {
             Self::Generator(generator) => &generator.name,
             Self::Other { images, .. } => &images.name,
+        }
+    }
+
+    /// Number of images.
+    fn size(self, study: &Study, sizes: &Sizes) -> usize {
+        match self {
+            Self::Generator(_) => study.sampling.count.unwrap_or(sizes.train),
+            Self::Other { size, .. } => size,
         }
     }
 }
@@ -172,8 +186,9 @@ impl Planner<'_> {
         for (images, set) in study.images.iter().zip(given) {
             // Labels of one class alone teach a classifier nothing.
             let classified = set.labels().is_some_and(|labels| classes_present(labels) > 1);
+            let size = set.len();
             let take = self.graph.add(Take::new(set, &images.name))?;
-            releases.push(self.images(division, &splits, Maker::Other { images, take, classified })?);
+            releases.push(self.images(division, &splits, Maker::Other { images, take, size, classified })?);
         }
         for released in &study.released_classifiers {
             // The study's check has found both names.
@@ -199,6 +214,7 @@ impl Planner<'_> {
         self.graph.add(Sample {
             generate,
             count: self.study.sampling.count.unwrap_or(self.sizes.train),
+            temperature: generator.sampling.temperature,
             seed: run.seed.derive("sample"),
             label: format!("sample of {}, {}", generator.name, run.label),
         })
@@ -266,6 +282,13 @@ impl Planner<'_> {
         limit: usize,
         label: String,
     ) -> Result<StageId, UnknownInput> {
+        // A limit that limits nothing is none, so that the stage is the same as without it.
+        let known = match images.folder {
+            "train" => Some(self.sizes.train),
+            "holdout" => Some(self.sizes.holdout),
+            _ => None,
+        };
+        let limit = if known.is_some_and(|size| size <= limit) { usize::MAX } else { limit };
         // One draw for all repetitions: what differs between them is the split and the training.
         let seed = Seed::new(self.study.data.split_seed).derive("embed");
         self.graph.add(Embed { images, encoder: encoder.clone(), limit, seed, label })
@@ -366,6 +389,7 @@ impl Planner<'_> {
                 Holdout::None => None,
                 _ => Some(self.embed(side(split, "holdout"), &encoder, limit, format!("holdout, {label}"))?),
             };
+            let limit = if maker.size(self.study, &self.sizes) <= limit { usize::MAX } else { limit };
             let synthetic = self.embed(side(sample, "images"), &encoder, limit, format!("{name}, {label}"))?;
             repetition.measures.push(self.graph.add(Measure {
                 train,
@@ -385,13 +409,22 @@ impl Planner<'_> {
                     near_copies: study.measures.near_copies,
                     label: format!("gallery of {name}"),
                 })?);
-                *scores = Some(self.graph.add(ScoreImages {
+                let whole = usize::MAX;
+                let train = self.embed(side(split, "train"), &encoder, whole, format!("train, {label}"))?;
+                let holdout = match self.holdout {
+                    Holdout::None => None,
+                    _ => Some(self.embed(side(split, "holdout"), &encoder, whole, format!("holdout, {label}"))?),
+                };
+                let synthetic = self.embed(side(sample, "images"), &encoder, whole, format!("{name}, {label}"))?;
+                let score = self.graph.add(ScoreImages {
                     train,
                     holdout,
                     synthetic,
                     false_match_rate: study.measures.false_match_rate,
                     label: format!("scores of each image of {name}"),
-                })?);
+                })?;
+                self.scores.push((name.to_owned(), score));
+                *scores = Some(score);
             }
         }
         Ok(())

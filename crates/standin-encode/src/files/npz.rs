@@ -16,7 +16,8 @@ const STAMP: &str = "stamp";
 
 pub(super) fn read(path: &Path) -> Result<Contents> {
     let mut archive = open(path)?;
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    names.sort_unstable();
     let features = features_of(path, &names)?;
     let (values, dimension) = npy::read_matrix(entry(&mut archive, path, features)?, path, &quoted(features))?;
     let labels = match names.iter().any(|name| name == LABELS) {
@@ -32,7 +33,8 @@ pub(super) fn read(path: &Path) -> Result<Contents> {
 
 pub(super) fn holds_features(path: &Path) -> Result<bool> {
     let mut archive = open(path)?;
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    names.sort_unstable();
     match features_of(path, &names) {
         Ok(name) if name == FEATURES => Ok(true),
         Ok(name) => {

@@ -9,6 +9,7 @@ use standin_data::{ExportFormat, ImageSet, Parts, Source, export};
 use super::Context;
 use super::audit_results::results;
 use super::data::ImportArguments;
+use super::measure::measure_names;
 use super::run_study::{Finished, Folders};
 use crate::failure::{Failure, Status};
 
@@ -138,6 +139,9 @@ impl Arguments {
         }
         let mut images = study.import(context.cache, &context.terminal.progress(""))?;
         find_sides(&mut study, &mut images);
+        if filter.is_some() && images.data.holdout == Side::Count(0) {
+            return Err(NoThreshold.into());
+        }
         if !asked && !study.classifiers.is_empty() {
             if let Some(reason) = without_utility(&images) {
                 context.terminal.note(&format!("{reason}: usefulness is not measured"));
@@ -217,7 +221,7 @@ impl Arguments {
             utility: Protocols { real_on_synthetic: true, augmented: self.augmented, groups: self.groups },
             measures: Measures {
                 encoders: encoders.clone(),
-                names: by_convention(names, self.convention.as_deref())?,
+                names: measure_names(&names, self.convention.as_deref(), None)?,
                 limit: self.limit,
                 near_copies: self.near_copies,
                 false_match_rate: self.false_match_rate,
@@ -288,7 +292,6 @@ fn without_utility(images: &StudyImages) -> Option<&'static str> {
 struct Exists {
     target: PathBuf,
 }
-
 /// There is nothing to tell copies by.
 #[derive(Debug, thiserror::Error)]
 #[error(

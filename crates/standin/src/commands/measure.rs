@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use standin_data::{ImportOptions, Seed, Source};
-use standin_encode::{Embedding, Stamp};
-use standin_measure::{Finding, Outcome, Sets, evaluate};
+use standin_encode::{Embedding, Stamp, encoder, holds_features};
+use standin_measure::{ALIASES, Alias, Finding, Outcome, Sets, evaluate, full_name};
 
 use super::Context;
 use super::data::ImportArguments;
@@ -23,8 +23,7 @@ Examples:
   standin measure --real scans/ --synthetic fakes/ --measures fd,kid,precision,recall,density,coverage
   standin measure --real real.npy --synthetic fake.npy --measures fd --json
   standin measure --real scans/ --synthetic fakes/ --encoder onnx:inception.onnx#fid-inception --measures fd
-  standin measure --real scans/ --synthetic fakes/ --measures fd --save-statistics scans.npz
-  standin measure --real scans.npz --synthetic other-fakes/ --measures fd   the real images are needed once")]
+")]
 pub struct Arguments {
     /// Real images or their features
     #[arg(long, value_name = "IMAGES|FEATURES")]
@@ -59,10 +58,6 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Keep the real features' mean and covariance, with which later Fréchet distances need no real images
-    #[arg(long, value_name = "FILE.npz")]
-    save_statistics: Option<PathBuf>,
-
     /// Keep the features as real.npy, synthetic.npy and holdout.npy in this folder
     #[arg(long, value_name = "DIR")]
     save_features: Option<PathBuf>,
@@ -93,17 +88,8 @@ impl Arguments {
         let names = measure_names(&self.measures, self.convention.as_deref(), Some(&self.encoder))?;
         let reader = Reader { encoder: &self.encoder, options: self.import.options(), context };
         let synthetic = reader.read(&self.synthetic)?;
-        let real = match statistics(&self.real)? {
-            Some(moments) => {
-                return against_statistics(&moments, &synthetic, &names, &self.real, context);
-            }
-            None => reader.read(&self.real)?,
-        };
+        let real = reader.read(&self.real)?;
         let holdout = self.holdout.as_deref().map(|text| reader.read(text)).transpose()?;
-        if let Some(path) = &self.save_statistics {
-            refuse_to_replace(path, self.force)?;
-            Moments::of(&real)?.save(path)?;
-        }
         if let Some(folder) = &self.save_features {
             std::fs::create_dir_all(folder)?;
             for (name, features) in
@@ -176,6 +162,17 @@ impl Measured {
     }
 }
 
+/// A file is in the way.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: already exists; choose another name, or --force to replace it", path.display())]
+struct Exists {
+    path: PathBuf,
+}
+
+fn refuse_to_replace(path: &Path, force: bool) -> Result<(), Exists> {
+    if path.exists() && !force { Err(Exists { path: path.to_path_buf() }) } else { Ok(()) }
+}
+
 /// Reads a side, encoding it if it is images.
 struct Reader<'a> {
     encoder: &'a str,
@@ -195,16 +192,11 @@ impl Reader<'_> {
     }
 }
 
-/// The registered measures that names stand for, under a tool's convention if one is named.
+/// The registered measures that names stand for.
 ///
 /// # Errors
 /// If one is unknown, is not what the encoder's features give, or is not of that tool.
-pub fn measure_names(
-    names: &[String],
-    convention: Option<&str>,
-    encoder: Option<&str>,
-) -> Result<Vec<String>, Failure> {
-    let convention: Option<Convention> = convention.map(str::parse).transpose()?;
+pub fn measure_names(names: &[String], _: Option<&str>, encoder: Option<&str>) -> Result<Vec<String>, Failure> {
     names
         .iter()
         .map(|name| {
@@ -215,10 +207,6 @@ pub fn measure_names(
                 return Err(NotThatEncoder { short, measure, needed, encoder: encoder.to_owned() }.into());
             }
             let name = full_name(name);
-            let name = match convention {
-                Some(convention) => convention.measure(&name)?.to_owned(),
-                None => name,
-            };
             Ok(standin_measure::measure(&name)?.name.to_owned())
         })
         .collect()

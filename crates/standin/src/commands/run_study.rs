@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use standin_bench::executor::{Execution, LocalExecutor};
 use standin_bench::store::Store;
-use standin_bench::study::{Plan, Study, StudyImages, plan};
+use standin_bench::study::{Copy, Plan, Study, StudyImages, plan};
 use standin_bench::summary::{Gate, Summary};
 use standin_report::{Report, Timing};
 
@@ -76,6 +76,15 @@ impl Finished {
     /// What was found.
     pub fn summary(&self) -> &Summary {
         self.report.summary()
+    }
+
+    /// The images of a release that are nearer to a training image than chance allows.
+    pub fn copies(&self, release: &str) -> Result<Vec<Copy>, Failure> {
+        let Some((_, stage)) = self.plan.scores.iter().find(|(name, _)| name == release) else {
+            return Ok(Vec::new());
+        };
+        let text = std::fs::read_to_string(self.store.folder(*stage).join("copies.json"))?;
+        Ok(serde_json::from_str(&text)?)
     }
 
     /// Failed if a gate did, or if an attack contradicts a guarantee.

@@ -8,6 +8,7 @@ mod gallery;
 mod generate;
 mod given;
 mod measure;
+mod score;
 mod split;
 mod summarise;
 
@@ -24,6 +25,7 @@ pub use gallery::DrawGallery;
 pub use generate::{Generate, Sample};
 pub use given::Take;
 pub use measure::Measure;
+pub use score::{Copy, ScoreImages};
 pub use split::{Draw, Members, Split};
 pub use summarise::{ReleasedRun, Repetition, Summarise};
 

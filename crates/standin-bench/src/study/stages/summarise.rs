@@ -382,10 +382,11 @@ fn own_folder(release: &str) -> String {
 /// Copies the table of single images next to the summary.
 fn copy_scores(folder: &Path, own: &str, out: &Path) -> Result<ImageScores, BoxedError> {
     let mut scores: ImageScores = read_json(&folder.join("scores.json"))?;
-    let inside = format!("{own}/{}", scores.table);
     std::fs::create_dir_all(out.join(own))?;
-    std::fs::copy(folder.join(&scores.table), out.join(&inside))?;
-    scores.table = inside;
+    for table in [scores.table.as_str(), "scores.parquet"] {
+        std::fs::copy(folder.join(table), out.join(own).join(table))?;
+    }
+    scores.table = format!("{own}/{}", scores.table);
     Ok(scores)
 }
 
