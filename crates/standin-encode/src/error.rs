@@ -51,6 +51,21 @@ pub enum Error {
         /// The value found.
         value: f32,
     },
+    /// A value that is no code, under a stamp that says codes.
+    #[error(
+        "{what}: row {row}, column {column} is {value}; codes that compare by the Hamming distance are whole numbers from \
+         0 to 65535, so use the Euclidean distance for anything else"
+    )]
+    NotACode {
+        /// The embedding.
+        what: String,
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The value found.
+        value: f32,
+    },
     /// More neighbours are asked for than there are rows to choose from.
     #[error("{k} nearest neighbours among {available} rows; ask for at least 1 and at most as many as there are rows")]
     TooFewNeighbours {

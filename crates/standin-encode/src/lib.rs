@@ -4,9 +4,11 @@
 //! made; every distance, measure and attack downstream works on embeddings and refuses to mix stamps. The encoders here
 //! need no training: [`ENCODERS`] lists them and [`encoder`] makes one.
 //!
-//! [`nearest`], [`closest_pairs`] and the balls of [`count_within`], [`count_around`] and [`holding`] search neighbours exactly: matrix products in single precision
-//! do the bulk of the work and bound every distance, and only what the bounds leave open is measured again in double
-//! precision. Nothing of size n² is ever held, and results depend neither on tiles nor on the number of threads.
+//! [`nearest`], [`closest_pairs`] and the balls of [`count_within`], [`count_around`] and [`holding`] search neighbours
+//! exactly, by the [`Metric`] that the stamp names. For the Euclidean distance matrix products in single precision do the
+//! bulk of the work and bound every distance, and only what the bounds leave open is measured again in double precision;
+//! for the Hamming distance codes are compared as integers. Nothing of size n² is ever held, and results depend neither
+//! on tiles nor on the number of threads.
 //!
 //! ```
 //! use standin_data::{ImageSet, Shape, Silent};
@@ -24,6 +26,7 @@ mod encoder;
 mod error;
 mod files;
 mod fourier;
+mod hamming;
 mod lpips;
 mod neighbours;
 mod onnx;

@@ -5,8 +5,9 @@ use crate::Result;
 /// How near to a training image new real images come by chance: the distances of holdout images to their nearest
 /// training images, ascending.
 ///
-/// No fixed distance tells a copy: what is near depends on data and encoder. An image that nobody copied is exchangeable
-/// with the holdout images, and so are their distances (Vovk et al., "Algorithmic Learning in a Random World", 2005).
+/// No fixed distance tells a copy: what is near depends on data and encoder. An image that nobody copied is
+/// exchangeable with the holdout images, and so are their distances (Vovk et al., "Algorithmic Learning in a Random
+/// World", 2005).
 #[derive(Clone, Debug)]
 pub(crate) struct Chance {
     distances: Vec<f64>,
@@ -40,8 +41,9 @@ impl Chance {
         (1 + as_near) as f64 / (1 + self.distances.len()) as f64
     }
 
-    /// The largest threshold that images which nobody copied are below at most as often as `rate`, that is with a p-value of at
-    /// most `rate`; the smallest holdout distance where there are too few holdout images for that rate; none without them.
+    /// The largest threshold that images which nobody copied are below at most as often as `rate`, that is with a
+    /// p-value of at most `rate`; the smallest holdout distance where there are too few holdout images for that rate;
+    /// none without them.
     pub(crate) fn threshold(&self, rate: f64) -> Option<Threshold> {
         let trials = 1 + self.distances.len();
         let allowed = (rate * trials as f64).floor() as usize;
@@ -53,9 +55,9 @@ impl Chance {
 }
 
 /// p-values adjusted by Benjamini and Hochberg (JRSS B 1995), in the order given: rejecting those at most q leaves an
-/// expected share of false discoveries of at most q. Valid for conformal p-values that share their holdout images, which
-/// depend on each other positively (Bates et al., "Testing for outliers with conformal p-values", Annals of Statistics
-/// 2023).
+/// expected share of false discoveries of at most q. Valid for conformal p-values that share their holdout images,
+/// which depend on each other positively (Bates et al., "Testing for outliers with conformal p-values", Annals of
+/// Statistics 2023).
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_unstable_by(|&a, &b| p_values[a].total_cmp(&p_values[b]).then(a.cmp(&b)));

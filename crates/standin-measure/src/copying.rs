@@ -22,11 +22,11 @@ const MOST_CELLS: usize = 10;
 ///
 /// k-means on T divides feature space into at most `cells` cells. In each the distances of S and H to their nearest
 /// training image *of the cell* are ranked together; with m synthetic and n holdout images in the cell, and Δ the share
-/// of the m·n pairs in which the synthetic image is farther (ties count half), Z = (Δ − ½)·√(12·m·n / (m + n + 1)) is the
-/// normal score of Mann and Whitney. C_T is the mean of Z over the cells with at least 20 synthetic images, weighted by
-/// their share of H. Near 0 for images like new real ones, far below 0 where training images are copied, far above where
-/// synthetic images stay away from real ones. It grows with the root of the sizes, so compare at equal sizes.
-/// (The authors' script adds ½ to m·n·Δ, for continuity; their paper and this function do not.)
+/// of the m·n pairs in which the synthetic image is farther (ties count half), Z = (Δ − ½)·√(12·m·n / (m + n + 1)) is
+/// the normal score of Mann and Whitney. C_T is the mean of Z over the cells with at least 20 synthetic images,
+/// weighted by their share of H. Near 0 for images like new real ones, far below 0 where training images are copied,
+/// far above where synthetic images stay away from real ones. It grows with the root of the sizes, so compare at equal
+/// sizes. (The authors' script adds ½ to m·n·Δ, for continuity; their paper and this function do not.)
 ///
 /// **Interval**: for T, the partition and the cells' counts as they are, which is all that the null hypothesis needs:
 /// then S and H are exchangeable within each cell. Each Δ has a Wilson interval with as many trials as give a binomial
@@ -36,8 +36,8 @@ const MOST_CELLS: usize = 10;
 /// O(t·cells·d) time for the cells, then O((s + h)·t·d) for the searches, less with more cells.
 ///
 /// # Errors
-/// If the protocols differ, a set has fewer than 20 (S), 1 (T) or 2 (H) images, or no cell holds 20 synthetic images and
-/// a holdout image.
+/// If the protocols differ, a set has fewer than 20 (S), 1 (T) or 2 (H) images, or no cell holds 20 synthetic images
+/// and a holdout image.
 pub fn copying_z(
     synthetic: &Embedding,
     train: &Embedding,
@@ -64,11 +64,7 @@ pub fn copying_z(
         parts.push(Part { ranks: Ranks::of(&distances(synthetic, &s)?, &distances(holdout, &h)?), weight: h.len() });
     }
     if parts.is_empty() {
-        return Err(Error::TooFew {
-            measure: "the data-copying statistic without a cell that holds 20 synthetic and a holdout image,",
-            rows: synthetic.rows(),
-            needed: FEWEST * cells.count(),
-        });
+        return Err(Error::NoCell { cells: cells.count(), synthetic: synthetic.rows(), holdout: holdout.rows() });
     }
     Ok(combined(&parts, synthetic.rows()))
 }
@@ -153,7 +149,7 @@ impl Measure for CopyingZ {
             copying_z(synthetic, train, holdout, cells, context.seed().derive("copying-z"))
         });
         let outcome = match measured {
-            Err(error @ Error::TooFew { .. }) => Outcome::NotMeasurable(error.to_string()),
+            Err(error @ Error::NoCell { .. }) => Outcome::NotMeasurable(error.to_string()),
             other => other?,
         };
         Ok(vec![Comparison {
@@ -198,6 +194,15 @@ mod tests {
     }
 
     #[test]
+    fn synthetic_images_where_no_holdout_image_is_cannot_be_tested() {
+        let far = |set: Embedding| embed(set.values().iter().map(|x| x + 1000.0).collect(), 2);
+        let [a, b, h, s] = [1, 2, 3, 4].map(|seed| gaussian(50, 2, 1.0, 0.0, seed));
+        let train = a.concat(&far(b)).unwrap();
+        let error = copying_z(&far(s), &train, &h, 2, Seed::new(1)).unwrap_err().to_string();
+        assert!(error.contains("none of 2 cells"), "{error}");
+    }
+
+    #[test]
     fn under_the_null_the_interval_covers_zero() {
         let runs = 400;
         let covered = (0..runs)
@@ -212,8 +217,8 @@ mod tests {
         assert!((0.92..=0.98).contains(&share), "{share}");
     }
 
-    /// One training image at 0; distances to it are |s| and |h|, so Δ = P(|s| > |h|) is known: for normals with standard
-    /// deviations σ and 1, 1 − (2/π)·atan(1/σ).
+    /// One training image at 0; distances to it are |s| and |h|, so Δ = P(|s| > |h|) is known: for normals with
+    /// standard deviations σ and 1, 1 − (2/π)·atan(1/σ).
     #[test]
     fn away_from_the_null_the_interval_covers_the_truth() {
         let runs = 300;

@@ -59,6 +59,19 @@ pub enum Error {
         /// Holdout images.
         holdout: usize,
     },
+    /// No cell of the partition can be tested for copies.
+    #[error(
+        "the data-copying statistic: none of {cells} cells holds 20 of the {synthetic} synthetic and one of the \
+         {holdout} holdout images; ask for fewer cells or give more images"
+    )]
+    NoCell {
+        /// Cells of the partition.
+        cells: usize,
+        /// Synthetic images.
+        synthetic: usize,
+        /// Holdout images.
+        holdout: usize,
+    },
     /// A share of false matches that is none.
     #[error("a false-match rate of {rate}; it is the share of holdout images taken for copies: above 0 and below 1")]
     FalseMatchRate {
@@ -66,7 +79,7 @@ pub enum Error {
         rate: f64,
     },
     /// A table could not be written.
-    #[error("{}: writing the table failed: {source}; check that the folder exists, may be written to and has space left", path.display())]
+    #[error("{}: writing the table failed: {source}; check that the folder exists and has space left", path.display())]
     Write {
         /// The table's file.
         path: PathBuf,

@@ -11,8 +11,8 @@ use crate::{Against, Estimate, Result, normal};
 /// Rows that one task adds up.
 const ROWS: usize = 1024;
 
-/// The feature spread: the mean over features of their standard deviation (with n − 1), in the features' unit. 0 where a
-/// generator makes one image again and again (mode collapse).
+/// The feature spread: the mean over features of their standard deviation (with n − 1), in the features' unit. 0 where
+/// a generator makes one image again and again (mode collapse).
 ///
 /// Of n images a standard deviation is smaller by a factor of about 1 − 1/(4n) than that of the population: compare at
 /// similar sizes. **Interval**: normal by the infinitesimal jackknife; image x has influence

@@ -8,10 +8,10 @@ use crate::{Estimate, Result, clopper_pearson};
 
 /// The identical match share (IMS): synthetic images whose features equal those of a training image in every place.
 ///
-/// Features of pixels are equal for equal images alone; those of other encoders may be equal for images that differ, such
-/// as codes of a vector quantiser. Real sets hold duplicates too, so read it beside the share of holdout images that
-/// match. **Interval**: Clopper–Pearson, for the training images as they are; exact for small shares, at which this
-/// measure is used.
+/// Features of pixels are equal for equal images alone; those of other encoders may be equal for images that differ,
+/// such as codes of a vector quantiser. Real sets hold duplicates too, so read it beside the share of holdout images
+/// that match. **Interval**: Clopper–Pearson, for the training images as they are; exact for small shares, at which
+/// this measure is used.
 ///
 /// One neighbour search: O(s·t·d) time.
 ///

@@ -52,8 +52,8 @@ pub struct ImageScores {
     pub scores: Vec<ImageScore>,
     /// The embeddings' stamp.
     pub stamp: String,
-    /// How often an image that nobody copied would be flagged: the rate asked for or a little less, more only if there are
-    /// fewer than 1/rate − 1 holdout images; 0 without any.
+    /// How often an image that nobody copied would be flagged: the rate asked for or a little less, more only if there
+    /// are fewer than 1/rate − 1 holdout images; 0 without any.
     pub false_match_rate: f64,
     /// Distance to the nearest training image below which a synthetic image counts as a copy; none without a holdout.
     pub threshold: Option<f64>,
@@ -69,15 +69,15 @@ pub struct ImageScores {
 
 /// Scores every synthetic image by itself: which images to look at, which to leave out of a release.
 ///
-/// A synthetic image is flagged as a copy if it is nearer to its nearest training image than the threshold, which is set so that
-/// new real images are at most with probability `false_match_rate`; what that means for all images together is in the
-/// [adjusted p-values](benjamini_hochberg). Without a holdout (none, or an empty one) there is no threshold, no p-value and
-/// no flag. With too few holdout images for the rate the threshold is the smallest distance among them, and a warning says
-/// so.
+/// A synthetic image is flagged as a copy if it is nearer to its nearest training image than the threshold, which is
+/// set so that new real images are at most with probability `false_match_rate`; what that means for all images together
+/// is in the [adjusted p-values](benjamini_hochberg). Without a holdout (none, or an empty one) there is no threshold,
+/// no p-value and no flag. With too few holdout images for the rate the threshold is the smallest distance among them,
+/// and a warning says so.
 ///
-/// The memorisation score compares with the 50 nearest training images as Carlini et al. do ("Extracting Training Data from Diffusion
-/// Models", USENIX Security 2023, eq. 2; they halve the denominator): a dense region has small distances without copying. Distances are
-/// those of the embedding's stamp.
+/// The memorisation score compares with the 50 nearest training images as Carlini et al. do ("Extracting Training Data
+/// from Diffusion Models", USENIX Security 2023, eq. 2; they halve the denominator): a dense region has small distances
+/// without copying. Distances are those of the embedding's stamp.
 ///
 /// Five neighbour searches: O((s + t + h)·t·d + s²·d) time, O(50·s + t + h) memory.
 ///
@@ -94,11 +94,7 @@ pub fn image_scores(
         return Err(Error::FalseMatchRate { rate: false_match_rate });
     }
     require_rows("scores of single images", synthetic.rows(), 1)?;
-    require_rows(
-        "scores of single images against training images, of which there are fewer:",
-        train.rows(),
-        realism::K + 1,
-    )?;
+    require_rows("the neighbourhood in a training set", train.rows(), realism::K + 1)?;
 
     progress.begin("scores of single images", 5);
     let stage = |name: &str| {
@@ -125,8 +121,8 @@ pub fn image_scores(
         && threshold.rate > false_match_rate
     {
         progress.warn(&format!(
-            "{} holdout images cannot set a threshold with a false-match rate of {false_match_rate}; the nearest of them sets one of \
-             {:.3}, and {} would be enough",
+            "{} holdout images cannot set a threshold with a false-match rate of {false_match_rate}; the nearest of \
+             them sets one of {:.3}, and {} would be enough",
             chance.distances().len(),
             threshold.rate,
             (false_match_rate.recip() - 1.0).ceil(),

@@ -39,6 +39,7 @@ mod frechet;
 mod kernel;
 mod leave_one_out;
 mod linear;
+mod logistic;
 mod manifold;
 mod moments;
 mod near_copies;
@@ -48,6 +49,8 @@ mod share;
 mod sliced_wasserstein;
 #[cfg(test)]
 mod testing;
+mod two_sample_classifier;
+mod two_sample_neighbours;
 mod uncertainty;
 mod vendi;
 
@@ -83,6 +86,8 @@ pub use pool::{pool, pool_outcomes, pool_outcomes_within, pool_within};
 pub use registry::{Family, MEASURES, evaluate, measure};
 pub use share::{clopper_pearson, clopper_pearson_at, wilson};
 pub use sliced_wasserstein::sliced_wasserstein;
+pub use two_sample_classifier::two_sample_classifier;
+pub use two_sample_neighbours::two_sample_neighbours;
 pub use uncertainty::{bootstrap, bootstrap_bca, influence_variance, jackknife_variance, mean, normal, t_quantile};
 
 pub use chance::benjamini_hochberg;

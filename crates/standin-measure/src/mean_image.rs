@@ -15,15 +15,16 @@ const GROUPS: usize = 50;
 const RESAMPLES: usize = 100;
 
 /// The size in bytes of the mean image, as MedSynAnalyzer measures variety (after Deng et al., CVPR 2009, fig. 8): the
-/// mean of each class's images, rounded to 8 bits and losslessly encoded, averaged over the classes that have images; a set
-/// without labels is one class. The more the images vary, the flatter their mean and the smaller the file; see
+/// mean of each class's images, rounded to 8 bits and losslessly encoded, averaged over the classes that have images; a
+/// set without labels is one class. The more the images vary, the flatter their mean and the smaller the file; see
 /// [`normalised_variety`].
 ///
-/// The encoding is PNG with adaptive filters at the default compression level. Sizes compare between sets of one shape and about one
-/// number of images only: what is left of noise in the mean of few images takes bytes too.
+/// The encoding is PNG with adaptive filters at the default compression level. Sizes compare between sets of one shape
+/// and about one number of images only: what is left of noise in the mean of few images takes bytes too.
 ///
-/// **Interval**: normal, for the size expected of as many images, with the variance of 100 bootstrap resamples of up to 50 groups of
-/// images in each class. Resamples repeat images, which makes their files larger; only their spread is used.
+/// **Interval**: normal, for the size expected of as many images, with the variance of 100 bootstrap resamples of up to
+/// 50 groups of images in each class. Resamples repeat images, which makes their files larger; only their spread is
+/// used.
 ///
 /// O(n·volume) time, and 100 encodings of a mean image per class; memory for 50 images of 4 bytes a value.
 ///
@@ -56,8 +57,9 @@ pub fn mean_image_size(images: &ImageSet, seed: Seed) -> Result<Estimate> {
     Ok(Estimate { low: estimate.low.max(0.0), ..estimate })
 }
 
-/// Variety from the [`mean_image_size`]s of the sets compared: 1 for the smallest, 0 for the largest, linear in between. It says
-/// something about these sets beside each other only. Where all sizes are equal none has less variety than another, and all have 1.
+/// Variety from the [`mean_image_size`]s of the sets compared: 1 for the smallest, 0 for the largest, linear in
+/// between. It says something about these sets beside each other only. Where all sizes are equal none has less variety
+/// than another, and all have 1.
 pub fn normalised_variety(sizes: &[f64]) -> Vec<f64> {
     let least = sizes.iter().copied().fold(f64::INFINITY, f64::min);
     let most = sizes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -95,15 +97,14 @@ impl Groups {
     fn size(&self, weights: &[u64]) -> Result<usize> {
         let count: u64 = weights.iter().zip(&self.counts).map(|(weight, count)| weight * count).sum();
         let Shape { channels, height, width } = self.shape;
-        let plane = height * width;
-        let mut values = Vec::with_capacity(self.shape.volume());
-        for pixel in 0..plane {
-            for channel in 0..channels {
-                let at = channel * plane + pixel;
-                let sum: u64 = weights.iter().zip(&self.sums).map(|(weight, sum)| weight * u64::from(sum[at])).sum();
-                values.push(((2 * sum + count) / (2 * count)) as u8);
-            }
+        let mut total = vec![0; self.shape.volume()];
+        for (&weight, sum) in weights.iter().zip(&self.sums).filter(|&(&weight, _)| weight > 0) {
+            total.iter_mut().zip(sum).for_each(|(total, &sum)| *total += weight * u64::from(sum));
         }
+        let mean = |at: usize| ((2 * total[at] + count) / (2 * count)) as u8;
+        let plane = height * width;
+        let pixel = |pixel| (0..channels).map(move |channel| channel * plane + pixel);
+        let values: Vec<u8> = (0..plane).flat_map(pixel).map(mean).collect();
         let mut encoded = Vec::new();
         let color = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
         PngEncoder::new_with_quality(&mut encoded, CompressionType::Default, FilterType::Adaptive)

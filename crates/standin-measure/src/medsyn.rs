@@ -23,10 +23,10 @@ pub struct Medsyn {
     pub fidelity_and_privacy: Estimate,
 }
 
-/// Fidelity, privacy, and both at once as MedSynAnalyzer defines them, with the boundary outside: balls are drawn around
-/// the training images, to the 5th nearest other one for fidelity and to the nearest one for privacy. Where the mean
-/// [`feature_spread`] of the synthetic images is at most 0.05 they have collapsed to few modes, and the balls for privacy
-/// grow by 0.05. Distances are those of the embedding's stamp: Hamming for codes, else Euclidean.
+/// Fidelity, privacy, and both at once as MedSynAnalyzer defines them, with the boundary outside: balls are drawn
+/// around the training images, to the 5th nearest other one for fidelity and to the nearest one for privacy. Where the
+/// mean [`feature_spread`] of the synthetic images is at most 0.05 they have collapsed to few modes, and the balls for
+/// privacy grow by 0.05. Distances are those of the embedding's stamp: Hamming for codes, else Euclidean.
 ///
 /// A new real image is inside a nearest-neighbour ball rather often: privacy is far below 1 for the holdout as well, so
 /// read it beside that. **Intervals**: Wilson, for the training images as they are.

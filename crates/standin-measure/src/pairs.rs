@@ -25,8 +25,8 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// `of` sees the values of both images, `channels × height × width`. Pairs are independent of each other, so results
-    /// do not depend on the number of threads.
+    /// `of` sees the values of both images, `channels × height × width`. Pairs are independent of each other, so
+    /// results do not depend on the number of threads.
     fn of(reference: &ImageSet, images: &ImageSet, of: impl Fn(&[u8], &[u8]) -> f64 + Sync) -> Result<Self> {
         let size = |set: &ImageSet| format!("{} images of {} in {}", set.len(), set.shape(), set.describe());
         if reference.shape() != images.shape() || reference.len() != images.len() {

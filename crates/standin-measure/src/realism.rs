@@ -15,18 +15,18 @@ const LISTED: usize = 4;
 /// Images that are compared with a whole band at one time.
 const OPEN: usize = 256;
 
-/// The realism of every image (Kynkäänniemi et al., NeurIPS 2019, eq. 3): max over real images r of ρ(r)/d(x, r), where ρ(r)
-/// is the distance of r to its third nearest other real image. At least 1 inside a ball, and infinite for an image
-/// that equals a real one. As in the paper, balls with more than the median radius are dropped, because a few real images far from
-/// all others would otherwise vouch for anything.
+/// The realism of every image (Kynkäänniemi et al., NeurIPS 2019, eq. 3): max over real images r of ρ(r)/d(x, r), where
+/// ρ(r) is the distance of r to its third nearest other real image. At least 1 inside a ball, and infinite for an image
+/// that equals a real one. As in the paper, balls with more than the median radius are dropped, because a few real
+/// images far from all others would otherwise vouch for anything.
 ///
-/// Exact: real images are searched in 16 bands of similar radius; within a band near images have the largest ratios, and
-/// what the bounds leave open is compared with all of it. O((s + r)·r·d) time, O(s + r) memory.
+/// Exact: real images are searched in 16 bands of similar radius; within a band near images have the largest ratios,
+/// and what the bounds leave open is compared with all of it. O((s + r)·r·d) time, O(s + r) memory.
 ///
 /// # Errors
 /// If the protocols differ or there are fewer than 4 real images.
 pub fn realism(images: &Embedding, real: &Embedding) -> Result<Vec<f64>> {
-    require_rows("realism against", real.rows(), K + 1)?;
+    require_rows("realism against a real set", real.rows(), K + 1)?;
     of_neighbours(images, real, &nearest(real, real, K, true)?)
 }
 
@@ -159,8 +159,8 @@ mod tests {
         );
     }
 
-    /// Real images at every whole number have radius 2; at u from the nearest, u uniform on [0, ½], realism is 2/u, whose
-    /// median is 8.
+    /// Real images at every whole number have radius 2; at u from the nearest, u uniform on [0, ½], realism is 2/u,
+    /// whose median is 8.
     #[test]
     fn the_median_covers_the_truth_of_a_grid() {
         let real = embed((0..=100).map(|x| x as f32).collect(), 1);

@@ -11,6 +11,8 @@ use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
 use crate::manifold::{Convention, ManifoldMeasure, Quantity};
 use crate::sliced_wasserstein::SlicedWasserstein;
+use crate::two_sample_classifier::TwoSampleClassifier;
+use crate::two_sample_neighbours::TwoSampleNeighbours;
 use crate::vendi::VendiScore;
 use crate::{Aspect, Error, Finding, Result, Sets};
 use crate::{
@@ -291,7 +293,7 @@ pub const MEASURES: &[Family] = &[
         better: "higher",
         least: 0.0,
         most: f64::INFINITY,
-        summary: "median over synthetic images of the largest ratio of a real ball's radius to the distance from its centre",
+        summary: "median of the largest ratio of a real ball's radius to the distance from its centre",
         cost: "O(n²·d)",
         source: KYNKAANNIEMI,
         measure: &Realism,
@@ -328,6 +330,28 @@ pub const MEASURES: &[Family] = &[
         cost: "O(n²·d)",
         source: "Jayasumana et al., CVPR 2024",
         measure: &GaussianDiscrepancy,
+    },
+    Family {
+        name: "two-sample-classifier",
+        aspect: Aspect::Fidelity,
+        better: "0.5",
+        least: 0.0,
+        most: 1.0,
+        summary: "accuracy of a classifier that tells synthetic from real images (C2ST)",
+        cost: "O(n·d) a step, up to 2500 steps",
+        source: "Lopez-Paz and Oquab, ICLR 2017",
+        measure: &TwoSampleClassifier,
+    },
+    Family {
+        name: "two-sample-neighbours",
+        aspect: Aspect::Fidelity,
+        better: "0.5",
+        least: 0.0,
+        most: 1.0,
+        summary: "share of images whose nearest is of their kind, synthetic or real",
+        cost: "O(n²·d), three searches",
+        source: "Schilling, JASA 1986; Xu et al., 2018",
+        measure: &TwoSampleNeighbours,
     },
 ];
 

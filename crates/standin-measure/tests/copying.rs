@@ -1,5 +1,5 @@
-//! Copying, variety and single-image scores against independent implementations: `fixtures/copying.py` made the expected
-//! values.
+//! Copying, variety and single-image scores against independent implementations: `fixtures/copying.py` made the
+//! expected values.
 
 mod sequence;
 

@@ -9,8 +9,8 @@ use super::encoders::trainable;
 use super::images::StudyImages;
 use super::stages::{
     AnswerOnSample, AttackClassifier, AttackImages, Attacked, ChosenEncoder, Classify, Divide, Draw, DrawGallery,
-    Embed, FitEncoder, Generate, Images, Measure, ReleasedRun, Repetition, Sample, ScoreImages, ShadowRun, Split,
-    Summarise, Take, TrainingSet,
+    Embed, FitEncoder, Generate, Images, Measure, MeasureImages, ReleasedRun, Repetition, Sample, ScoreImages,
+    ShadowRun, Split, Summarise, Take, TrainingSet,
 };
 use crate::graph::{Graph, UnknownInput};
 use crate::stage::StageId;
@@ -381,6 +381,14 @@ impl Planner<'_> {
         let study = self.study;
         let (name, label, split) = (maker.name(), run.label, run.split);
         let side = |stage, folder| Images { stage, folder };
+        if !study.measures.encoders.is_empty() {
+            repetition.measures.push(self.graph.add(MeasureImages {
+                sample,
+                split,
+                seed: run.seed.derive("measure"),
+                label: format!("mean images of {name}, {label}"),
+            })?);
+        }
         for encoder in &study.measures.encoders {
             let limit = study.measures.limit;
             let encoder = self.encoder(run, encoder)?;

@@ -102,7 +102,8 @@ impl ImageScores {
         ),
         Column::number(
             "memorisation",
-            "distance divided by the mean distance to the 50 nearest training images, from 0 for a copy to 1 (Carlini et al.)",
+            "distance divided by the mean distance to the 50 nearest training images, from 0 for a copy to 1 \
+             (Carlini et al.)",
             |score| Some(score.memorisation),
         ),
         Column::index(
@@ -131,8 +132,9 @@ impl ImageScores {
         write().map_err(|source| Error::Write { path: path.into(), source })
     }
 
-    /// Writes the same table as Parquet: 64-bit integers, doubles and booleans, all nullable, compressed with Snappy. The
-    /// stamp, the false-match rate and the threshold are in the file's key-value metadata. An existing file is replaced.
+    /// Writes the same table as Parquet: 64-bit integers, doubles and booleans, all nullable, compressed with Snappy.
+    /// The stamp, the false-match rate and the threshold are in the file's key-value metadata. An existing file is
+    /// replaced.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -216,7 +218,7 @@ mod tests {
     }
 
     fn from_texts(texts: &[&str]) -> ImageScore {
-        let [synthetic, train, distance, ratio, p, adjusted, copy, authentic, margin, realism, memorisation, other, to] =
+        let [synthetic, train, distance, ratio, p, adjusted, copy, authentic, margin, realism, share, other, to] =
             texts
         else {
             panic!("{texts:?}")
@@ -233,7 +235,7 @@ mod tests {
             authentic: authentic.parse().unwrap(),
             authenticity_margin: needed(margin),
             realism: needed(realism),
-            memorisation: needed(memorisation),
+            memorisation: needed(share),
             nearest_synthetic: (!other.is_empty()).then(|| other.parse().unwrap()),
             synthetic_distance: number(to),
         }

@@ -11,9 +11,9 @@ const C2: f64 = (0.03 * 255.0) * (0.03 * 255.0);
 /// Weights of the five scales, finest first (Wang, Simoncelli and Bovik 2003, §3.2).
 const SCALES: [f64; 5] = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333];
 
-/// Structural similarity (Wang, Bovik, Sheikh and Simoncelli, IEEE TIP 2004, eq. 13) with their constants: an 11×11 Gaussian
-/// window with standard deviation 1.5, K₁ = 0.01, K₂ = 0.03, L = 255, population covariances; the mean over windows that lie
-/// within the image, and over channels. 1 for identical images.
+/// Structural similarity (Wang, Bovik, Sheikh and Simoncelli, IEEE TIP 2004, eq. 13) with their constants: an 11×11
+/// Gaussian window with standard deviation 1.5, K₁ = 0.01, K₂ = 0.03, L = 255, population covariances; the mean over
+/// windows that lie within the image, and over channels. 1 for identical images.
 ///
 /// O(n·volume) time; memory for a few images in double precision per core.
 ///
@@ -29,15 +29,16 @@ pub fn ssim(reference: &ImageSet, images: &ImageSet) -> Result<Pairs> {
 }
 
 /// Multi-scale structural similarity (Wang, Simoncelli and Bovik, Asilomar 2003, eq. 7) on five scales: contrast and
-/// structure of each with its published weight, luminance on the coarsest; windows and constants as in [`ssim`]. From scale to scale the mean
-/// of 2×2 values takes their place, the last row or column standing for the one that is missing. A scale whose
-/// mean contrast and structure is negative counts as 0. Per channel, then the mean over channels.
+/// structure of each with its published weight, luminance on the coarsest; windows and constants as in [`ssim`]. From
+/// scale to scale the mean of 2×2 values takes their place, the last row or column standing for the one that is
+/// missing. A scale whose mean contrast and structure is negative counts as 0. Per channel, then the mean over
+/// channels.
 ///
 /// O(n·volume) time; memory for a few images in double precision per core.
 ///
 /// # Errors
-/// If the sets differ in shape or number of images, or a side has fewer than 161 pixels, so that the window does not fit
-/// the coarsest scale.
+/// If the sets differ in shape or number of images, or a side has fewer than 161 pixels, so that the window does not
+/// fit the coarsest scale.
 pub fn ms_ssim(reference: &ImageSet, images: &ImageSet) -> Result<Pairs> {
     let smallest = (1..SCALES.len()).fold(WINDOW, |side, _| 2 * side - 1);
     require_side(images, smallest, "MS-SSIM on five scales")?;
@@ -122,17 +123,25 @@ fn window() -> [f64; WINDOW] {
     values
 }
 
+fn add_weighted(sums: &mut [f64], weight: f64, values: &[f64]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+}
+
 impl Plane {
     /// Weighted means over every window within the plane, row by row.
     fn filtered(&self, window: &[f64; WINDOW]) -> Vec<f64> {
         let width = self.width + 1 - WINDOW;
-        let mean = |values: &[f64]| values.iter().zip(window).map(|(value, weight)| value * weight).sum::<f64>();
-        let rows: Vec<f64> = self.values.chunks(self.width).flat_map(|row| row.windows(WINDOW).map(mean)).collect();
-        let height = rows.len() / width + 1 - WINDOW;
+        let mut rows = vec![0.0; self.values.len() / self.width * width];
+        for (means, row) in rows.chunks_exact_mut(width).zip(self.values.chunks_exact(self.width)) {
+            for (weight, values) in window.iter().zip(row.windows(width)) {
+                add_weighted(means, *weight, values);
+            }
+        }
+        let height = self.values.len() / self.width + 1 - WINDOW;
         let mut means = vec![0.0; height * width];
-        for (top, means) in means.chunks_mut(width).enumerate() {
-            for (weight, row) in window.iter().zip(rows[top * width..].chunks(width)) {
-                means.iter_mut().zip(row).for_each(|(mean, value)| *mean += weight * value);
+        for (top, means) in means.chunks_exact_mut(width).enumerate() {
+            for (weight, row) in window.iter().zip(rows[top * width..].chunks_exact(width)) {
+                add_weighted(means, *weight, row);
             }
         }
         means

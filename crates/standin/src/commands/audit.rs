@@ -16,6 +16,9 @@ use crate::failure::{Failure, Status};
 /// Images per side that enter measures and attacks where no limit is given: their cost grows with its square.
 const LIMIT: usize = 10_000;
 
+/// Measures of an audit besides those of a study.
+const ON_COPYING: [&str; 3] = ["copying-z", "nearest-ratio", "identical-matches"];
+
 /// Audit synthetic images made by any tool: fidelity, variety, copying, membership, utility
 ///
 /// Give the real images the generator was trained on and the synthetic ones; every figure comes with a 95 % interval.
@@ -56,7 +59,7 @@ pub struct Arguments {
     #[arg(long = "encoder", value_name = "NAME", value_delimiter = ',')]
     encoders: Vec<String>,
 
-    /// Measures to take [default: the nine of `standin bench`; see `standin list measures`]
+    /// Measures to take, or `all` [default: twelve of them; see `standin list measures`]
     #[arg(long = "measure", value_name = "NAME", value_delimiter = ',')]
     measures: Vec<String>,
 
@@ -189,7 +192,11 @@ impl Arguments {
             None => otherwise,
         };
         let measures = Measures::default();
-        let names = if self.measures.is_empty() { measures.names } else { self.measures };
+        let names = match self.measures.as_slice() {
+            [] => measures.names.iter().map(String::as_str).chain(ON_COPYING).map(str::to_owned).collect(),
+            [all] if all == "all" => standin_measure::MEASURES.iter().map(|family| family.name.to_owned()).collect(),
+            _ => self.measures,
+        };
         let encoders = if self.encoders.is_empty() { measures.encoders } else { self.encoders };
         let classifiers = match (self.no_utility, self.classifiers.is_empty()) {
             (true, _) => Vec::new(),

@@ -43,12 +43,10 @@ fn encoder(stamp: &str) -> &str {
 fn figure(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Measured(estimate) => {
-            let decimals = match estimate.value.abs() {
-                large if large >= 100.0 => 1,
-                middling if middling >= 10.0 => 2,
-                _ => 3,
-            };
-            format!("{estimate:.decimals$}")
+            // Three figures, and of what is small as many as tell it from 0.
+            let size = estimate.value.abs().max(estimate.high.abs() / 10.0);
+            let digits = if size > 0.0 { 2.0 - size.log10().floor() } else { 3.0 };
+            format!("{estimate:.0$}", digits.clamp(1.0, 9.0) as usize)
         }
         Outcome::NotMeasurable(_) => "not measurable".to_owned(),
     }

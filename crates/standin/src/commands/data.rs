@@ -68,7 +68,7 @@ struct Source {
 }
 
 /// How images are read.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Reading images")]
 pub struct ImportArguments {
     /// The form, if it is not to be recognised: saved, metadata, class-folders, flat, parquet, webdataset, npz, idx,
@@ -111,11 +111,11 @@ pub struct ImportArguments {
 
 impl ImportArguments {
     /// The options of an import.
-    pub fn options(self) -> ImportOptions {
+    pub fn options(&self) -> ImportOptions {
         ImportOptions {
             format: self.format,
-            label: self.label,
-            image: self.image,
+            label: self.label.clone(),
+            image: self.image.clone(),
             resize: self.resize,
             channels: match (self.grey, self.colour) {
                 (true, _) => Channels::Grey,
@@ -212,7 +212,7 @@ impl Import {
     fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let (source, target) = (&self.source, &self.target);
         let progress = context.terminal.progress("");
-        let parts = load_to(&source.set, &source.import.clone().options(), &target.out, target.force, &progress)?;
+        let parts = load_to(&source.set, &source.import.options(), &target.out, target.force, &progress)?;
         target.report(&parts, context)
     }
 }

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use standin_data::{ImportOptions, Seed, Source};
+use standin_data::{ImageSet, ImportOptions, Seed, Source};
 use standin_encode::{Embedding, Stamp, encoder, holds_features};
-use standin_measure::{ALIASES, Alias, Finding, Outcome, Sets, evaluate, full_name};
+use standin_measure::{
+    ALIASES, Against, Alias, Aspect, Finding, Moments, Outcome, Sets, evaluate, frechet_distance_to, full_name,
+};
 
 use super::Context;
 use super::data::ImportArguments;
+use super::measure_pairs::{PairMeasure, Paired, pairs_table};
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -23,7 +26,10 @@ Examples:
   standin measure --real scans/ --synthetic fakes/ --measures fd,kid,precision,recall,density,coverage
   standin measure --real real.npy --synthetic fake.npy --measures fd --json
   standin measure --real scans/ --synthetic fakes/ --encoder onnx:inception.onnx#fid-inception --measures fd
-")]
+
+  standin measure --real originals/ --synthetic reconstructions/ --pairs psnr,ssim,lpips:alex.onnx
+  standin measure --real scans/ --synthetic fakes/ --measures fd --save-statistics scans.npz
+  standin measure --real scans.npz --synthetic other-fakes/ --measures fd   the real images are needed once")]
 pub struct Arguments {
     /// Real images or their features
     #[arg(long, value_name = "IMAGES|FEATURES")]
@@ -38,13 +44,13 @@ pub struct Arguments {
     holdout: Option<String>,
 
     /// What to measure; fd, kid and other short names are understood
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_delimiter = ',',
-        default_value = "fd,kid,precision,recall,density,coverage"
-    )]
+    /// [default: fd,kid,precision,recall,density,coverage, or with --pairs nothing else]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     measures: Vec<String>,
+
+    /// Measures of pairs, synthetic image i against real image i: psnr, ssim, ms-ssim, lpips:FILE.onnx
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pairs: Vec<PairMeasure>,
 
     /// The tool whose precision, recall, density and coverage are wanted: prdc, torch-fidelity, dpimagebench
     #[arg(long, value_name = "TOOL")]
@@ -57,6 +63,10 @@ pub struct Arguments {
     /// Seed of everything drawn at random
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+
+    /// Keep the real features' mean and covariance, with which later Fréchet distances need no real images
+    #[arg(long, value_name = "FILE.npz")]
+    save_statistics: Option<PathBuf>,
 
     /// Keep the features as real.npy, synthetic.npy and holdout.npy in this folder
     #[arg(long, value_name = "DIR")]
@@ -80,16 +90,39 @@ struct Measured {
     synthetic: usize,
     holdout: Option<usize>,
     findings: Vec<Finding>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pairs: Vec<Paired>,
 }
+
+/// What is measured where nothing is named.
+const DEFAULT: [&str; 6] = ["fd", "kid", "precision", "recall", "density", "coverage"];
 
 impl Arguments {
     /// Measures and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
-        let names = measure_names(&self.measures, self.convention.as_deref(), Some(&self.encoder))?;
+        let asked = match (self.measures.is_empty(), self.pairs.is_empty()) {
+            (true, true) => DEFAULT.map(str::to_owned).to_vec(),
+            _ => self.measures.clone(),
+        };
+        let names = measure_names(&asked, self.convention.as_deref(), Some(&self.encoder))?;
         let reader = Reader { encoder: &self.encoder, options: self.import.options(), context };
+        let pairs = self.measure_pairs(&reader)?;
+        if names.is_empty() {
+            context.output.print(&pairs, || pairs_table(&pairs))?;
+            return Ok(Status::Done);
+        }
         let synthetic = reader.read(&self.synthetic)?;
+        if is_statistics(Path::new(&self.real)) {
+            return self.against_statistics(&synthetic, &names, context);
+        }
         let real = reader.read(&self.real)?;
         let holdout = self.holdout.as_deref().map(|text| reader.read(text)).transpose()?;
+        if let Some(path) = &self.save_statistics {
+            if self.force && path.exists() {
+                std::fs::remove_file(path)?;
+            }
+            Moments::of(&real)?.save(path)?;
+        }
         if let Some(folder) = &self.save_features {
             std::fs::create_dir_all(folder)?;
             for (name, features) in
@@ -109,10 +142,60 @@ impl Arguments {
             synthetic: synthetic.rows(),
             holdout: holdout.map(|holdout| holdout.rows()),
             findings,
+            pairs,
         };
         context.output.print(&measured, || measured.table())?;
         Ok(Status::Done)
     }
+}
+
+impl Arguments {
+    /// The Fréchet distance from statistics that were saved instead of the real images.
+    fn against_statistics(
+        &self,
+        synthetic: &Embedding,
+        names: &[String],
+        context: &Context<'_>,
+    ) -> Result<Status, Failure> {
+        if names != ["frechet-distance"] {
+            return Err(OnlyMoments { path: self.real.clone(), asked: names.join(", ") }.into());
+        }
+        let path = Path::new(&self.real);
+        let moments = Moments::load(path, Some(synthetic.stamp()))?;
+        let measured = Measured {
+            stamp: moments.stamp().clone(),
+            real: moments.images().unwrap_or(0),
+            synthetic: synthetic.rows(),
+            holdout: None,
+            findings: vec![Finding {
+                measure: names[0].clone(),
+                aspect: Aspect::Fidelity,
+                against: Against::Train,
+                outcome: Outcome::Measured(frechet_distance_to(&moments, synthetic)?),
+                reference: None,
+                better: "lower".into(),
+                parameters: format!("against the statistics in {}", self.real),
+            }],
+            pairs: Vec::new(),
+        };
+        context.output.print(&measured, || measured.table())?;
+        Ok(Status::Done)
+    }
+}
+
+/// Saved statistics know no single image.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{path}: holds a mean and a covariance, which give the Fréchet distance only, not {asked}; ask for --measures fd, or give the images or their features"
+)]
+struct OnlyMoments {
+    path: String,
+    asked: String,
+}
+
+/// Whether a file holds the mean and covariance of features in the arrays that the field uses.
+fn is_statistics(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "npz") && Moments::recognises(path)
 }
 
 impl Measured {
@@ -131,7 +214,7 @@ impl Measured {
             .iter()
             .map(|finding| {
                 let against = match (self.holdout, finding.against) {
-                    (None, standin_measure::Against::Train) => "real".to_owned(),
+                    (None, Against::Train) => "real".to_owned(),
                     (_, against) => against.to_string(),
                 };
                 let (value, interval) = match &finding.outcome {
@@ -153,6 +236,9 @@ impl Measured {
             })
             .collect();
         let mut text = table(&header, rows);
+        if !self.pairs.is_empty() {
+            text.push_str(&format!("\n\n{}", pairs_table(&self.pairs)));
+        }
         let holdout = self.holdout.map_or_else(String::new, |holdout| format!(", {holdout} holdout"));
         text.push_str(&format!("\n\n{}; {} real, {} synthetic{holdout}\n", self.stamp, self.real, self.synthetic));
         for reason in reasons {
@@ -173,6 +259,17 @@ fn refuse_to_replace(path: &Path, force: bool) -> Result<(), Exists> {
     if path.exists() && !force { Err(Exists { path: path.to_path_buf() }) } else { Ok(()) }
 }
 
+impl Arguments {
+    fn measure_pairs(&self, reader: &Reader<'_>) -> Result<Vec<Paired>, Failure> {
+        if self.pairs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (real, synthetic) = (reader.images(&self.real)?, reader.images(&self.synthetic)?);
+        let progress = reader.context.terminal.progress("");
+        self.pairs.iter().map(|pair| pair.of(&real, &synthetic, &progress)).collect()
+    }
+}
+
 /// Reads a side, encoding it if it is images.
 struct Reader<'a> {
     encoder: &'a str,
@@ -186,9 +283,13 @@ impl Reader<'_> {
         if holds_features(path)? {
             return Ok(Embedding::load(path)?);
         }
+        let images = self.images(text)?;
+        Ok(encoder(self.encoder)?.encode(&images, &self.context.terminal.progress(""))?)
+    }
+
+    fn images(&self, text: &str) -> Result<ImageSet, Failure> {
         let progress = self.context.terminal.progress("");
-        let images = Source::parse(text)?.images(&self.options, self.context.cache, &progress)?;
-        Ok(encoder(self.encoder)?.encode(&images, &progress)?)
+        Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
     }
 }
 

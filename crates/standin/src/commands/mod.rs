@@ -7,6 +7,7 @@ mod completions;
 mod data;
 mod list;
 mod measure;
+mod measure_pairs;
 mod report;
 mod run_study;
 mod runs;

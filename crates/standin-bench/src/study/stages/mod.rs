@@ -24,7 +24,7 @@ pub use embed::{ChosenEncoder, Embed, FitEncoder, Images};
 pub use gallery::DrawGallery;
 pub use generate::{Generate, Sample};
 pub use given::Take;
-pub use measure::Measure;
+pub use measure::{MEAN_IMAGE_SIZE, Measure, MeasureImages};
 pub use score::{Copy, ScoreImages};
 pub use split::{Draw, Members, Split};
 pub use summarise::{ReleasedRun, Repetition, Summarise};

@@ -4,11 +4,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use standin_classify::{Answers, replacement_ratio};
 use standin_data::{Column, ImageSet, Labels, Progress, Seed};
-use standin_measure::{Estimate, MEASURES, Outcome, pool_outcomes, pool_outcomes_within, pool_within};
+use standin_measure::{
+    Estimate, MEASURES, Outcome, normalised_variety, pool_outcomes, pool_outcomes_within, pool_within,
+};
 use standin_privacy::{Guarantee, NoiseOrigin};
 
 use super::classify::Predictions;
-use super::{BoxedError, Division, Members, damaged, read_json, write_json};
+use super::{BoxedError, Division, MEAN_IMAGE_SIZE, Members, damaged, read_json, write_json};
 use crate::gate::GateExpression;
 use crate::ranking;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
@@ -107,7 +109,9 @@ impl Stage for Summarise {
         let found: Division = read_json(&division.join("division.json"))?;
 
         let gathering = Gathering { study: &self.study, inputs, test: test.as_ref(), out };
-        let releases = self.releases.iter().map(|release| gathering.release(release)).collect::<Result<Vec<_>, _>>()?;
+        let mut releases =
+            self.releases.iter().map(|release| gathering.release(release)).collect::<Result<Vec<_>, _>>()?;
+        add_normalised_variety(&mut releases);
         let judged = verdict::judge(&releases, &self.study.thresholds);
         let data = DataSummary {
             source: self.source.0.clone(),
@@ -230,6 +234,43 @@ impl Gathering<'_> {
             utility.per_group.extend(by_group(column, &own, &real));
         }
         Ok(utility)
+    }
+}
+
+/// Adds MedSynAnalyzer's variety, 1 − the size of the mean image normalised over the sets compared, if there are several.
+fn add_normalised_variety(releases: &mut [Release]) {
+    let row = |release: &Release| release.measures.iter().position(|row| row.measure == MEAN_IMAGE_SIZE);
+    let sized: Vec<(usize, usize, Estimate)> = releases
+        .iter()
+        .enumerate()
+        .filter_map(|(at, release)| {
+            let row = row(release)?;
+            Some((at, row, release.measures[row].outcome.estimate()?.clone()))
+        })
+        .collect();
+    if sized.len() < 2 {
+        return;
+    }
+    let sizes: Vec<f64> = sized.iter().map(|(.., size)| size.value).collect();
+    let (least, most) = sizes.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
+    let (varieties, count) = (normalised_variety(&sizes), sized.len());
+    let scaled = |bytes: f64, otherwise: f64| if most > least { (most - bytes) / (most - least) } else { otherwise };
+    for ((at, row, size), variety) in sized.into_iter().zip(varieties) {
+        let estimate = Estimate {
+            value: variety,
+            low: scaled(size.high, variety).min(variety),
+            high: scaled(size.low, variety).max(variety),
+            n: size.n,
+            method: format!("that of the size, in the range of the {count} sets compared"),
+        };
+        let row = MeasureRow {
+            measure: "mean-image-variety".into(),
+            outcome: Outcome::Measured(estimate),
+            reference: None,
+            better: "higher".into(),
+            ..releases[at].measures[row].clone()
+        };
+        releases[at].measures.push(row);
     }
 }
 
@@ -455,6 +496,7 @@ fn warnings(study: &Study, data: &DataSummary, division: &Division, releases: &[
             100.0 / data.holdout as f64
         ));
     }
+    warnings.extend(ranking::unequal_sizes(releases));
     warnings.extend(verdict::reversals(releases));
     warnings.extend(releases.iter().flat_map(verdict::violations));
     warnings
