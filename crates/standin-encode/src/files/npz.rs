@@ -82,7 +82,7 @@ fn entry<'a, R: Read + Seek>(archive: &'a mut NpzArchive<R>, path: &Path, name: 
 
 fn read_text(reader: impl Read, path: &Path) -> Result<String> {
     let text = npyz::NpyFile::new(reader).and_then(npyz::NpyFile::into_vec::<String>);
-    match text.map(|texts| <[String; 1]>::try_from(texts)) {
+    match text.map(<[String; 1]>::try_from) {
         Ok(Ok([text])) => Ok(text),
         Ok(Err(texts)) => Err(Error::file(
             path,
