@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use crate::screen::{Screen, squared_distance};
-use crate::{Embedding, Error, Result};
+use crate::{Embedding, Error, Metric, Result, hamming};
 
 /// Whether a ball contains the points at exactly its radius.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,20 @@ fn visit<State, T: Send>(
         let all = start(0..queries.rows());
         return Ok(vec![finish(all)]);
     }
+    let ball = |query: usize, row: usize| match centres {
+        Centres::Queries => query,
+        Centres::Base => row,
+    };
+    if base.stamp().metric == Metric::Hamming {
+        let compare = |state: &mut State, query, first, distances: &[u32]| {
+            for (row, &distance) in (first..).zip(distances) {
+                if boundary.holds(f64::from(distance), radii[ball(query, row)]) {
+                    hit(state, query, row);
+                }
+            }
+        };
+        return Ok(hamming::stream(queries, base, start, compare, finish));
+    }
     let screen = Screen::new(queries, base);
     let squares: Vec<f64> = radii.iter().map(|radius| screen.scaled(radius * radius)).collect();
     let ceilings: Vec<f32> = squares.iter().map(|&square| (square as f32).next_up()).collect();
@@ -112,10 +126,7 @@ fn visit<State, T: Send>(
         |state, query, first, lower| {
             for (offset, &lower) in lower.iter().enumerate() {
                 let row = first + offset;
-                let ball = match centres {
-                    Centres::Queries => query,
-                    Centres::Base => row,
-                };
+                let ball = ball(query, row);
                 if lower > ceilings[ball] {
                     continue;
                 }

@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 
 use crate::screen::{Screen, squared_distance};
-use crate::{Embedding, Error, Result};
+use crate::{Embedding, Error, Metric, Result, hamming};
 
 /// The nearest rows of a base set for each row of a query set.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ impl Neighbours {
         &self.indices[query * self.k..(query + 1) * self.k]
     }
 
-    /// Euclidean distances to those rows, in the same order.
+    /// Distances to those rows, in the same order.
     ///
     /// # Panics
     /// If `query` is not below [`Neighbours::len`].
@@ -53,7 +53,7 @@ impl Neighbours {
     }
 }
 
-/// The exact `k` nearest rows of `base` for each row of `queries`, by Euclidean distance.
+/// The exact `k` nearest rows of `base` for each row of `queries`, by the distance of their stamp's [`Metric`].
 ///
 /// Distances are those of double precision on the rows given, so a copy is at exactly 0; of equal distances the lower
 /// index comes first. With `exclude_self` the query of index i never finds base row i: give one set as both.
@@ -69,6 +69,10 @@ pub fn nearest(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bo
     let available = base.rows().saturating_sub(usize::from(exclude_self));
     if k == 0 || k > available {
         return Err(Error::TooFewNeighbours { k, available });
+    }
+    if base.stamp().metric == Metric::Hamming {
+        let (distances, indices) = hamming::nearest(queries, base, k, exclude_self).into_iter().unzip();
+        return Ok(Neighbours { k, indices, distances });
     }
     let screen = Screen::new(queries, base);
     let tiles = screen.stream(
@@ -99,7 +103,7 @@ pub struct Pair {
     pub left: usize,
     /// Row of the second set.
     pub right: usize,
-    /// Their Euclidean distance.
+    /// Their distance.
     pub distance: f64,
 }
 
@@ -113,6 +117,9 @@ pub fn closest_pairs(left: &Embedding, right: &Embedding, k: usize) -> Result<Ve
     left.require_same_protocol(right)?;
     if k == 0 || left.is_empty() || right.is_empty() {
         return Ok(Vec::new());
+    }
+    if left.stamp().metric == Metric::Hamming {
+        return Ok(hamming::closest_pairs(left, right, k));
     }
     let screen = Screen::new(left, right);
     let tiles = screen.stream(

@@ -9,8 +9,9 @@ use standin_data::Seed;
 use standin_encode::{Embedding, Neighbours, count_within, nearest};
 
 use crate::frechet::Gaussian;
-use crate::kernel::{SelfSums, cross_sums};
+use crate::kernel::{Kernel, SelfSums, cross_sums};
 use crate::manifold::Convention;
+use crate::medsyn::{self, Medsyn};
 use crate::{Against, Error, Estimate, Outcome, Result};
 
 /// Fewer images than this describe no distribution.
@@ -96,8 +97,9 @@ pub(crate) struct Context<'a> {
     neighbours: Cache<(Side, Side), Neighbours>,
     within: Cache<(Side, Side, Convention), Vec<usize>>,
     gaussians: Cache<Side, Gaussian<'a>>,
-    own_kernels: Cache<Side, SelfSums>,
-    cross_kernels: Cache<(Side, Side), (Vec<f64>, Vec<f64>)>,
+    medsyn: Cache<Side, Medsyn>,
+    own_kernels: Cache<(Side, Kernel), SelfSums>,
+    cross_kernels: Cache<(Side, Side, Kernel), (Vec<f64>, Vec<f64>)>,
 }
 
 type Cache<Key, Value> = RefCell<HashMap<Key, Rc<Value>>>;
@@ -124,6 +126,7 @@ impl<'a> Context<'a> {
             gaussians: Cache::default(),
             own_kernels: Cache::default(),
             cross_kernels: Cache::default(),
+            medsyn: Cache::default(),
         }
     }
 
@@ -194,14 +197,24 @@ impl<'a> Context<'a> {
         cached(&self.gaussians, side, || Gaussian::of(self.rows(side)))
     }
 
-    pub(crate) fn own_kernel(&self, side: Side) -> Result<Rc<SelfSums>> {
+    pub(crate) fn own_kernel(&self, side: Side, kernel: Kernel) -> Result<Rc<SelfSums>> {
         let side = self.key(side);
-        cached(&self.own_kernels, side, || SelfSums::of(self.rows(side)))
+        cached(&self.own_kernels, (side, kernel), || SelfSums::of(self.rows(side), kernel))
     }
 
-    pub(crate) fn cross_kernel(&self, first: Side, second: Side) -> Result<Rc<(Vec<f64>, Vec<f64>)>> {
+    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Rc<(Vec<f64>, Vec<f64>)>> {
         let (first, second) = (self.key(first), self.key(second));
-        cached(&self.cross_kernels, (first, second), || Ok(cross_sums(self.rows(first), self.rows(second))))
+        let sums = || Ok(cross_sums(self.rows(first), self.rows(second), kernel));
+        cached(&self.cross_kernels, (first, second, kernel), sums)
+    }
+
+    /// MedSynAnalyzer's shares of a side against all training images.
+    pub(crate) fn medsyn(&self, generated: Side) -> Result<Rc<Medsyn>> {
+        let side = self.key(generated);
+        cached(&self.medsyn, side, || {
+            let own = self.neighbours(Side::AllTrain, Side::AllTrain)?;
+            medsyn::of_neighbours(self.rows(side), self.rows(Side::AllTrain), &own)
+        })
     }
 
     /// The value of a measure, if every side it looks at is large enough to be described.
@@ -218,7 +231,9 @@ impl<'a> Context<'a> {
             ))),
             None => match measure() {
                 Ok(estimate) => Ok(Outcome::Measured(estimate)),
-                Err(error @ Error::NoConvergence { .. }) => Ok(Outcome::NotMeasurable(error.to_string())),
+                Err(error @ (Error::NoConvergence { .. } | Error::NeedsEuclidean { .. })) => {
+                    Ok(Outcome::NotMeasurable(error.to_string()))
+                }
                 Err(error) => Err(error),
             },
         }
