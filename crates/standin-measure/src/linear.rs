@@ -229,6 +229,20 @@ pub(crate) fn mean(rows: &Embedding) -> Vec<f64> {
     mean
 }
 
+/// Hands over all rows, transformed by `prepare(row, column)`, some at a time and in order: `d × rows` matrices.
+pub(crate) fn in_parts(
+    rows: &Embedding,
+    prepare: impl Fn(&[f32], &mut [f64]) + Sync,
+    mut each: impl FnMut(MatRef<'_, f64>),
+) {
+    let d = rows.dimension();
+    for part in rows.values().chunks(ROWS * d) {
+        let mut columns = vec![0.0; part.len()];
+        columns.par_chunks_mut(d).zip(part.par_chunks(d)).for_each(|(column, row)| prepare(row, column));
+        each(MatRef::from_column_major_slice(&columns, d, part.len() / d));
+    }
+}
+
 /// Rows drawn for a quantity that needs no more than `most`: one from each of so many parts of equal length, so that a
 /// set in any order is drawn from evenly. All rows if there are no more.
 pub(crate) fn spread(rows: usize, most: usize) -> Vec<usize> {
