@@ -20,24 +20,36 @@
 //! ```
 
 mod balls;
+mod both_ways;
 mod embedding;
 mod encoder;
 mod error;
+mod files;
 mod fourier;
 mod hamming;
+mod lpips;
 mod neighbours;
+mod onnx;
 mod pixels;
 mod registry;
+mod resize;
 mod scattering;
 mod screen;
 #[cfg(test)]
 mod testing;
+mod trained;
 mod wavelets;
 
 pub use balls::{Boundary, count_around, count_within, holding};
+pub use both_ways::{Held, Holdings, held_both_ways};
 pub use embedding::{Embedding, Metric, Stamp};
 pub use encoder::{Encoder, Family};
 pub use error::{Error, Result};
+pub use files::{EmbeddingFile, holds_features, read_npy, write_npy};
+pub use lpips::Lpips;
 pub use neighbours::{Neighbours, Pair, closest_pairs, nearest};
+pub use onnx::{PRESETS, Preset};
 pub use registry::{ENCODERS, encoder};
+pub use resize::Resize;
 pub use screen::squared_distance;
+pub use trained::{FittedEncoder, TrainableEncoder, TrainableFamily, TrainingError};

@@ -11,6 +11,7 @@ use standin_encode::{Embedding, Neighbours, count_within, nearest};
 use crate::frechet::Gaussian;
 use crate::kernel::{Kernel, SelfSums, cross_sums};
 use crate::manifold::Convention;
+use crate::medsyn::{self, Medsyn};
 use crate::{Against, Error, Estimate, Outcome, Result};
 
 /// Fewer images than this describe no distribution.
@@ -96,6 +97,7 @@ pub(crate) struct Context<'a> {
     neighbours: Cache<(Side, Side), Neighbours>,
     within: Cache<(Side, Side, Convention), Vec<usize>>,
     gaussians: Cache<Side, Gaussian<'a>>,
+    medsyn: Cache<Side, Medsyn>,
     own_kernels: Cache<(Side, Kernel), SelfSums>,
     cross_kernels: Cache<(Side, Side, Kernel), (Vec<f64>, Vec<f64>)>,
 }
@@ -124,6 +126,7 @@ impl<'a> Context<'a> {
             gaussians: Cache::default(),
             own_kernels: Cache::default(),
             cross_kernels: Cache::default(),
+            medsyn: Cache::default(),
         }
     }
 
@@ -203,6 +206,15 @@ impl<'a> Context<'a> {
         let (first, second) = (self.key(first), self.key(second));
         let sums = || Ok(cross_sums(self.rows(first), self.rows(second), kernel));
         cached(&self.cross_kernels, (first, second, kernel), sums)
+    }
+
+    /// MedSynAnalyzer's shares of a side against all training images.
+    pub(crate) fn medsyn(&self, generated: Side) -> Result<Rc<Medsyn>> {
+        let side = self.key(generated);
+        cached(&self.medsyn, side, || {
+            let own = self.neighbours(Side::AllTrain, Side::AllTrain)?;
+            medsyn::of_neighbours(self.rows(side), self.rows(Side::AllTrain), &own)
+        })
     }
 
     /// The value of a measure, if every side it looks at is large enough to be described.

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use standin_encode::{Embedding, Metric};
 
 /// What can go wrong while measuring. Too few images is no error: see [`crate::Outcome::NotMeasurable`].
@@ -7,7 +9,7 @@ pub enum Error {
     /// Embeddings that do not fit together, or an impossible search.
     #[error(transparent)]
     Encode(#[from] standin_encode::Error),
-    /// A file could not be read or written.
+    /// An image set could not be used, or a file not be read or written.
     #[error(transparent)]
     Data(#[from] standin_data::Error),
     /// The measure needs features in which sums and products mean something, not codes.
@@ -56,6 +58,33 @@ pub enum Error {
         train: usize,
         /// Holdout images.
         holdout: usize,
+    },
+    /// No cell of the partition can be tested for copies.
+    #[error(
+        "the data-copying statistic: none of {cells} cells holds 20 of the {synthetic} synthetic and one of the \
+         {holdout} holdout images; ask for fewer cells or give more images"
+    )]
+    NoCell {
+        /// Cells of the partition.
+        cells: usize,
+        /// Synthetic images.
+        synthetic: usize,
+        /// Holdout images.
+        holdout: usize,
+    },
+    /// A share of false matches that is none.
+    #[error("a false-match rate of {rate}; it is the share of holdout images taken for copies: above 0 and below 1")]
+    FalseMatchRate {
+        /// The rate asked for.
+        rate: f64,
+    },
+    /// A table could not be written.
+    #[error("{}: writing the table failed: {source}; check that the folder exists and has space left", path.display())]
+    Write {
+        /// The table's file.
+        path: PathBuf,
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An iterative decomposition did not converge.
     #[error("the {decomposition} of a {rows}×{columns} matrix did not converge; check the features for extreme values")]

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use faer::{ColRef, Mat, MatRef};
+use faer::{Mat, MatRef};
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context};
@@ -20,8 +20,8 @@ const INFLUENCES: usize = 4096;
 /// NeurIPS 2017): ‖μ₁−μ₂‖² + tr(Σ₁ + Σ₂ − 2(Σ₁^½Σ₂Σ₁^½)^½), covariances with n−1.
 ///
 /// It is called FID only for the features of one certain Inception network; for any other encoder, "FD-encoder".
-/// Arithmetic is in double precision. With any factors Σ₁ = F₁ᵀF₁ and Σ₂ = F₂ᵀF₂ the trace of the root is the sum of
-/// the singular values of F₁F₂ᵀ, whose squares are the eigenvalues of Σ₁Σ₂; it needs no full rank, so fewer images than
+/// Arithmetic is in double precision. With any factors Σ₁ = F₁F₁ᵀ and Σ₂ = F₂F₂ᵀ the trace of the root is the sum of
+/// the singular values of F₁ᵀF₂, whose squares are the eigenvalues of Σ₁Σ₂; it needs no full rank, so fewer images than
 /// features are no obstacle. Covariances are factored as correlations, so features of very unequal scale are none either.
 ///
 /// **Bias.** The sample distance exceeds the population's by an amount that shrinks as 1/n and grows with the number of
@@ -29,7 +29,7 @@ const INFLUENCES: usize = 4096;
 /// root's trace is known (T₁₂ = Σ₁^{−½}(Σ₁^½Σ₂Σ₁^½)^½Σ₁^{−½}, the optimal transport map; limit law: Rippl, Munk and
 /// Sturm, J. Multivariate Analysis 2016), which gives every image's influence,
 /// ψ(x) = 2(μ₁−μ₂)·(x−μ₁) + (x−μ₁)ᵀ(I − T₁₂)(x−μ₁), without decomposing anything again; with singular vectors U of
-/// F₁F₂ᵀ = U·S·Vᵀ it is T₁₂ = F₁⁻¹·U·S·Uᵀ·F₁⁻ᵀ. Its variance is taken over at most 4096 images of a set, spread evenly.
+/// F₁ᵀF₂ = U·S·Vᵀ it is T₁₂ = F₁⁻ᵀ·U·S·Uᵀ·F₁⁻¹. Its variance is taken over at most 4096 images of a set, spread evenly.
 /// The interval is for the distance that samples of these sizes have *on average*: it does not reach down to the
 /// population's distance, and where both populations are equal it is wider than needed.
 ///
@@ -54,15 +54,15 @@ pub fn frechet_distance_to(reference: &Moments, set: &Embedding) -> Result<Estim
     Gaussian::of(set)?.distance(&Gaussian::from_moments(reference)?)
 }
 
-/// The moments of a set, with a factor F of its covariance: Σ = FᵀF.
+/// The moments of a set, with a factor F of its covariance: Σ = FFᵀ.
 pub(crate) struct Gaussian<'a> {
     /// The images, unless moments are all that is known; these are then taken as exact.
     rows: Option<&'a Embedding>,
     pub(crate) mean: Cow<'a, [f64]>,
     pub(crate) trace: f64,
-    /// `r × d`. With fewer images than features, the centred images divided by √(n−1).
+    /// `d × r`. With fewer images than features, the centred images divided by √(n−1).
     pub(crate) factor: Mat<f64>,
-    /// `r × d`, F⁻ᵀ on the covariance's range, unless the factor is the images themselves.
+    /// `r × d`, F⁻¹ on the covariance's range, unless the factor is the images themselves.
     inverse: Option<Mat<f64>>,
 }
 
@@ -74,10 +74,15 @@ impl<'a> Gaussian<'a> {
         let mean = mean(rows);
         if n < d {
             let all: Vec<usize> = (0..n).collect();
-            let centred = columns_of(rows, &all, |row, column| centre(row, &mean, column));
-            let factor = centred.transpose() * faer::Scale(((n - 1) as f64).sqrt().recip());
-            let trace = factor.squared_norm_l2();
-            return Ok(Self { rows: Some(rows), mean: mean.into(), trace, factor, inverse: None });
+            let mut factor = columns_of(rows, &all, |row, column| centre(row, &mean, column));
+            factor *= faer::Scale(((n - 1) as f64).sqrt().recip());
+            return Ok(Self {
+                rows: Some(rows),
+                mean: mean.into(),
+                trace: factor.squared_norm_l2(),
+                factor,
+                inverse: None,
+            });
         }
         let covariance = covariance(rows, &mean);
         Self::factored(Some(rows), mean.into(), &covariance)
@@ -96,18 +101,18 @@ impl<'a> Gaussian<'a> {
         let correlation =
             Mat::from_fn(d, d, |i, j| if i == j { 1.0 } else { covariance[(i, j)] * inverses[i] * inverses[j] });
         let (mut factor, mut inverse) = match cholesky(&correlation, NEGLIGIBLE) {
-            Some((lower, inverse)) => (lower.transpose().to_owned(), inverse),
+            Some(triangular) => triangular,
             None => {
                 let (values, vectors) = symmetric_eigen(&correlation)?;
                 let first = values.partition_point(|&value| value <= NEGLIGIBLE * d as f64);
                 let root = |k: usize| values[first + k].sqrt();
                 let rank = d - first;
-                let factor = Mat::from_fn(rank, d, |k, i| vectors[(i, first + k)] * root(k));
+                let factor = Mat::from_fn(d, rank, |i, k| vectors[(i, first + k)] * root(k));
                 (factor, Mat::from_fn(rank, d, |k, i| vectors[(i, first + k)] / root(k)))
             }
         };
         for feature in 0..d {
-            factor.col_mut(feature).iter_mut().for_each(|value| *value *= deviations[feature]);
+            factor.row_mut(feature).iter_mut().for_each(|value| *value *= deviations[feature]);
             inverse.col_mut(feature).iter_mut().for_each(|value| *value *= inverses[feature]);
         }
         let trace = (0..d).map(|at| covariance[(at, at)]).sum();
@@ -116,11 +121,8 @@ impl<'a> Gaussian<'a> {
 
     pub(crate) fn distance(&self, other: &Self) -> Result<Estimate> {
         let compared = self.compare(other, INFLUENCES)?;
+        let variance = self.variance(&compared.first) + other.variance(&compared.second);
         let sets = || [self.rows, other.rows].into_iter().flatten();
-        let variance: f64 = sets()
-            .zip(compared.influences())
-            .map(|(rows, influences)| influence_variance(influences) * influences.len() as f64 / rows.rows() as f64)
-            .sum();
         let mut method = "infinitesimal jackknife, at this n".to_owned();
         if sets().count() < 2 {
             method.push_str("; the reference statistics are taken as exact");
@@ -133,10 +135,10 @@ impl<'a> Gaussian<'a> {
         Ok(Estimate { low: estimate.low.max(0.0), ..estimate })
     }
 
-    /// The distance, and how much each of at most `most` images of both sets moves it.
+    /// The distance, and how much each of at most `most` images of both sets, spread evenly, moves it.
     pub(crate) fn compare(&self, other: &Self, most: usize) -> Result<Compared> {
         let (left, singular, right) =
-            singular_values(product(self.factor.as_ref(), other.factor.transpose()).as_ref())?;
+            singular_values(product(self.factor.transpose(), other.factor.as_ref()).as_ref())?;
         let shift: f64 = self.mean.iter().zip(&*other.mean).map(|(a, b)| (a - b).powi(2)).sum();
         let value = shift + self.trace + other.trace - 2.0 * singular.iter().sum::<f64>();
         Ok(Compared {
@@ -146,30 +148,34 @@ impl<'a> Gaussian<'a> {
         })
     }
 
-    /// How much each of at most `most` images moves the distance, up to a constant; `vectors` are the singular vectors of
-    /// this side.
-    fn influences(
-        &self,
-        other_mean: &[f64],
-        vectors: MatRef<'_, f64>,
-        singular: &[f64],
-        most: usize,
-    ) -> Option<Vec<f64>> {
-        let rows = self.rows?;
+    /// What the choice of this set's images adds to the variance of the distance.
+    fn variance(&self, influences: &[f64]) -> f64 {
+        match self.rows {
+            Some(rows) => influence_variance(influences) * influences.len() as f64 / rows.rows() as f64,
+            None => 0.0,
+        }
+    }
+
+    /// How much images move the distance, up to a constant; `vectors` are the singular vectors of this side.
+    fn influences(&self, other_mean: &[f64], vectors: MatRef<'_, f64>, singular: &[f64], most: usize) -> Vec<f64> {
+        let Some(rows) = self.rows else { return Vec::new() };
         let chosen = spread(rows.rows(), most);
         let centred = columns_of(rows, &chosen, |row, column| centre(row, &self.mean, column));
         let transported = self.transported(&chosen, centred.as_ref(), vectors, singular);
         let shift = || self.mean.iter().zip(other_mean).map(|(here, there)| 2.0 * (here - there));
-        let moved = |x: ColRef<'_, f64>| x.iter().zip(shift()).map(|(x, shift)| x * (x + shift)).sum::<f64>();
-        Some(centred.col_iter().zip(transported).map(|(x, transported)| moved(x) - transported).collect())
+        centred
+            .col_iter()
+            .zip(transported)
+            .map(|(x, transported)| x.iter().zip(shift()).map(|(x, shift)| x * (x + shift)).sum::<f64>() - transported)
+            .collect()
     }
 
     /// xᵀ·T·x of the chosen images x, centred, with T the optimal transport map to the other side.
     fn transported(&self, chosen: &[usize], centred: MatRef<'_, f64>, vectors: MatRef<'_, f64>, s: &[f64]) -> Vec<f64> {
         match &self.inverse {
             None => {
-                // F⁻ᵀx is √(n−1) in one place and, but for what is in no image's direction, 0 in all others.
-                let scale = (self.factor.nrows() - 1) as f64;
+                // F⁻¹x is √(n−1) in one place and, but for what is in no image's direction, 0 in all others.
+                let scale = (self.factor.ncols() - 1) as f64;
                 let of = |&image: &usize| (0..s.len()).map(|k| vectors[(image, k)].powi(2) * s[k]).sum::<f64>() * scale;
                 chosen.iter().map(of).collect()
             }
@@ -182,17 +188,11 @@ impl<'a> Gaussian<'a> {
     }
 }
 
-/// A distance and what the images of each set contribute to it, where they are known; influences are up to a constant.
+/// A distance taken apart into what images of each set contribute; influences are up to a constant.
 pub(crate) struct Compared {
     pub(crate) value: f64,
-    pub(crate) first: Option<Vec<f64>>,
-    pub(crate) second: Option<Vec<f64>>,
-}
-
-impl Compared {
-    fn influences(&self) -> impl Iterator<Item = &Vec<f64>> {
-        [&self.first, &self.second].into_iter().flatten()
-    }
+    pub(crate) first: Vec<f64>,
+    pub(crate) second: Vec<f64>,
 }
 
 /// The covariance with n−1. Time O(n·d²).
@@ -260,8 +260,8 @@ mod tests {
         let by_rows = |set| {
             let mean = mean(set);
             let all: Vec<usize> = (0..set.rows()).collect();
-            let centred = columns_of(set, &all, |row, column| centre(row, &mean, column));
-            let factor = centred.transpose() * faer::Scale(((set.rows() - 1) as f64).sqrt().recip());
+            let mut factor = columns_of(set, &all, |row, column| centre(row, &mean, column));
+            factor *= faer::Scale(((set.rows() - 1) as f64).sqrt().recip());
             let trace = factor.squared_norm_l2();
             Gaussian { rows: Some(set), mean: mean.into(), trace, factor, inverse: None }
         };

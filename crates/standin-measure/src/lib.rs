@@ -26,27 +26,48 @@
 //! Repetitions with different seeds become one estimate with [`pool`]; [`bootstrap`] and its companions make intervals
 //! for anything else.
 
+mod alias;
 mod authenticity;
 mod closest;
 mod cmmd;
 mod context;
 mod error;
 mod estimate;
+mod fd_infinity;
 mod finding;
 mod frechet;
 mod kernel;
 mod leave_one_out;
 mod linear;
+mod logistic;
 mod manifold;
 mod moments;
 mod near_copies;
 mod pool;
 mod registry;
 mod share;
+mod sliced_wasserstein;
 #[cfg(test)]
 mod testing;
+mod two_sample_classifier;
+mod two_sample_neighbours;
 mod uncertainty;
 mod vendi;
+
+pub use alias::{ALIASES, Alias, full_name};
+mod beside_holdout;
+mod cells;
+mod chance;
+mod copying;
+mod feature_spread;
+mod identical;
+mod image_scores;
+mod mean_image;
+mod median;
+mod medsyn;
+mod nearest_ratio;
+pub mod pairs;
+mod realism;
 
 pub use authenticity::authenticity;
 pub use closest::dcr_share;
@@ -54,6 +75,7 @@ pub use cmmd::cmmd;
 pub use context::Sets;
 pub use error::{Error, Result};
 pub use estimate::{Estimate, Outcome};
+pub use fd_infinity::frechet_distance_infinity;
 pub use finding::{Against, Aspect, Finding};
 pub use frechet::{frechet_distance, frechet_distance_to};
 pub use kernel::{kernel_distance, kernel_distance_on_subsets};
@@ -63,5 +85,18 @@ pub use near_copies::{NearCopy, near_copies};
 pub use pool::{pool, pool_outcomes, pool_outcomes_within, pool_within};
 pub use registry::{Family, MEASURES, evaluate, measure};
 pub use share::{clopper_pearson, clopper_pearson_at, wilson};
+pub use sliced_wasserstein::sliced_wasserstein;
+pub use two_sample_classifier::two_sample_classifier;
+pub use two_sample_neighbours::two_sample_neighbours;
 pub use uncertainty::{bootstrap, bootstrap_bca, influence_variance, jackknife_variance, mean, normal, t_quantile};
+
+pub use chance::benjamini_hochberg;
+pub use copying::copying_z;
+pub use feature_spread::feature_spread;
+pub use identical::identical_matches;
+pub use image_scores::{Column, ImageScore, ImageScores, image_scores};
+pub use mean_image::{mean_image_size, normalised_variety};
+pub use medsyn::{Medsyn, medsyn};
+pub use nearest_ratio::{NearestRatio, nearest_ratio};
+pub use realism::realism;
 pub use vendi::{vendi_score, vendi_score_of_order};

@@ -153,6 +153,23 @@ pub(crate) fn symmetric_eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)>
     Ok((values.column_vector().iter().copied().collect(), vectors))
 }
 
+/// Eigenvalues, ascending, of a symmetric matrix. Time O(d³), a third of [`symmetric_eigen`]'s, on one thread.
+pub(crate) fn symmetric_eigenvalues(matrix: &Mat<f64>) -> Result<Vec<f64>> {
+    let n = matrix.nrows();
+    let mut values = Diag::zeros(n);
+    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::No, Par::Seq, Default::default());
+    self_adjoint_evd(
+        matrix.as_ref(),
+        values.as_mut(),
+        None,
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    )
+    .map_err(|_| Error::NoConvergence { decomposition: "eigendecomposition", rows: n, columns: n })?;
+    Ok(values.column_vector().iter().copied().collect())
+}
+
 /// Singular values with left and right singular vectors, one a column; those that are 0 but for rounding are left out.
 ///
 /// The eigenvectors of M·Mᵀ are the left singular vectors, and a decomposition of that matrix is several times faster
@@ -208,6 +225,23 @@ fn side_by_side(parts: &[Mat<f64>], rows: usize) -> Mat<f64> {
     whole
 }
 
+/// Rows that [`in_parts`] hands over at one time.
+const PART: usize = 512;
+
+/// Hands over all rows, transformed by `prepare(row, column)`, some at a time and in order: `d × rows` matrices.
+pub(crate) fn in_parts(
+    rows: &Embedding,
+    prepare: impl Fn(&[f32], &mut [f64]) + Sync,
+    mut each: impl FnMut(MatRef<'_, f64>),
+) {
+    let d = rows.dimension();
+    for part in rows.values().chunks(PART * d) {
+        let mut columns = vec![0.0; part.len()];
+        columns.par_chunks_mut(d).zip(part.par_chunks(d)).for_each(|(column, row)| prepare(row, column));
+        each(MatRef::from_column_major_slice(&columns, d, part.len() / d));
+    }
+}
+
 /// Mean of every feature.
 pub(crate) fn mean(rows: &Embedding) -> Vec<f64> {
     let d = rows.dimension();
@@ -227,20 +261,6 @@ pub(crate) fn mean(rows: &Embedding) -> Vec<f64> {
         mean.iter_mut().zip(part).for_each(|(mean, sum)| *mean += sum / rows.rows() as f64);
     }
     mean
-}
-
-/// Hands over all rows, transformed by `prepare(row, column)`, some at a time and in order: `d × rows` matrices.
-pub(crate) fn in_parts(
-    rows: &Embedding,
-    prepare: impl Fn(&[f32], &mut [f64]) + Sync,
-    mut each: impl FnMut(MatRef<'_, f64>),
-) {
-    let d = rows.dimension();
-    for part in rows.values().chunks(ROWS * d) {
-        let mut columns = vec![0.0; part.len()];
-        columns.par_chunks_mut(d).zip(part.par_chunks(d)).for_each(|(column, row)| prepare(row, column));
-        each(MatRef::from_column_major_slice(&columns, d, part.len() / d));
-    }
 }
 
 /// Rows drawn for a quantity that needs no more than `most`: one from each of so many parts of equal length, so that a

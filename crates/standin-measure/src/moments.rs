@@ -103,6 +103,14 @@ impl Moments {
         Ok(write().map_err(standin_data::Error::io("writing", path))?)
     }
 
+    /// Whether a file is an archive with the arrays `mu` and `sigma`.
+    pub fn recognises(path: &Path) -> bool {
+        let Ok(file) = File::open(path) else { return false };
+        let names = NpzArchive::new(BufReader::new(file))
+            .map(|archive| archive.array_names().filter(|name| ["mu", "sigma"].contains(name)).count());
+        names.is_ok_and(|found| found == 2)
+    }
+
     /// Reads what [`Moments::save`] wrote, or the `mu` and `sigma` of pytorch-fid and torch-fidelity, float32 or float64.
     ///
     /// Such foreign files do not say how their features were made: `stamp` is what the caller knows of it. For a file

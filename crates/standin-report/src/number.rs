@@ -13,6 +13,8 @@ pub(crate) enum Style {
     Percent,
     /// A share, ratio or area that is usually written as a decimal.
     Decimal,
+    /// A correlation from −1 to 1.
+    Correlation,
     /// A measure without a customary scale: two digits of its interval's width decide.
     Adaptive,
 }
@@ -23,7 +25,7 @@ impl Style {
         let decimals = self.decimals(estimate);
         match self {
             Self::Percent => format!("{}{THIN}%", fixed(100.0 * estimate.value, decimals)),
-            Self::Decimal | Self::Adaptive => fixed(estimate.value, decimals),
+            Self::Decimal | Self::Correlation | Self::Adaptive => fixed(estimate.value, decimals),
         }
     }
 
@@ -43,6 +45,7 @@ impl Style {
         let width = estimate.high - estimate.low;
         match self {
             Self::Decimal => 3,
+            Self::Correlation => 2,
             Self::Percent => {
                 if width < 0.003 && width > 0.0 {
                     2
@@ -50,7 +53,7 @@ impl Style {
                     1
                 }
             }
-            Self::Adaptive if width > 0.0 => two_digits(width).min(6),
+            Self::Adaptive if width > 0.0 && width.is_finite() => two_digits(width).min(6),
             Self::Adaptive => 3,
         }
     }

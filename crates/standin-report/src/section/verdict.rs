@@ -1,11 +1,12 @@
 use std::cmp::Ordering;
 
 use askama::Template;
-use standin_bench::summary::{AttackRow, Release, ReleaseVerdict, Summary, Thresholds};
+use standin_bench::summary::{AttackRow, Gate, Release, ReleaseVerdict, Summary, Thresholds};
 use standin_measure::Estimate;
 
+use super::copies::is_excess;
 use crate::leakage::Contradictions;
-use crate::number::{Style, plain, rate};
+use crate::number::{Style, count, fixed, plain, rate};
 use crate::words;
 
 /// What may be released, why, and what must be known before believing it.
@@ -13,6 +14,8 @@ use crate::words;
 #[template(path = "verdict.html")]
 pub(super) struct Section<'a> {
     failures: &'a [String],
+    gates: Vec<&'a Gate>,
+    failed_gates: usize,
     reproducible: String,
     headline: &'a str,
     thresholds: String,
@@ -55,8 +58,13 @@ impl<'a> Section<'a> {
             ));
         }
         let cards = summary.releases.iter().zip(&summary.verdict.releases);
+        let (passed, mut gates): (Vec<&Gate>, Vec<&Gate>) = summary.gates.iter().partition(|gate| gate.passed);
+        let failed_gates = gates.len();
+        gates.extend(passed);
         Self {
             failures: &found.failures,
+            gates,
+            failed_gates,
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,
             thresholds: words::thresholds(&summary.thresholds),
@@ -70,6 +78,7 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
     let mut facts = Vec::new();
     facts.extend(usefulness(release, verdict.useful, &summary.thresholds));
     facts.extend(leakage(release, &summary.thresholds));
+    facts.extend(copies(release, summary.data.holdout));
     facts.push(Fact {
         name: "Guarantee",
         value: words::guarantee_in_brief(release.guarantee.as_ref()),
@@ -78,7 +87,7 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
     });
     Card {
         name: &release.name,
-        what: words::kind_and_generator(release),
+        what: words::kind_and_origin(release),
         passes: verdict.useful && verdict.resists_attacks,
         outcome: words::outcome(verdict),
         pareto: verdict.pareto,
@@ -126,6 +135,18 @@ fn leakage(release: &Release, thresholds: &Thresholds) -> Vec<Fact> {
         needed: format!("{name} at {} false alarms, allowed {}", rate(0.01), rate(thresholds.attack_tpr_at_1_percent)),
     });
     area.into_iter().chain(share).collect()
+}
+
+/// Synthetic images nearer to training images than real ones come by chance; of no effect on the verdict.
+fn copies(release: &Release, holdout: usize) -> Option<Fact> {
+    let scores = release.scores.as_ref()?;
+    scores.threshold?;
+    Some(Fact {
+        name: "Copies",
+        value: format!("{} of {}", count(scores.copies), count(scores.images)),
+        judgement: if is_excess(scores, holdout) { "more than chance: " } else { "" },
+        needed: format!("{} expected by chance", fixed(scores.expected_copies, 1)),
+    })
 }
 
 fn highest(a: &(&String, &Estimate), b: &(&String, &Estimate)) -> Ordering {
