@@ -77,18 +77,19 @@ pub fn held_both_ways(
         let limit = (limit.saturating_mul(4).saturating_mul(range.len()) / rows.max(1)).max(1024);
         [Gathered::new(limit), Gathered::new(limit)]
     };
-    let visit = |[around_left, around_right]: &mut [Gathered; 2], query: usize, row: usize, distance: &dyn Fn() -> f64| {
-        if !around_left.keeps(row) && !around_right.keeps(query) {
-            return;
-        }
-        let distance = distance();
-        if distance <= left_radii[query] {
-            around_left.take(query, row, distance);
-        }
-        if distance <= right_radii[row] {
-            around_right.take(row, query, distance);
-        }
-    };
+    let visit =
+        |[around_left, around_right]: &mut [Gathered; 2], query: usize, row: usize, distance: &dyn Fn() -> f64| {
+            if !around_left.keeps(row) && !around_right.keeps(query) {
+                return;
+            }
+            let distance = distance();
+            if distance <= left_radii[query] {
+                around_left.take(query, row, distance);
+            }
+            if distance <= right_radii[row] {
+                around_right.take(row, query, distance);
+            }
+        };
     let tiles = if left.is_empty() || right.is_empty() {
         Vec::new()
     } else {
@@ -209,14 +210,14 @@ mod tests {
 
     fn brute(centres: &Embedding, points: &Embedding, radii: &[f64], distance: fn(&[f32], &[f32]) -> f64) -> Vec<Held> {
         let mut held: Vec<Held> = Vec::new();
-        for centre in 0..centres.rows() {
+        for (centre, &radius) in radii.iter().enumerate() {
             let mut around: Vec<Held> = (0..points.rows())
                 .map(|point| Held {
                     centre: centre as u32,
                     point: point as u32,
                     distance: distance(centres.row(centre), points.row(point)),
                 })
-                .filter(|held| held.distance <= radii[centre])
+                .filter(|held| held.distance <= radius)
                 .collect();
             around.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.point.cmp(&b.point)));
             held.extend(around);

@@ -28,6 +28,7 @@
 
 mod authenticity;
 mod closest;
+mod comparison;
 mod context;
 mod convention;
 mod error;
@@ -41,6 +42,7 @@ mod manifold;
 mod near_copies;
 mod overlap;
 mod pool;
+mod rank_correlation;
 mod registry;
 mod share;
 #[cfg(test)]
@@ -50,6 +52,7 @@ mod vendi;
 
 pub use authenticity::authenticity;
 pub use closest::dcr_share;
+pub use comparison::{ManifoldComparison, compare_manifolds};
 pub use context::Sets;
 pub use convention::Convention;
 pub use error::{Error, Result};
@@ -60,6 +63,7 @@ pub use kernel::{kernel_distance, kernel_distance_on_subsets};
 pub use manifold::{Manifold, manifold};
 pub use near_copies::{NearCopy, near_copies};
 pub use pool::{pool, pool_outcomes, pool_outcomes_within, pool_within};
+pub use rank_correlation::{spearman, spearman_interval};
 pub use registry::{Family, MEASURES, evaluate, measure};
 pub use share::{clopper_pearson, clopper_pearson_at, wilson};
 pub use uncertainty::{bootstrap, bootstrap_bca, influence_variance, jackknife_variance, mean, normal, t_quantile};
