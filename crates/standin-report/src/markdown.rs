@@ -90,7 +90,9 @@ fn gates(gates: &[Gate]) -> Option<String> {
 
 /// Ranks of the sets by each measure.
 fn comparison(summary: &Summary) -> Option<String> {
-    let sizes = unequal_sizes(&summary.releases).map(|sizes| format!("{}\n", inline(&sizes)));
+    // Where it stands among the warnings it is not said twice.
+    let sizes = unequal_sizes(&summary.releases).filter(|sizes| !summary.warnings.contains(sizes));
+    let sizes = sizes.map(|sizes| format!("{}\n", inline(&sizes)));
     if summary.rankings.is_empty() {
         return sizes;
     }
