@@ -199,7 +199,6 @@ const ALIASES: &[(&str, &str, Option<&str>)] = &[
     ("fd-inf", "fd-infinity", None),
     ("fid-infinity", "fd-infinity", Some("inception")),
     ("is", "inception-score", None),
-    ("cmmd", "clip-mmd", None),
     ("mifid", "memorisation-fid", None),
     ("fld", "feature-likelihood", None),
     ("irs", "retrieval", None),
