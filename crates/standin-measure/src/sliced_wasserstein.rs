@@ -5,7 +5,7 @@ use standin_data::Seed;
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context};
-use crate::error::require_rows;
+use crate::error::{require_euclidean, require_rows};
 use crate::linear::{in_parts, product};
 use crate::registry::Measure;
 use crate::uncertainty::{average, influence_variance, normal};
@@ -40,6 +40,7 @@ pub fn sliced_wasserstein(first: &Embedding, second: &Embedding, directions: usi
     assert!(directions > 0, "a mean over no directions");
     first.require_same_protocol(second)?;
     for set in [first, second] {
+        require_euclidean("the sliced Wasserstein distance", set)?;
         require_rows("the sliced Wasserstein distance", set.rows(), 2)?;
     }
     Ok(along(first, second, &unit_vectors(directions, first.dimension(), seed)))
