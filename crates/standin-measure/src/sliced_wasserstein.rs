@@ -32,7 +32,7 @@ const HELD: usize = 128;
 /// Time O((n₁ + n₂)·(d + log n)·directions); memory 1 KiB per image.
 ///
 /// # Errors
-/// If the protocols differ or a set has fewer than 2 images.
+/// If the protocols differ or are not Euclidean, or a set has fewer than 2 images.
 ///
 /// # Panics
 /// If there are no directions.

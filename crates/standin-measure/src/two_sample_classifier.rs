@@ -33,7 +33,7 @@ const FOLDS: usize = 5;
 /// Time O(n·d) a step of the training, of which five classifiers take up to 500 each; memory O(n + d).
 ///
 /// # Errors
-/// If the protocols differ or a set has fewer than 10 images.
+/// If the protocols differ or are not Euclidean, or a set has fewer than 10 images.
 pub fn two_sample_classifier(generated: &Embedding, real: &Embedding, seed: Seed) -> Result<Estimate> {
     generated.require_same_protocol(real)?;
     require_euclidean("the classifier two-sample test", generated)?;
