@@ -1,7 +1,7 @@
-"""One case of benches/peers.rs by the Python package most used for it: `peers.py CASE FIRST.npy SECOND.npy`.
+"""One case of benches/peers.rs by the Python package most used for it: `peers.py CASE RUNS FIRST.npy SECOND.npy`.
 
-Prints one line of JSON: the least seconds of two runs, the value, and the process's peak memory in bytes; or the name of
-the package that is missing. Loading the features is not timed.
+Prints one line of JSON: the least seconds of its runs and the least that its threads were busy, the value, and the
+process's peak memory in bytes; or the name of the package that is missing. Loading the features is not timed.
 """
 
 import contextlib
@@ -83,13 +83,14 @@ def peak():
     return int(line.split()[1]) * 1024
 
 
-case, sets = globals()[sys.argv[1]], [np.load(path) for path in sys.argv[2:4]]
+case, runs, sets = globals()[sys.argv[1]], int(sys.argv[2]), [np.load(path) for path in sys.argv[3:5]]
 try:
-    seconds = []
-    for _ in range(2):
-        start = time.perf_counter()
+    seconds, busy = [], []
+    for _ in range(runs):
+        start, before = time.perf_counter(), time.process_time()
         value = case(*sets)
         seconds.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": min(seconds), "value": float(value), "peak": peak()}))
+        busy.append(time.process_time() - before)
+    print(json.dumps({"seconds": min(seconds), "busy": min(busy), "value": float(value), "peak": peak()}))
 except ImportError as error:
     print(json.dumps({"missing": str(error.name)}))

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! pip install torch torch-fidelity prdc vendi-score scikit-learn numpy
-//! STANDIN_PEERS_PYTHON=python cargo bench -p standin-measure --bench peers -- [--rows N] [--only CASE]…
+//! STANDIN_PEERS_PYTHON=python cargo bench -p standin-measure --bench peers -- [--rows N] [--runs N] [--only CASE]…
 //! ```
 //!
 //! Every case runs in a process of its own, ours and theirs one after the other, with as many threads for each
-//! (`STANDIN_PEERS_THREADS`, 2 unless set), and gives the least of two runs without loading. Memory is the process's
-//! peak, features included. A package that is not installed is said and skipped; without an interpreter all are.
+//! (`STANDIN_PEERS_THREADS`, 2 unless set), and gives the least seconds of its runs (two unless said) without loading.
+//! Beside them stand the seconds that all its threads were busy: on a machine with other work these are what can be
+//! compared. Memory is the process's peak, features included. A package that is not installed is said and skipped; without an interpreter all are.
 //! Neighbour search is also compared with the matrix product that it rests on: their shares of the product's rate say how
 //! near they come to what the machine can do.
 //!
@@ -178,30 +179,42 @@ const CASES: &[Case] = &[
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Found {
-    Measured { seconds: f64, value: f64, peak: u64 },
+    Measured(Measured),
     Missing { missing: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    seconds: f64,
+    busy: f64,
+    value: f64,
+    peak: u64,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if let [child, index, first, second] = &arguments[..]
+    if let [child, index, runs, first, second] = &arguments[..]
         && child == "child"
     {
-        run(&CASES[index.parse::<usize>().expect("the parent gives an index")], Path::new(first), Path::new(second));
+        let number = |text: &String| text.parse::<usize>().expect("the parent gives numbers");
+        run(&CASES[number(index)], number(runs), Path::new(first), Path::new(second));
         return ExitCode::SUCCESS;
     }
-    let (mut rows, mut only) = (usize::MAX, Vec::new());
+    let (mut rows, mut runs, mut only) = (usize::MAX, 2, Vec::new());
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match (argument.as_str(), rest.next()) {
             ("--rows", Some(value)) if value.parse::<usize>().is_ok_and(|value| value >= 20) => {
                 rows = value.parse().expect("checked above");
             }
+            ("--runs", Some(value)) if value.parse::<usize>().is_ok_and(|value| value >= 1) => {
+                runs = value.parse().expect("checked above");
+            }
             ("--only", Some(name)) if CASES.iter().any(|case| case.name == name) => only.push(name.clone()),
             (argument, value) => {
                 let names: Vec<_> = CASES.iter().map(|case| format!("'{}'", case.name)).collect();
                 eprintln!(
-                    "{argument} {}: expected --rows N (20 or more) or --only CASE, one of {}",
+                    "{argument} {}: expected --rows N (20 or more), --runs N or --only CASE, one of {}",
                     value.map_or("", |value| value.as_str()),
                     names.join(", ")
                 );
@@ -209,25 +222,20 @@ fn main() -> ExitCode {
             }
         }
     }
-    compare(rows, &only);
+    compare(rows, runs, &only);
     ExitCode::SUCCESS
 }
 
 /// Prints the table.
-fn compare(most: usize, only: &[String]) {
+fn compare(most: usize, runs: usize, only: &[String]) {
     let threads = std::env::var("STANDIN_PEERS_THREADS").unwrap_or_else(|_| "2".into());
     let python = std::env::var("STANDIN_PEERS_PYTHON").ok();
     if python.is_none() {
         println!("STANDIN_PEERS_PYTHON names no interpreter: peers are skipped");
     }
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    println!(
-        "{threads} threads each; seconds are the least of two runs, memory is the process's peak with the features\n"
-    );
-    println!(
-        "{:<28}{:>15}{:>9}{:>10}{:>9}{:>10}{:>8}  peer and values",
-        "", "rows × width", "ours", "memory", "peer", "memory", "ratio"
-    );
+    println!("{threads} threads each; seconds and busy seconds are the least of {runs} runs");
+    println!("{:<44}{:>14}{:>10}{:>10}{:>10}  value", "", "rows × width", "seconds", "busy", "MiB");
     let mut features: Option<(usize, usize)> = None;
     let mut product = None;
     for (index, case) in
@@ -249,55 +257,47 @@ fn compare(most: usize, only: &[String]) {
                 .map_err(|_| String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("no output").to_owned())
         };
         let mut own = Command::new(std::env::current_exe().expect("this program has a path"));
-        own.arg("child").arg(index.to_string());
-        let ours = match run(own) {
-            Ok(Found::Measured { seconds, value, peak }) => (seconds, value, peak),
-            Ok(Found::Missing { missing }) => unreachable!("only peers miss a package, not {missing}"),
-            Err(text) => {
-                println!("{:<28}failed: {text}", case.name);
-                continue;
-            }
-        };
-        let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
-        print!("{:<28}{:>15}{:>8.2}s{:>10}", case.name, format!("{} × {}", size.0, size.1), ours.0, mebibytes(ours.2));
+        own.arg("child").arg(index.to_string()).arg(runs.to_string());
+        let Some(ours) = print_row(case.name, size, run(own)) else { continue };
         let operations = (case.operations)(size.0 as f64, size.1 as f64);
-        let rate = operations / ours.0 / 1e9;
-        if index == 0 {
-            product = Some(rate);
+        if operations > 0.0 {
+            let rate = operations / ours.busy / 1e9;
+            let product = *product.get_or_insert(rate);
+            println!("    {rate:.0} GFLOP per busy second, {:.0} % of the first line's", 100.0 * rate / product);
         }
-        match (case.peer, &python) {
-            (Some((function, name)), Some(python)) => {
-                let mut command = Command::new(python);
-                command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers.py")).arg(function);
-                match run(command) {
-                    Ok(Found::Measured { seconds, value, peak }) => {
-                        let ratio = seconds / ours.0;
-                        print!(
-                            "{seconds:>8.2}s{:>10}{ratio:>7.1}×  {name}: {:.9e} and {value:.9e}",
-                            mebibytes(peak),
-                            ours.1
-                        );
-                    }
-                    Ok(Found::Missing { missing }) => {
-                        print!("  skipped: the Python package {missing} is not installed")
-                    }
-                    Err(text) => print!("  {name} failed: {text}"),
-                }
-            }
-            _ => print!("{:>38}{:.9e}", "", ours.1),
-        }
-        if rate > 0.0 {
-            print!("; {rate:.0} GFLOP/s");
-            if let Some(product) = product {
-                print!(", {:.0} % of the product's", 100.0 * rate / product);
+        if let (Some((function, name)), Some(python)) = (case.peer, &python) {
+            let mut command = Command::new(python);
+            command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers.py")).arg(function).arg(runs.to_string());
+            if let Some(peer) = print_row(&format!("    {name}"), size, run(command)) {
+                let (wall, busy) = (peer.seconds / ours.seconds, peer.busy / ours.busy);
+                println!("    {wall:.1} times as long, {busy:.1} times as busy as ours");
             }
         }
-        println!();
+    }
+}
+
+/// One process in the table: what it measured, or nothing with the reason printed.
+fn print_row(label: &str, (rows, width): (usize, usize), found: Result<Found, String>) -> Option<Measured> {
+    match found {
+        Ok(Found::Measured(measured)) => {
+            let Measured { seconds, busy, value, peak } = &measured;
+            let size = format!("{rows} × {width}");
+            println!("{label:<44}{size:>14}{seconds:>10.3}{busy:>10.2}{:>10}  {value:.9e}", peak >> 20);
+            Some(measured)
+        }
+        Ok(Found::Missing { missing }) => {
+            println!("{label}: skipped, the Python package {missing} is not installed");
+            None
+        }
+        Err(text) => {
+            println!("{label}: failed, {text}");
+            None
+        }
     }
 }
 
 /// One case in this process: prints what it found.
-fn run(case: &Case, first: &Path, second: &Path) {
+fn run(case: &Case, runs: usize, first: &Path, second: &Path) {
     let read = |path: &Path| {
         let array = npyz::NpyFile::new(std::io::BufReader::new(File::open(path).expect("the parent wrote it")));
         let array = array.expect("an array");
@@ -306,16 +306,24 @@ fn run(case: &Case, first: &Path, second: &Path) {
         Embedding::new(array.into_vec().expect("f32 values"), width, stamp).expect("finite values")
     };
     let (first, second) = (read(first), read(second));
-    let (mut least, mut value) = (f64::INFINITY, f64::NAN);
-    for _ in 0..2 {
-        let start = Instant::now();
+    let (mut seconds, mut busy, mut value) = (f64::INFINITY, f64::INFINITY, f64::NAN);
+    for _ in 0..runs {
+        let (start, before) = (Instant::now(), busy_seconds());
         value = (case.ours)(&first, &second);
-        least = least.min(start.elapsed().as_secs_f64());
+        seconds = seconds.min(start.elapsed().as_secs_f64());
+        busy = busy.min(busy_seconds() - before);
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-    let found = Found::Measured { seconds: least, value, peak: 1024 * peak.unwrap_or(0u64) };
+    let found = Found::Measured(Measured { seconds, busy, value, peak: 1024 * peak.unwrap_or(0u64) });
     println!("{}", serde_json::to_string(&found).expect("numbers"));
+}
+
+/// Processor time of all threads of this process so far; Linux counts it in hundredths of a second.
+fn busy_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Normal features, each with a mean and scale of its own.
