@@ -36,9 +36,14 @@ pub(crate) fn better(better: &str) -> String {
 
 /// What a ranking orders by: a measure and what it compares with, or what of a classifier or an attack.
 pub(crate) fn ranking(ranking: &Ranking) -> String {
-    let Ranking { measure, against, stamp, .. } = ranking;
-    let first = stamp.split([';', '(']).next().unwrap_or(stamp).trim();
+    let Ranking { measure, against, .. } = ranking;
+    let first = ranked_by(ranking);
     if against.is_empty() { format!("{measure}, {first}") } else { format!("{measure} against {against}, {first}") }
+}
+
+/// The start of a ranking's protocol: the encoder of a measure, or what of a classifier or an attack.
+pub(crate) fn ranked_by(ranking: &Ranking) -> &str {
+    ranking.stamp.split([';', '(']).next().unwrap_or(&ranking.stamp).trim()
 }
 
 /// A chance in percent, certain only where it is.

@@ -97,7 +97,10 @@ mod tests {
         let forest = Forest { rows, reference: Some(0.0), domain: None, x_title: "ρ", style: Style::Adaptive };
         let svg = forest.draw("f", "title", "description", 340.0);
         assert_eq!((svg.matches("whisker").count(), svg.matches("<circle").count()), (2, 2));
-        assert!(svg.contains(">a &#60;1&#62;<") && !svg.contains("inf") && !svg.contains("NaN"), "{svg}");
+        assert!(
+            svg.contains(">a &#60;1&#62;<") && svg.contains("[−∞, ∞]") && !svg.contains("inf") && !svg.contains("NaN"),
+            "{svg}"
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::words;
 #[template(path = "verdict.html")]
 pub(super) struct Section<'a> {
     failures: &'a [String],
-    gates: Vec<&'a Gate>,
+    gates: Vec<Tested<'a>>,
     failed_gates: usize,
     reproducible: String,
     headline: &'a str,
@@ -32,6 +32,16 @@ struct Card<'a> {
     facts: Vec<Fact>,
     reasons: &'a [String],
 }
+
+/// A gate with the figures that are shown at once, and the others.
+struct Tested<'a> {
+    gate: &'a Gate,
+    first: &'a [String],
+    others: &'a [String],
+}
+
+/// Figures of a gate shown at once: those that fail come first.
+const FIGURES: usize = 3;
 
 /// One number of a card: what it is, what the verdict makes of it, and against what.
 struct Fact {
@@ -61,9 +71,13 @@ impl<'a> Section<'a> {
         let (passed, mut gates): (Vec<&Gate>, Vec<&Gate>) = summary.gates.iter().partition(|gate| gate.passed);
         let failed_gates = gates.len();
         gates.extend(passed);
+        let tested = |gate: &'a Gate| {
+            let (first, others) = gate.figures.split_at(gate.figures.len().min(FIGURES));
+            Tested { gate, first, others }
+        };
         Self {
             failures: &found.failures,
-            gates,
+            gates: gates.into_iter().map(tested).collect(),
             failed_gates,
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,

@@ -155,7 +155,7 @@ fn copies_are_counted_beside_what_chance_gives() {
     let document = html(&audit::summary());
     let copies = section(&document, "copies");
     assert_eq!(copies.matches("more than chance").count(), 1, "only the set that copies has more");
-    assert_eq!(copies.matches("counts as a copy").count(), 7);
+    assert_eq!(copies.matches(">counts as a copy</text>").count(), 7);
     assert!(copies.contains("scores/copier.parquet"));
     let mut summary = audit::summary();
     for scores in summary.releases.iter_mut().filter_map(|release| release.scores.as_mut()) {
