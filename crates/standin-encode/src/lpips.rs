@@ -32,7 +32,7 @@ impl Lpips {
             Some(_) => false,
             None => true,
         };
-        let &[ref first, ref second] = inputs.as_slice() else {
+        let [first, second] = inputs.as_slice() else {
             return Err(network.error(
                 format!("the network has {} inputs", inputs.len()),
                 "two inputs, one for each image of a pair, were expected",

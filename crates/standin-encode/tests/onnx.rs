@@ -172,7 +172,7 @@ fn networks_that_do_not_fit_are_refused_with_what_was_found_and_the_remedy() {
         ("batch_of_8", range, ["the input `image` is 8 × 3 × 4 × 4", "a free number of images, or 1"]),
         ("vector", range, ["the input `image` is any × 12", "images × channels × rows × columns"]),
         ("two_inputs", range, ["the network has 2 inputs: `image`, `text`", "export the image part alone"]),
-        ("bytes", range, ["the input `image` is a tensor(uint8)", "float inputs"]),
+        ("bytes", range, ["the input `image` is a tensor(u8)", "float inputs"]),
         ("unknown_operator", range, ["Frobnicate", "is not supported"]),
     ] {
         let error = refused(name, settings);

@@ -16,7 +16,8 @@ const STAMP: &str = "stamp";
 
 pub(super) fn read(path: &Path) -> Result<Contents> {
     let mut archive = open(path)?;
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    names.sort_unstable();
     let features = features_of(path, &names)?;
     let (values, dimension) = npy::read_matrix(entry(&mut archive, path, features)?, path, &quoted(features))?;
     let labels = match names.iter().any(|name| name == LABELS) {
@@ -32,7 +33,8 @@ pub(super) fn read(path: &Path) -> Result<Contents> {
 
 pub(super) fn holds_features(path: &Path) -> Result<bool> {
     let mut archive = open(path)?;
-    let names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    names.sort_unstable();
     match features_of(path, &names) {
         Ok(name) if name == FEATURES => Ok(true),
         Ok(name) => {
@@ -80,7 +82,7 @@ fn entry<'a, R: Read + Seek>(archive: &'a mut NpzArchive<R>, path: &Path, name: 
 
 fn read_text(reader: impl Read, path: &Path) -> Result<String> {
     let text = npyz::NpyFile::new(reader).and_then(npyz::NpyFile::into_vec::<String>);
-    match text.map(|texts| <[String; 1]>::try_from(texts)) {
+    match text.map(<[String; 1]>::try_from) {
         Ok(Ok([text])) => Ok(text),
         Ok(Err(texts)) => Err(Error::file(
             path,

@@ -25,7 +25,7 @@ impl Preparation {
     pub(super) fn new(network: &Network, input: &Input, settings: &Settings) -> Result<Self> {
         let file = settings::beside(network.path());
         let file = file.display();
-        let shape = input.shape.as_deref().map(|shape| <[_; 4]>::try_from(shape)).transpose().map_err(|_| {
+        let shape = input.shape.as_deref().map(<[_; 4]>::try_from).transpose().map_err(|_| {
             let found = format!("the input `{}` is {}", input.name, described(input));
             network.error(found, "images × channels × rows × columns, or channels last, were expected")
         })?;
