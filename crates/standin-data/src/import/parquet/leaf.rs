@@ -1,3 +1,5 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use parquet::basic::{ConvertedType, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{AsBytes, ByteArray, DataType};
@@ -29,11 +31,21 @@ pub(super) fn has_text(column: &ColumnDescriptor) -> bool {
     }
 }
 
+/// Calls the table's decoder, and takes its panics for errors: it asserts some of what a damaged footer or page claims,
+/// and nothing it leaves behind is used after that.
+pub(super) fn contained<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let message =
+            panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(ParquetError::General(format!("the decoder gave up: {}", message.unwrap_or("no reason given"))))
+    })
+}
+
 impl Leaf {
     /// The column of that number among the leaves of the schema; none of its values repeats in a row.
     pub fn open(group: &dyn RowGroupReader, index: usize) -> Result<Self> {
         let description = group.metadata().schema_descr().column(index);
-        Ok(Self { reader: group.get_column_reader(index)?, description })
+        Ok(Self { reader: contained(|| group.get_column_reader(index))?, description })
     }
 
     /// The next `rows` values as bytes, none where they are missing.
@@ -98,7 +110,8 @@ fn read<T: DataType, V>(
     let mut values: Vec<T::T> = Vec::new();
     let mut done = 0;
     while done < rows {
-        let (records, _, _) = reader.read_records(rows - done, (most > 0).then_some(&mut levels), None, &mut values)?;
+        let (records, _, _) =
+            contained(|| reader.read_records(rows - done, (most > 0).then_some(&mut levels), None, &mut values))?;
         if records == 0 {
             return Err(ParquetError::EOF(format!("column {} ends after {done} of {rows} rows", description.path())));
         }

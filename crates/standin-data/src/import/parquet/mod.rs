@@ -17,7 +17,7 @@ use super::gather::{BATCH_BYTES, Encoded, Gathering, Place};
 use super::{Context, FILE_NAME, Format, Task, provenance, shards};
 use crate::{Column, Error, ImageSet, Labels, Parts, Result};
 use layout::{Attribute, Layout};
-use leaf::Leaf;
+use leaf::{Leaf, contained};
 
 /// Pictures read at once before their size is looked at.
 const STEP: usize = 16;
@@ -71,7 +71,7 @@ fn read_part(root: &Path, files: &[PathBuf], context: &Context<'_>) -> Result<Im
         let shard = Arc::new(file.to_path_buf());
         let mut row = 0;
         for group in 0..reader.num_row_groups() {
-            let group = reader.get_row_group(group).map_err(|error| damaged(file, &error))?;
+            let group = contained(|| reader.get_row_group(group)).map_err(|error| damaged(file, &error))?;
             row = read_group(&*group, layout, &shard, row, &mut gathering, &mut table, context)?;
         }
     }
@@ -96,7 +96,7 @@ fn read_part(root: &Path, files: &[PathBuf], context: &Context<'_>) -> Result<Im
 
 fn open(file: &Path) -> Result<SerializedFileReader<File>> {
     let content = File::open(file).map_err(Error::io("opening", file))?;
-    SerializedFileReader::new(content).map_err(|error| damaged(file, &error))
+    contained(|| SerializedFileReader::new(content)).map_err(|error| damaged(file, &error))
 }
 
 fn damaged(file: &Path, error: &ParquetError) -> Error {
