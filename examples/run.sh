@@ -26,6 +26,10 @@ echo '-- the same from the store, for scripts'
 "$standin" runs list --kind summarise
 "$standin" runs verify
 
+echo '-- one generator sampled from timidly to boldly'
+"$standin" bench "$examples/sweep.toml" --quiet --out sweep
+test -s sweep/report.html
+
 echo '-- what there is'
 "$standin" list attacks
 

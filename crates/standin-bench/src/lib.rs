@@ -51,7 +51,9 @@
 //! ```
 
 pub mod executor;
+pub mod gate;
 pub mod graph;
+pub mod ranking;
 pub mod stage;
 pub mod store;
 

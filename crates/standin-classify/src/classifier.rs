@@ -108,7 +108,7 @@ pub(crate) fn save_family(folder: &Path, family: &str) -> Result<()> {
     std::fs::write(&path, format!("family = \"{family}\"\n")).map_err(Error::io("writing", &path))
 }
 
-fn configured<C: DeserializeOwned>(classifier: &'static str, table: &toml::Table) -> Result<C> {
+pub(crate) fn configured<C: DeserializeOwned>(classifier: &'static str, table: &toml::Table) -> Result<C> {
     C::deserialize(table.clone())
         .map_err(|error| Error::Configuration { classifier, reason: error.message().to_owned() })
 }

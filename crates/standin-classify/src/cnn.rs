@@ -6,8 +6,8 @@ use standin_data::{ImageSet, Progress, Seed, Shape};
 use standin_nn::layer::{Conv2d, Linear, relu};
 use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{
-    DeviceChoice, Module, Optimization, Optimizer, PixelRange, Plan, Schedule, burn, fit, load_weights, loss, pixels,
-    read_architecture, save_weights,
+    DeviceChoice, Module, Optimization, Optimizer, PixelRange, Plan, Schedule, burn, digest, fit, load_weights, loss,
+    pixels, read_architecture, save_weights,
 };
 
 use crate::classifier::{require_classes, require_shape, save_family};
@@ -236,12 +236,16 @@ impl Network {
         }
     }
 
-    /// Standardised images to logits, `n × classes`.
-    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+    /// Standardised images to the values of the hidden layer after ReLU, `n × hidden`.
+    fn features(&self, x: Tensor<4>) -> Tensor<2> {
         let x = self.convolutions.iter().fold(x, |x, convolution| relu(convolution.forward(x)));
         let [n, channels, height, width] = x.dims();
-        let x = x.reshape([n, channels * height * width]);
-        self.out.forward(relu(self.hidden.forward(x)))
+        relu(self.hidden.forward(x.reshape([n, channels * height * width])))
+    }
+
+    /// Standardised images to logits, `n × classes`.
+    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        self.out.forward(self.features(x))
     }
 }
 
@@ -266,10 +270,33 @@ impl TrainedCnn {
         let network = Network::new(&architecture, Seed::new(0), &DeviceChoice::Cpu.inference());
         Ok(Self { network: load_weights(&path, network)?, architecture })
     }
-}
 
-impl TrainedClassifier for TrainedCnn {
-    fn logits(&self, images: &ImageSet) -> Result<Logits> {
+    /// What the last layer sees of each image: the hidden layer after ReLU, one row of [`Cnn::hidden`] values of at least
+    /// 0 per image, row-major.
+    ///
+    /// # Errors
+    /// If the images are not of the shape of training.
+    pub fn features(&self, images: &ImageSet) -> Result<Vec<f32>> {
+        self.rows(images, Network::features)
+    }
+
+    /// Values per image of [`TrainedCnn::features`].
+    pub fn dimension(&self) -> usize {
+        self.architecture.hidden
+    }
+
+    /// Shape of the images it was trained on.
+    pub fn shape(&self) -> Shape {
+        self.architecture.shape
+    }
+
+    /// The BLAKE3 digest of its weights, in hexadecimal.
+    pub fn digest(&self) -> String {
+        digest(&self.network)
+    }
+
+    /// What one of the network's functions gives for each image, row-major.
+    fn rows(&self, images: &ImageSet, function: fn(&Network, Tensor<4>) -> Tensor<2>) -> Result<Vec<f32>> {
         require_shape(images, self.architecture.shape)?;
         let device = DeviceChoice::Cpu.inference();
         let starts: Vec<usize> = (0..images.len()).step_by(ROWS).collect();
@@ -278,10 +305,16 @@ impl TrainedClassifier for TrainedCnn {
             .map(|start| {
                 let indices: Vec<usize> = (start..(start + ROWS).min(images.len())).collect();
                 let x = pixels(images, &indices, PixelRange::Unit, &device);
-                self.network.forward(self.architecture.standardised(x)).into_data().iter::<f32>().collect()
+                function(&self.network, self.architecture.standardised(x)).into_data().iter::<f32>().collect()
             })
             .collect();
-        Ok(Logits::new(rows.concat(), self.architecture.classes.len()))
+        Ok(rows.concat())
+    }
+}
+
+impl TrainedClassifier for TrainedCnn {
+    fn logits(&self, images: &ImageSet) -> Result<Logits> {
+        Ok(Logits::new(self.rows(images, Network::forward)?, self.architecture.classes.len()))
     }
 
     fn classes(&self) -> &[String] {
@@ -291,5 +324,83 @@ impl TrainedClassifier for TrainedCnn {
     fn save(&self, folder: &Path) -> Result<()> {
         save_weights(&folder.join(Self::FILE), &self.network, &self.architecture)?;
         save_family(folder, "cnn")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use standin_data::{Labels, Silent};
+    use standin_nn::values;
+
+    use super::*;
+
+    /// One plane set through a 3 × 3 convolution with a border of zeros and ReLU, written out in f64. `weights` begin with
+    /// `outputs × inputs × 3 × 3` values and one bias per output.
+    fn convolved(planes: &[Vec<Vec<f64>>], weights: &mut &[f32], layer: Convolution) -> Vec<Vec<Vec<f64>>> {
+        let (height, width) = (planes[0].len(), planes[0][0].len());
+        let (kernels, rest) = weights.split_at(layer.channels * planes.len() * 9);
+        let (biases, rest) = rest.split_at(layer.channels);
+        *weights = rest;
+        let value = |plane: &Vec<Vec<f64>>, y: usize, x: usize| {
+            let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
+            if inside { plane[y - 1][x - 1] } else { 0.0 }
+        };
+        let at = |output: usize, y: usize, x: usize| {
+            let mut sum = f64::from(biases[output]);
+            for (input, plane) in planes.iter().enumerate() {
+                for tap in 0..9 {
+                    let weight = f64::from(kernels[(output * planes.len() + input) * 9 + tap]);
+                    sum += weight * value(plane, y * layer.stride + tap / 3, x * layer.stride + tap % 3);
+                }
+            }
+            sum.max(0.0)
+        };
+        let (rows, columns) = (height.div_ceil(layer.stride), width.div_ceil(layer.stride));
+        (0..layer.channels)
+            .map(|output| (0..rows).map(|y| (0..columns).map(|x| at(output, y, x)).collect()).collect())
+            .collect()
+    }
+
+    /// `inputs × outputs` weights and one bias per output.
+    fn linear(x: &[f64], weights: &mut &[f32], outputs: usize) -> Vec<f64> {
+        let (matrix, rest) = weights.split_at(x.len() * outputs);
+        let (biases, rest) = rest.split_at(outputs);
+        *weights = rest;
+        let sum = |output: usize| -> f64 {
+            x.iter().enumerate().map(|(input, x)| x * f64::from(matrix[input * outputs + output])).sum()
+        };
+        biases.iter().enumerate().map(|(output, &bias)| sum(output) + f64::from(bias)).collect()
+    }
+
+    /// Within what f32 leaves of sums of some hundred terms of order 1.
+    #[test]
+    fn features_and_logits_equal_the_layers_written_out() {
+        let shape = Shape { channels: 3, height: 9, width: 11 };
+        let pixels: Vec<u8> = (0..6 * shape.volume()).map(|at| (at * at % 251) as u8).collect();
+        let labels = Labels { values: vec![0, 1, 0, 1, 0, 1], classes: vec!["a".into(), "b".into()] };
+        let images = ImageSet::new(shape, pixels).unwrap().with_labels(labels).unwrap();
+        let cnn = Cnn { channels: 3, hidden: 5, fewest_steps: 5, epochs: 1.0, ..Cnn::default() };
+        let trained = cnn.train(&images, Seed::new(4), &Silent).unwrap();
+        let (features, logits) = (trained.features(&images).unwrap(), trained.logits(&images).unwrap());
+
+        let Standardisation { mean, deviation } = &trained.architecture.standardisation;
+        let weights = values(&trained.network);
+        for image in 0..images.len() {
+            let planes = images.image(image).chunks_exact(99).enumerate().map(|(channel, plane)| {
+                let standardised = plane.iter().map(|&pixel| (f64::from(pixel) - mean[channel]) / deviation[channel]);
+                standardised.collect::<Vec<f64>>().chunks_exact(11).map(<[f64]>::to_vec).collect()
+            });
+            let mut rest = weights.as_slice();
+            let layers = trained.architecture.convolutions.iter();
+            let planes = layers.fold(planes.collect(), |planes: Vec<_>, &layer| convolved(&planes, &mut rest, layer));
+            let hidden = linear(&planes.concat().concat(), &mut rest, 5);
+            let hidden: Vec<f64> = hidden.into_iter().map(|value| value.max(0.0)).collect();
+            let out = linear(&hidden, &mut rest, 2);
+            assert!(rest.is_empty());
+            let found = features[image * 5..][..5].iter().chain(logits.row(image));
+            for (&found, expected) in found.zip(hidden.iter().chain(&out)) {
+                assert!((f64::from(found) - expected).abs() < 1e-4, "image {image}: {found} for {expected}");
+            }
+        }
     }
 }

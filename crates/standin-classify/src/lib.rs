@@ -28,6 +28,7 @@
 mod augment;
 mod classifier;
 mod cnn;
+mod encoder;
 mod error;
 mod lbfgs;
 mod logistic;
@@ -38,7 +39,8 @@ mod utility;
 pub use augment::Augmentation;
 pub use classifier::{CLASSIFIERS, Classifier, Family, TrainedClassifier, family, load};
 pub use cnn::{Cnn, TrainedCnn};
+pub use encoder::{ClassifierEncoder, ClassifierFeatures, ENCODERS};
 pub use error::{Error, Result};
 pub use logistic::{Logistic, TrainedLogistic};
 pub use logits::Logits;
-pub use utility::{Answers, replacement_ratio};
+pub use utility::{Answers, GroupAnswers, replacement_ratio};

@@ -1,8 +1,39 @@
+//! How good a training set is, by what a classifier trained on it answers.
+//!
+//! | protocol | trained on | asked about |
+//! |---|---|---|
+//! | TRTR | real | real test images |
+//! | TSTR | synthetic | real test images: can the synthetic set stand in for the real one? |
+//! | TRTS | real | synthetic: are these images what their labels say? High for near copies too, so never alone |
+//! | T+S | real and synthetic together | real test images: does the synthetic set add anything? |
+//!
+//! TSTR and TRTR are Esteban, Hyland & Rätsch 2017, section 4. All four are a [`fit`](crate::Classifier::fit) and an
+//! [`Answers::of`]; for T+S the training set is [`ImageSet::concat`]. A test set has no way into a fit: no classifier
+//! here stops early or picks settings by a score, so what is asked about has chosen nothing.
+
+use std::collections::BTreeMap;
+
 use rand::RngExt;
-use standin_data::{ImageSet, Seed};
+use standin_data::{Column, ImageSet, Seed};
 use standin_measure::{Estimate, Outcome, wilson};
 
 use crate::{Error, Result, TrainedClassifier};
+
+/// Accuracy in one group of test images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupAnswers {
+    /// The attribute's value; [`GroupAnswers::MISSING`] for the images that have none.
+    pub group: String,
+    /// Test images of the group.
+    pub n: usize,
+    /// Accuracy, with the Wilson interval.
+    pub outcome: Outcome,
+}
+
+impl GroupAnswers {
+    /// Name of the group of images whose attribute is missing.
+    pub const MISSING: &str = "(missing)";
+}
 
 /// Which images of a labelled test set a classifier got right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +82,32 @@ impl Answers {
             _ => Outcome::Measured(wilson(right, all)),
         };
         right.into_iter().zip(all).map(outcome).collect()
+    }
+
+    /// Accuracy among the test images of each value of an attribute, in the order of the values' names; images without a
+    /// value come last.
+    ///
+    /// The intervals take answers as independent. They are too narrow where one patient has many of a group's images.
+    ///
+    /// # Panics
+    /// If the column is not of the test set: it has another number of values.
+    pub fn per_group(&self, column: &Column) -> Vec<GroupAnswers> {
+        assert_eq!(column.values.len(), self.correct.len(), "one value of \"{}\" for each test image", column.name);
+        let mut groups: BTreeMap<(bool, &str), (usize, usize)> = BTreeMap::new();
+        for (value, &correct) in column.values.iter().zip(&self.correct) {
+            let (right, all) = groups.entry((value.is_empty(), value)).or_default();
+            *right += usize::from(correct);
+            *all += 1;
+        }
+        let name = |missing, value: &str| if missing { GroupAnswers::MISSING.to_owned() } else { value.to_owned() };
+        groups
+            .into_iter()
+            .map(|((missing, value), (right, all))| GroupAnswers {
+                group: name(missing, value),
+                n: all,
+                outcome: Outcome::Measured(wilson(right, all)),
+            })
+            .collect()
     }
 
     /// Mean of the accuracies of the classes that have test images: chance is 1 / classes whatever their sizes.
@@ -147,6 +204,35 @@ mod tests {
         assert_eq!(balanced.value, 0.5);
         assert!(balanced.low < 0.5 && balanced.high > 0.5);
         assert!(matches!(&answers.per_class()[2], Outcome::NotMeasurable(_)));
+    }
+
+    #[test]
+    fn groups_divide_the_answers_and_missing_values_are_a_group_of_their_own() {
+        let answers = answers(vec![true, false, true, true, false, true], 2);
+        let values = ["b", "a", "", "b", "b", "a"].map(str::to_owned).to_vec();
+        let groups = answers.per_group(&Column { name: "site".into(), values });
+        let found: Vec<_> = groups
+            .iter()
+            .map(|group| (group.group.as_str(), group.n, group.outcome.estimate().unwrap().value))
+            .collect();
+        assert_eq!(found, [("a", 2, 0.5), ("b", 3, 2.0 / 3.0), (GroupAnswers::MISSING, 1, 1.0)]);
+        assert_eq!(groups[1].outcome, Outcome::Measured(wilson(2, 3)));
+    }
+
+    /// The groups' accuracies, weighted by their sizes, are the accuracy, however images are grouped.
+    #[test]
+    fn groups_add_up_to_all_answers() {
+        let mut rng = Seed::new(4).rng();
+        for groups in 1..6 {
+            let answers = answers((0..97).map(|_| rng.random()).collect(), 3);
+            let values = (0..97).map(|_| rng.random_range(0..groups).to_string()).collect();
+            let per_group = answers.per_group(&Column { name: "group".into(), values });
+            let right = |group: &GroupAnswers| group.outcome.estimate().unwrap().value * group.n as f64;
+            let (right, all) =
+                (per_group.iter().map(right).sum::<f64>(), per_group.iter().map(|group| group.n).sum::<usize>());
+            assert_eq!(all, 97);
+            assert!((right / 97.0 - answers.accuracy().value).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn unpack() -> ImageSet {
              Repository, 1998, https://doi.org/10.24432/C50P49"
                 .to_owned(),
         ),
-        skipped: Vec::new(),
+        ..Provenance::default()
     };
     ImageSet::new(shape, pixels)
         .and_then(|set| set.with_labels(Labels { values, classes }))

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
@@ -51,6 +52,9 @@ pub struct Provenance {
     /// Licence and attribution, where known.
     #[serde(default)]
     pub licence: Option<String>,
+    /// The privacy guarantee of a set that a generator made, in words; none for other sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<String>,
     /// What was not imported, and why.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
@@ -82,14 +86,19 @@ pub struct ImageSet {
 #[derive(Clone)]
 enum Pixels {
     Owned(Arc<Vec<u8>>),
-    Mapped { map: Arc<Mmap>, start: usize },
+    Mapped {
+        map: Arc<Mmap>,
+        start: usize,
+        /// The temporary file the pixels lie in until the set is saved, if that is where they are.
+        scratch: Option<Arc<PathBuf>>,
+    },
 }
 
 impl Pixels {
     fn as_slice(&self) -> &[u8] {
         match self {
             Self::Owned(values) => values,
-            Self::Mapped { map, start } => &map[*start..],
+            Self::Mapped { map, start, .. } => &map[*start..],
         }
     }
 }
@@ -105,7 +114,24 @@ impl ImageSet {
 
     /// Images whose values are mapped from a file, beginning at byte `start`.
     pub(crate) fn mapped(shape: Shape, map: Mmap, start: usize) -> Result<Self> {
-        Self::with_pixels(shape, Pixels::Mapped { map: Arc::new(map), start })
+        Self::with_pixels(shape, Pixels::Mapped { map: Arc::new(map), start, scratch: None })
+    }
+
+    /// The same mapped images, remembering the temporary file their pixels lie in.
+    pub(crate) fn kept_in(self, file: PathBuf) -> Self {
+        let pixels = match self.pixels {
+            Pixels::Mapped { map, start, .. } => Pixels::Mapped { map, start, scratch: Some(Arc::new(file)) },
+            owned => owned,
+        };
+        Self { pixels, ..self }
+    }
+
+    /// The temporary file the pixels lie in, if they do.
+    pub(crate) fn scratch_file(&self) -> Option<&Path> {
+        match &self.pixels {
+            Pixels::Mapped { scratch, .. } => scratch.as_deref().map(PathBuf::as_path),
+            Pixels::Owned(_) => None,
+        }
     }
 
     fn with_pixels(shape: Shape, pixels: Pixels) -> Result<Self> {

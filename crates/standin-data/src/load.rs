@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use crate::{Dataset, Error, ImportOptions, Parts, Progress, Result, digits, import};
+use crate::import::is_there;
+use crate::{Dataset, Error, ExportFormat, ImportOptions, Parts, Progress, Result, digits, export, import, import_to};
 
 /// Loads what a user names: a path in any form [`import`] reads, or a built-in set ("digits"). A path wins over a name.
 ///
@@ -8,7 +9,7 @@ use crate::{Dataset, Error, ImportOptions, Parts, Progress, Result, digits, impo
 /// As [`import`]; and if the name is of a set that has to be fetched first, with the command that does it.
 pub fn load(source: &str, options: &ImportOptions, progress: &dyn Progress) -> Result<Parts> {
     let path = Path::new(source);
-    if path.exists() {
+    if is_there(path) {
         return import(path, options, progress);
     }
     match Dataset::find(source) {
@@ -28,6 +29,26 @@ pub fn load(source: &str, options: &ImportOptions, progress: &dyn Progress) -> R
         )),
         Err(_) => Err(Error::Missing { path: path.to_path_buf() }),
     }
+}
+
+/// As [`load`], into `folder` in the own form: pictures go to disk batch by batch, see [`import_to`].
+///
+/// # Errors
+/// As [`load`] and [`import_to`].
+pub fn load_to(
+    source: &str,
+    options: &ImportOptions,
+    folder: &Path,
+    force: bool,
+    progress: &dyn Progress,
+) -> Result<Parts> {
+    let path = Path::new(source);
+    if is_there(path) {
+        return import_to(path, options, folder, force, progress);
+    }
+    let parts = load(source, options, progress)?;
+    export(&parts, folder, ExportFormat::Saved, force)?;
+    Ok(parts)
 }
 
 #[cfg(test)]

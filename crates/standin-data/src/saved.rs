@@ -6,6 +6,7 @@ use memmap2::Mmap;
 use npyz::{DType, NpyHeader, Order, TypeStr, WriterBuilder};
 use serde::{Deserialize, Serialize};
 
+use crate::sink::move_pixels;
 use crate::{Column, Error, ImageSet, Labels, Provenance, Result, Shape};
 
 /// File names of the own form.
@@ -43,12 +44,24 @@ impl ImageSet {
     /// # Errors
     /// If the folder has a set in it already, or cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
+        self.save_with(folder, |path| write_images(self, path))
+    }
+
+    /// As [`ImageSet::save`], but pixels that lie in a temporary file on the same disk are moved, not copied.
+    pub(crate) fn save_moving(&self, folder: &Path) -> Result<()> {
+        self.save_with(folder, |path| match move_pixels(self, path)? {
+            true => Ok(()),
+            false => write_images(self, path),
+        })
+    }
+
+    fn save_with(&self, folder: &Path, images: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         fs::create_dir_all(folder).map_err(Error::io("making the folder", folder))?;
         let manifest_path = folder.join(MANIFEST);
         if manifest_path.exists() {
             return Err(Error::invalid(folder, "there is an image set already", "choose another folder"));
         }
-        write_images(self, &folder.join(IMAGES))?;
+        images(&folder.join(IMAGES))?;
         write_attributes(self, &folder.join(ATTRIBUTES))?;
         let manifest = Manifest {
             format: FORMAT.to_owned(),
@@ -148,7 +161,7 @@ fn read_manifest(path: &Path) -> Result<Manifest> {
     Ok(manifest)
 }
 
-fn map_images(path: &Path, shape: Shape, images: usize) -> Result<ImageSet> {
+pub(crate) fn map_images(path: &Path, shape: Shape, images: usize) -> Result<ImageSet> {
     let damaged = |found: String| Error::invalid(path, found, "the file is damaged: make the set again");
     let file = File::open(path).map_err(Error::io("opening", path))?;
     // SAFETY: the mapping is read-only; that the file stays as it is while the set is open is the documented condition.

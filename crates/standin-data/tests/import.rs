@@ -5,10 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
-use image::{GrayImage, LumaA, Rgb, RgbImage, RgbaImage};
+use image::{GrayImage, Rgb, RgbImage};
 use standin_data::{
-    Channels, Depth, ExportFormat, Format, ImageSet, ImportOptions, Labels, Parts, Shape, Silent, Size, Transparency,
-    digits, export, import,
+    Channels, ExportFormat, Format, ImageSet, ImportOptions, Labels, Parts, Shape, Silent, Size, digits, export, import,
 };
 use tempfile::TempDir;
 
@@ -310,7 +309,7 @@ fn mixed_sizes_name_the_two_pictures_and_the_remedy() {
     grey(0, 4, 3).save(root.path().join("a.png")).unwrap();
     grey(0, 5, 3).save(root.path().join("b.png")).unwrap();
     let message = refusal(root.path(), &ImportOptions::default());
-    assert!(message.contains("a.png is 1×3×4, b.png is 1×3×5") && message.contains("--resize 3x4"), "{message}");
+    assert!(message.contains("1×3×4 (a.png), 1×3×5 (b.png)") && message.contains("--resize 3x4"), "{message}");
     let options = ImportOptions { resize: Some(Size { height: 3, width: 4 }), ..ImportOptions::default() };
     let set = import(root.path(), &options, &Silent).unwrap().only().unwrap().clone();
     assert_eq!(set.len(), 2);
@@ -330,35 +329,6 @@ fn mixed_channels_are_converted_only_when_asked() {
     assert_eq!(read(Channels::Grey).image(1), [84; 4]);
     assert_eq!(read(Channels::Colour).shape().channels, 3);
     assert_eq!(read(Channels::Colour).image(1)[8..], [200; 4]);
-}
-
-#[test]
-fn transparency_is_refused_until_decided() {
-    let root = folder();
-    RgbaImage::from_pixel(1, 1, image::Rgba([200, 100, 0, 51])).save(root.path().join("a.png")).unwrap();
-    let message = refusal(root.path(), &ImportOptions::default());
-    assert!(message.contains("a.png: 1 transparent pixels") && message.contains("--transparency"), "{message}");
-    let read = |transparency| {
-        let options = ImportOptions { transparency, ..ImportOptions::default() };
-        import(root.path(), &options, &Silent).unwrap().only().unwrap().pixels().to_vec()
-    };
-    assert_eq!(read(Transparency::Black), [40, 20, 0]);
-    assert_eq!(read(Transparency::White), [244, 224, 204]);
-    assert_eq!(read(Transparency::Drop), [200, 100, 0]);
-    let opaque = folder();
-    image::GrayAlphaImage::from_pixel(1, 1, LumaA([9, 255])).save(opaque.path().join("a.png")).unwrap();
-    assert_eq!(import(opaque.path(), &ImportOptions::default(), &Silent).unwrap().only().unwrap().pixels(), [9]);
-}
-
-#[test]
-fn sixteen_bits_are_refused_until_decided() {
-    let root = folder();
-    let picture = image::ImageBuffer::<image::Luma<u16>, _>::from_vec(2, 1, vec![65535, 257 * 7]).unwrap();
-    picture.save(root.path().join("a.png")).unwrap();
-    let message = refusal(root.path(), &ImportOptions::default());
-    assert!(message.contains("16 bits per value") && message.contains("--depth scale"), "{message}");
-    let options = ImportOptions { depth: Depth::Scale, ..ImportOptions::default() };
-    assert_eq!(import(root.path(), &options, &Silent).unwrap().only().unwrap().pixels(), [255, 7]);
 }
 
 #[test]

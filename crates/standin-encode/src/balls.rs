@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use crate::screen::{Screen, squared_distance};
-use crate::{Embedding, Error, Result};
+use crate::{Embedding, Error, Metric, Result, hamming};
 
 /// Whether a ball contains the points at exactly its radius.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,30 +104,57 @@ fn visit<State, T: Send>(
         let all = start(0..queries.rows());
         return Ok(vec![finish(all)]);
     }
+    let ball = |query: usize, row: usize| match centres {
+        Centres::Queries => query,
+        Centres::Base => row,
+    };
+    if base.stamp().metric == Metric::Hamming {
+        let compare = |state: &mut State, query, first, distances: &[u32]| {
+            for (row, &distance) in (first..).zip(distances) {
+                if boundary.holds(f64::from(distance), radii[ball(query, row)]) {
+                    hit(state, query, row);
+                }
+            }
+        };
+        return Ok(hamming::stream(queries, base, start, compare, finish));
+    }
     let screen = Screen::new(queries, base);
     let squares: Vec<f64> = radii.iter().map(|radius| screen.scaled(radius * radius)).collect();
     let ceilings: Vec<f32> = squares.iter().map(|&square| (square as f32).next_up()).collect();
     Ok(screen.stream(
         start,
         |state, query, first, lower| {
-            for (offset, &lower) in lower.iter().enumerate() {
-                let row = first + offset;
-                let ball = match centres {
-                    Centres::Queries => query,
-                    Centres::Base => row,
+            const STEP: usize = 32;
+            for (step, lower) in lower.chunks(STEP).enumerate() {
+                let first = first + step * STEP;
+                // One look at a whole chunk: nearly all hold no pair.
+                let near = match centres {
+                    Centres::Queries => within(lower, std::iter::repeat(&ceilings[query])),
+                    Centres::Base => within(lower, &ceilings[first..]),
                 };
-                if lower > ceilings[ball] {
+                if !near {
                     continue;
                 }
-                let upper = f64::from(lower) + f64::from(screen.slack(query, row));
-                let distance = || squared_distance(queries.row(query), base.row(row)).sqrt();
-                if upper < squares[ball] * (1.0 - 1e-9) || boundary.holds(distance(), radii[ball]) {
-                    hit(state, query, row);
+                for (row, &lower) in (first..).zip(lower) {
+                    let ball = ball(query, row);
+                    if lower > ceilings[ball] {
+                        continue;
+                    }
+                    let upper = f64::from(lower) + f64::from(screen.slack(query, row));
+                    let distance = || squared_distance(queries.row(query), base.row(row)).sqrt();
+                    if upper < squares[ball] * (1.0 - 1e-9) || boundary.holds(distance(), radii[ball]) {
+                        hit(state, query, row);
+                    }
                 }
             }
         },
         finish,
     ))
+}
+
+/// Whether one of the bounds is not above its ceiling; without a branch, so that the compiler may use vector registers.
+fn within<'a>(lower: &[f32], ceilings: impl IntoIterator<Item = &'a f32>) -> bool {
+    lower.iter().zip(ceilings).fold(false, |any, (&lower, &ceiling)| any | (lower <= ceiling))
 }
 
 #[cfg(test)]

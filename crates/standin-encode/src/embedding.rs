@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::hamming::hamming_distance;
+use crate::screen::squared_distance;
 use crate::{Error, Result};
 
 /// How features were made. Numbers computed under different stamps are never put in one ranking.
@@ -28,6 +30,16 @@ pub enum Metric {
     Euclidean,
     /// The number of places in which two rows of codes differ. Codes are whole numbers from 0 to 65 535.
     Hamming,
+}
+
+impl Metric {
+    /// The distance of two rows, in double precision: exactly 0 for equal rows, the same for (a, b) and (b, a).
+    pub fn distance(self, a: &[f32], b: &[f32]) -> f64 {
+        match self {
+            Self::Euclidean => squared_distance(a, b).sqrt(),
+            Self::Hamming => hamming_distance(a, b) as f64,
+        }
+    }
 }
 
 impl Stamp {
@@ -62,13 +74,25 @@ impl Embedding {
     /// Features from row-major values, `rows × dimension`.
     ///
     /// # Errors
-    /// If the values do not fill whole rows or one of them is not finite.
+    /// If the values do not fill whole rows, one of them is not finite, or the stamp's metric is the Hamming distance and
+    /// one of them is no whole number from 0 to 65 535.
     pub fn new(values: Vec<f32>, dimension: usize, stamp: Stamp) -> Result<Self> {
         if dimension == 0 || !values.len().is_multiple_of(dimension) {
             return Err(Error::Ragged { values: values.len(), dimension });
         }
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             return Err(Error::NotFinite {
+                what: stamp.to_string(),
+                row: at / dimension,
+                column: at % dimension,
+                value: values[at],
+            });
+        }
+        let is_code = |value: f32| (0.0..=65_535.0).contains(&value) && value.fract() == 0.0;
+        if stamp.metric == Metric::Hamming
+            && let Some(at) = values.iter().position(|&value| !is_code(value))
+        {
+            return Err(Error::NotACode {
                 what: stamp.to_string(),
                 row: at / dimension,
                 column: at % dimension,

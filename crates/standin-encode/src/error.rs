@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 use standin_data::Shape;
 
 /// What can go wrong with encoders and embeddings.
@@ -49,6 +51,21 @@ pub enum Error {
         /// The value found.
         value: f32,
     },
+    /// A value that is no code, under a stamp that says codes.
+    #[error(
+        "{what}: row {row}, column {column} is {value}; codes that compare by the Hamming distance are whole numbers from \
+         0 to 65535, so use the Euclidean distance for anything else"
+    )]
+    NotACode {
+        /// The embedding.
+        what: String,
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The value found.
+        value: f32,
+    },
     /// More neighbours are asked for than there are rows to choose from.
     #[error("{k} nearest neighbours among {available} rows; ask for at least 1 and at most as many as there are rows")]
     TooFewNeighbours {
@@ -65,6 +82,16 @@ pub enum Error {
         /// Rows of the base set.
         rows: usize,
     },
+    /// A file that cannot be read or written, or that does not hold what it should.
+    #[error("{}: {found}; {remedy}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What was expected and what to do.
+        remedy: String,
+    },
     /// The number of values is no multiple of the dimension.
     #[error("{values} values for rows of {dimension}; the number of values must be a multiple of the dimension")]
     Ragged {
@@ -73,6 +100,32 @@ pub enum Error {
         /// Values per row.
         dimension: usize,
     },
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), found: found.into(), remedy: remedy.into() }
+    }
+
+    /// Turns the system's reason for not reading into an error that names the file.
+    pub(crate) fn reading(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |error| {
+            let remedy = match error.kind() {
+                std::io::ErrorKind::NotFound => "check the spelling, and that the disk it lies on is mounted",
+                std::io::ErrorKind::PermissionDenied => "allow reading it",
+                _ => "the file may be cut off or damaged: make or copy it again",
+            };
+            Self::file(path, format!("reading failed: {error}"), remedy)
+        }
+    }
+
+    /// Turns the system's reason for not writing into an error that names the file.
+    pub(crate) fn writing(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |error| {
+            let remedy = "check that the folder exists, that it may be written to and that the disk is not full";
+            Self::file(path, format!("writing failed: {error}"), remedy)
+        }
+    }
 }
 
 /// The result of encoding.

@@ -61,6 +61,16 @@ pub enum Error {
         /// What was expected and what to do.
         remedy: String,
     },
+    /// Images of another shape than those an encoder was trained on.
+    #[error("the encoder `{family}` was trained on images of {trained}, and {found}; resize them before")]
+    Encoding {
+        /// The encoder's name.
+        family: &'static str,
+        /// The set and the shape of its images.
+        found: String,
+        /// The shape of training.
+        trained: standin_data::Shape,
+    },
     /// A request for samples that cannot be met.
     #[error("sampling: {found}; {remedy}")]
     Request {

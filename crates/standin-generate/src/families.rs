@@ -53,7 +53,8 @@ pub(crate) fn private_names() -> String {
     GENERATORS.iter().filter(|family| family.private).map(|family| family.name).collect::<Vec<_>>().join(", ")
 }
 
-fn read_options<T: DeserializeOwned>(family: &'static str, options: &toml::Table) -> Result<T> {
+/// Options from a table.
+pub(crate) fn read_options<T: DeserializeOwned>(family: &'static str, options: &toml::Table) -> Result<T> {
     options
         .clone()
         .try_into()

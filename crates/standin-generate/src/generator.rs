@@ -45,7 +45,7 @@ pub trait Trained: Send + Sync + fmt::Debug {
     /// Image i depends on the seed, i and its class alone: neither on how many are drawn nor on the number of threads.
     ///
     /// # Errors
-    /// If the request cannot be met; see [`SampleRequest::labels`].
+    /// If the request cannot be met; see [`SampleRequest::labels`] and [`SampleRequest::temperature`].
     fn sample(&self, request: &SampleRequest, seed: Seed, progress: &dyn Progress) -> Result<ImageSet>;
 
     /// Writes everything [`load`](crate::load) needs into an existing folder.

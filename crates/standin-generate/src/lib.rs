@@ -44,6 +44,7 @@ mod sin_cos;
 mod surrogate;
 mod trained;
 mod vae;
+mod vqvae;
 
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
@@ -51,3 +52,4 @@ pub use families::{GENERATORS, family, load};
 pub use generator::{Family, Generator, Protection, Trained};
 pub use sampling::{Balance, SampleRequest};
 pub use vae::{Vae, VaeOptions};
+pub use vqvae::{CodebookUse, ENCODERS, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures, VqVaeOptions, VqVaeView};

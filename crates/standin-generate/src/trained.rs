@@ -115,14 +115,15 @@ impl TrainedDecoder {
     }
 
     /// One chunk of images, `CHUNK × pixels` values, of which the first `labels.len()` are asked for.
-    fn decode(&self, first: usize, labels: &[u32], latents: Seed) -> Result<ImageSet> {
+    fn decode(&self, first: usize, labels: &[u32], temperature: f64, latents: Seed) -> Result<ImageSet> {
         let Architecture { latent, classes, shape, .. } = self.card.architecture;
         let device = DeviceChoice::Cpu.inference();
         let mut values = Vec::with_capacity(CHUNK * latent);
         for (index, &label) in (first..).zip(labels) {
             let mut rng = latents.rng();
             rng.set_stream(index as u64);
-            let noise: Vec<f32> = (0..latent).map(|_| rng.sample(StandardNormal)).collect();
+            let draw = |_| temperature as f32 * rng.sample::<f32, _>(StandardNormal);
+            let noise: Vec<f32> = (0..latent).map(draw).collect();
             match self.card.latents.get(label as usize) {
                 Some(aggregate) => values.extend(aggregate.place(&noise)),
                 None => values.extend(noise),
@@ -136,14 +137,15 @@ impl TrainedDecoder {
         Ok(quantise(pixels.reshape([CHUNK, shape.channels, shape.height, shape.width]), PixelRange::Unit)?)
     }
 
-    fn provenance(&self, seed: Seed) -> Provenance {
+    fn provenance(&self, temperature: f64, seed: Seed) -> Provenance {
         let guarantee = match &self.card.guarantee {
             Some(guarantee) => guarantee.to_string(),
             None => "no privacy guarantee".to_owned(),
         };
+        let warmth = if temperature == 1.0 { String::new() } else { format!(" at temperature {temperature}") };
         Provenance {
             source: format!(
-                "generator {} (seed {}) trained on {}, sampled with seed {}; {guarantee}",
+                "generator {} (seed {}) trained on {}, sampled with seed {}{warmth}; {guarantee}",
                 self.card.family,
                 self.card.seed,
                 self.card.trained_on,
@@ -151,6 +153,7 @@ impl TrainedDecoder {
             ),
             format: "generated".to_owned(),
             licence: self.card.licence.clone(),
+            guarantee: Some(guarantee),
             skipped: Vec::new(),
         }
     }
@@ -158,6 +161,7 @@ impl TrainedDecoder {
 
 impl Trained for TrainedDecoder {
     fn sample(&self, request: &SampleRequest, seed: Seed, progress: &dyn Progress) -> Result<ImageSet> {
+        request.check_temperature()?;
         let labels = request.labels(&self.card.class_names, &self.card.shares)?;
         let latents = seed.derive("latent");
         progress.begin("sampling", labels.len() as u64);
@@ -165,7 +169,7 @@ impl Trained for TrainedDecoder {
             .par_chunks(CHUNK)
             .enumerate()
             .map(|(chunk, labels)| {
-                let images = self.decode(chunk * CHUNK, labels, latents)?;
+                let images = self.decode(chunk * CHUNK, labels, request.temperature, latents)?;
                 progress.advance(labels.len() as u64);
                 Ok(images)
             })
@@ -176,7 +180,9 @@ impl Trained for TrainedDecoder {
         chunks.iter().for_each(|chunk| pixels.extend_from_slice(chunk.pixels()));
         pixels.truncate(labels.len() * shape.volume());
         let labels = Labels { values: labels, classes: self.card.class_names.clone() };
-        Ok(ImageSet::new(shape, pixels)?.with_labels(labels)?.with_provenance(self.provenance(seed)))
+        Ok(ImageSet::new(shape, pixels)?
+            .with_labels(labels)?
+            .with_provenance(self.provenance(request.temperature, seed)))
     }
 
     fn save(&self, folder: &Path) -> Result<()> {

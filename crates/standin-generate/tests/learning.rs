@@ -135,7 +135,7 @@ fn a_small_request_gives_the_first_images_of_a_large_one() {
     for family in GENERATORS {
         let trained = trained(family.name, &train, 1);
         let sample = |count, seed| {
-            let request = SampleRequest { count, balance: Balance::Uniform };
+            let request = SampleRequest::new(count).with_balance(Balance::Uniform);
             trained.sample(&request, Seed::new(seed), &Silent).unwrap()
         };
         let large = sample(700, 5);
@@ -153,7 +153,7 @@ fn samples_carry_labels_in_the_balance_asked_for_and_say_where_they_come_from() 
     for family in GENERATORS {
         let trained = trained(family.name, &train, 1);
         let balance = Balance::Shares([("left".to_owned(), 3.0), ("bottom".to_owned(), 1.0)].into());
-        let sampled = trained.sample(&SampleRequest { count: 40, balance }, Seed::new(5), &Silent).unwrap();
+        let sampled = trained.sample(&SampleRequest::new(40).with_balance(balance), Seed::new(5), &Silent).unwrap();
         let labels = sampled.labels().unwrap();
         assert_eq!(labels.classes, train.labels().unwrap().classes);
         assert_eq!(labels.by_class().iter().map(Vec::len).collect::<Vec<_>>(), [30, 0, 10]);
@@ -162,6 +162,44 @@ fn samples_carry_labels_in_the_balance_asked_for_and_say_where_they_come_from() 
         assert!(source.contains(family.name) && source.contains("seed 5"), "{source}");
         assert_eq!(source.contains("NOT PRIVATE"), family.private, "{source}");
         assert_eq!(source.contains("no privacy guarantee"), !family.private, "{source}");
+    }
+}
+
+/// Mean over pixels and classes of the variance among the images of a class.
+fn variety(set: &ImageSet) -> f64 {
+    let means = class_means(set);
+    let labels = &set.labels().unwrap().values;
+    let spread = |image: usize| -> f64 {
+        let mean = &means[labels[image] as usize];
+        set.image(image).iter().zip(mean).map(|(&value, mean)| (f64::from(value) - mean).powi(2)).sum()
+    };
+    (0..set.len()).map(spread).sum::<f64>() / set.pixels().len() as f64
+}
+
+#[test]
+fn variety_grows_with_temperature_and_is_none_at_0() {
+    let train = bars(300, 1);
+    for family in GENERATORS {
+        let trained = trained(family.name, &train, 1);
+        let at = |temperature: f64| {
+            let request = SampleRequest::new(300).with_temperature(temperature);
+            trained.sample(&request, Seed::new(5), &Silent).unwrap()
+        };
+        let varieties: Vec<f64> = [0.0, 0.3, 0.6, 1.0, 2.0].map(|temperature| variety(&at(temperature))).to_vec();
+        assert!(varieties.is_sorted_by(|a, b| a < b), "{}: {varieties:?}", family.name);
+        assert_eq!(varieties[0], 0.0, "{}", family.name);
+        assert_eq!(at(1.0).digest(), sample(&*trained, 300).digest());
+        assert!(at(0.3).provenance().source.contains("at temperature 0.3"), "{}", at(0.3).provenance().source);
+    }
+}
+
+#[test]
+fn impossible_temperatures_are_refused() {
+    let trained = trained("vae", &bars(30, 1), 1);
+    for temperature in [-0.1, f64::NAN, f64::INFINITY] {
+        let request = SampleRequest::new(3).with_temperature(temperature);
+        let message = trained.sample(&request, Seed::new(5), &Silent).unwrap_err().to_string();
+        assert!(message.contains("temperature") && message.contains("at least 0"), "{message}");
     }
 }
 

@@ -9,8 +9,9 @@ use standin_data::Seed;
 use standin_encode::{Embedding, Neighbours, nearest};
 
 use crate::frechet::Gaussian;
-use crate::kernel::{SelfSums, cross_sums};
+use crate::kernel::{Kernel, SelfSums, cross_sums};
 use crate::manifold::from_overlap;
+use crate::medsyn::{self, Medsyn};
 use crate::overlap::{Overlap, REACH};
 use crate::{Against, Convention, Error, Estimate, Manifold, Outcome, Result};
 
@@ -96,8 +97,9 @@ pub(crate) struct Context<'a> {
     overlaps: Cache<(Side, Side), Overlap>,
     manifolds: Cache<(Side, Side, Convention), Manifold>,
     gaussians: Cache<Side, Gaussian<'a>>,
-    own_kernels: Cache<Side, SelfSums>,
-    cross_kernels: Cache<(Side, Side), (Vec<f64>, Vec<f64>)>,
+    medsyn: Cache<Side, Medsyn>,
+    own_kernels: Cache<(Side, Kernel), SelfSums>,
+    cross_kernels: Cache<(Side, Side, Kernel), (Vec<f64>, Vec<f64>)>,
 }
 
 type Cache<Key, Value> = RefCell<HashMap<Key, Arc<Value>>>;
@@ -125,6 +127,7 @@ impl<'a> Context<'a> {
             gaussians: Cache::default(),
             own_kernels: Cache::default(),
             cross_kernels: Cache::default(),
+            medsyn: Cache::default(),
         }
     }
 
@@ -203,14 +206,24 @@ impl<'a> Context<'a> {
         cached(&self.gaussians, side, || Gaussian::of(self.rows(side)))
     }
 
-    pub(crate) fn own_kernel(&self, side: Side) -> Result<Arc<SelfSums>> {
+    pub(crate) fn own_kernel(&self, side: Side, kernel: Kernel) -> Result<Arc<SelfSums>> {
         let side = self.key(side);
-        cached(&self.own_kernels, side, || SelfSums::of(self.rows(side)))
+        cached(&self.own_kernels, (side, kernel), || SelfSums::of(self.rows(side), kernel))
     }
 
-    pub(crate) fn cross_kernel(&self, first: Side, second: Side) -> Result<Arc<(Vec<f64>, Vec<f64>)>> {
+    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Arc<(Vec<f64>, Vec<f64>)>> {
         let (first, second) = (self.key(first), self.key(second));
-        cached(&self.cross_kernels, (first, second), || Ok(cross_sums(self.rows(first), self.rows(second))))
+        let sums = || Ok(cross_sums(self.rows(first), self.rows(second), kernel));
+        cached(&self.cross_kernels, (first, second, kernel), sums)
+    }
+
+    /// MedSynAnalyzer's shares of a side against all training images.
+    pub(crate) fn medsyn(&self, generated: Side) -> Result<Arc<Medsyn>> {
+        let side = self.key(generated);
+        cached(&self.medsyn, side, || {
+            let own = self.neighbours(Side::AllTrain, Side::AllTrain)?;
+            medsyn::of_neighbours(self.rows(side), self.rows(Side::AllTrain), &own)
+        })
     }
 
     /// The value of a measure, if every side it looks at is large enough to be described.
@@ -227,7 +240,9 @@ impl<'a> Context<'a> {
             ))),
             None => match measure() {
                 Ok(estimate) => Ok(Outcome::Measured(estimate)),
-                Err(error @ Error::NoConvergence { .. }) => Ok(Outcome::NotMeasurable(error.to_string())),
+                Err(error @ (Error::NoConvergence { .. } | Error::NeedsEuclidean { .. })) => {
+                    Ok(Outcome::NotMeasurable(error.to_string()))
+                }
                 Err(error) => Err(error),
             },
         }

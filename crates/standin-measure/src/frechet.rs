@@ -1,30 +1,37 @@
+use std::borrow::Cow;
+
 use faer::{Mat, MatRef};
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context};
-use crate::error::require_rows;
-use crate::linear::{add_product, in_parts, mean, product, singular_values, squared_norms, symmetric_eigen};
+use crate::error::{require_euclidean, require_rows};
+use crate::linear::{cholesky, columns_of, mean, product, scatter, singular_values, spread, symmetric_eigen};
+use crate::moments::Moments;
 use crate::registry::Measure;
 use crate::uncertainty::{influence_variance, normal};
 use crate::{Estimate, Result};
 
-/// Eigenvalues of a covariance below this share of the largest count as 0 where it is inverted.
+/// Directions of a correlation matrix with less than this share of a feature's variance count as none.
 const NEGLIGIBLE: f64 = 1e-12;
+/// Images of a set whose influence is computed: the standard error is then known to about 1 %.
+const INFLUENCES: usize = 4096;
 
 /// The Fréchet distance between the Gaussians with the moments of two sets (Dowson and Landau 1982; Heusel et al.,
 /// NeurIPS 2017): ‖μ₁−μ₂‖² + tr(Σ₁ + Σ₂ − 2(Σ₁^½Σ₂Σ₁^½)^½), covariances with n−1.
 ///
 /// It is called FID only for the features of one certain Inception network; for any other encoder, "FD-encoder".
-/// Arithmetic is in double precision. The trace of the root is the sum of the singular values of Σ₁^½Σ₂^½, whose squares
-/// are the eigenvalues of Σ₁^½Σ₂Σ₁^½; it needs no full rank, so fewer images than features are no obstacle.
+/// Arithmetic is in double precision. With any factors Σ₁ = F₁F₁ᵀ and Σ₂ = F₂F₂ᵀ the trace of the root is the sum of
+/// the singular values of F₁ᵀF₂, whose squares are the eigenvalues of Σ₁Σ₂; it needs no full rank, so fewer images than
+/// features are no obstacle. Covariances are factored as correlations, so features of very unequal scale are none either.
 ///
 /// **Bias.** The sample distance exceeds the population's by an amount that shrinks as 1/n and grows with the number of
 /// features, so only distances at equal n compare. **Interval**: infinitesimal jackknife. The derivative of the
 /// root's trace is known (T₁₂ = Σ₁^{−½}(Σ₁^½Σ₂Σ₁^½)^½Σ₁^{−½}, the optimal transport map; limit law: Rippl, Munk and
 /// Sturm, J. Multivariate Analysis 2016), which gives every image's influence,
-/// ψ(x) = 2(μ₁−μ₂)·(x−μ₁) + (x−μ₁)ᵀ(I − T₁₂)(x−μ₁), without decomposing anything again. The interval is for the
-/// distance that samples of these sizes have *on average*: it does not reach down to the population's distance, and
-/// where both populations are equal it is wider than needed.
+/// ψ(x) = 2(μ₁−μ₂)·(x−μ₁) + (x−μ₁)ᵀ(I − T₁₂)(x−μ₁), without decomposing anything again; with singular vectors U of
+/// F₁ᵀF₂ = U·S·Vᵀ it is T₁₂ = F₁⁻ᵀ·U·S·Uᵀ·F₁⁻¹. Its variance is taken over at most 4096 images of a set, spread evenly.
+/// The interval is for the distance that samples of these sizes have *on average*: it does not reach down to the
+/// population's distance, and where both populations are equal it is wider than needed.
 ///
 /// Time O((n₁ + n₂)·d² + d³), memory O(d²); with n < d images, n takes the place of d.
 ///
@@ -35,95 +42,166 @@ pub fn frechet_distance(first: &Embedding, second: &Embedding) -> Result<Estimat
     Gaussian::of(first)?.distance(&Gaussian::of(second)?)
 }
 
-/// The moments of a set, with a factor F of its covariance: Σ = FᵀF.
+/// The distance of a set from reference statistics, saved once so that the reference's images are not needed again.
+///
+/// As [`frechet_distance`], which gives the same value for the set that the statistics are of. **Interval**: the reference
+/// is taken as exact, so it speaks of the set alone; `method` says so.
+///
+/// # Errors
+/// If the protocols differ, the set has fewer than 2 images, or a decomposition does not converge.
+pub fn frechet_distance_to(reference: &Moments, set: &Embedding) -> Result<Estimate> {
+    reference.require_same_protocol(set)?;
+    Gaussian::of(set)?.distance(&Gaussian::from_moments(reference)?)
+}
+
+/// The moments of a set, with a factor F of its covariance: Σ = FFᵀ.
 pub(crate) struct Gaussian<'a> {
-    rows: &'a Embedding,
-    mean: Vec<f64>,
-    trace: f64,
-    /// Σ^½, or with fewer images than features the centred rows divided by √(n−1).
-    factor: Mat<f64>,
-    /// Σ^{−½} on the covariance's range, if the factor is Σ^½.
+    /// The images, unless moments are all that is known; these are then taken as exact.
+    rows: Option<&'a Embedding>,
+    pub(crate) mean: Cow<'a, [f64]>,
+    pub(crate) trace: f64,
+    /// `d × r`. With fewer images than features, the centred images divided by √(n−1).
+    pub(crate) factor: Mat<f64>,
+    /// `r × d`, F⁻¹ on the covariance's range, unless the factor is the images themselves.
     inverse: Option<Mat<f64>>,
 }
 
 impl<'a> Gaussian<'a> {
     pub(crate) fn of(rows: &'a Embedding) -> Result<Self> {
+        require_euclidean("the Fréchet distance", rows)?;
         require_rows("the Fréchet distance", rows.rows(), 2)?;
         let (n, d) = (rows.rows(), rows.dimension());
         let mean = mean(rows);
-        let scale = ((n - 1) as f64).sqrt();
         if n < d {
-            let factor = Mat::from_fn(n, d, |i, j| (f64::from(rows.row(i)[j]) - mean[j]) / scale);
-            return Ok(Self { rows, mean, trace: factor.squared_norm_l2(), factor, inverse: None });
+            let all: Vec<usize> = (0..n).collect();
+            let mut factor = columns_of(rows, &all, |row, column| centre(row, &mean, column));
+            factor *= faer::Scale(((n - 1) as f64).sqrt().recip());
+            return Ok(Self {
+                rows: Some(rows),
+                mean: mean.into(),
+                trace: factor.squared_norm_l2(),
+                factor,
+                inverse: None,
+            });
         }
-        let mut covariance = Mat::zeros(d, d);
-        in_parts(
-            rows,
-            |row, column| {
-                centre(row, &mean, column);
-                column.iter_mut().for_each(|value| *value /= scale);
-            },
-            |part| add_product(covariance.as_mut(), part, part.transpose()),
-        );
-        let (values, vectors) = symmetric_eigen(&covariance)?;
-        let cut = NEGLIGIBLE * values.last().copied().unwrap_or(0.0);
-        let root = |power: fn(f64) -> f64| {
-            let scaled =
-                Mat::from_fn(d, d, |i, j| vectors[(i, j)] * if values[j] > cut { power(values[j]) } else { 0.0 });
-            product(scaled.as_ref(), vectors.transpose())
+        let covariance = covariance(rows, &mean);
+        Self::factored(Some(rows), mean.into(), &covariance)
+    }
+
+    fn from_moments(moments: &'a Moments) -> Result<Self> {
+        let d = moments.mean().len();
+        let covariance = MatRef::from_row_major_slice(moments.covariance(), d, d).to_owned();
+        Self::factored(None, moments.mean().into(), &covariance)
+    }
+
+    fn factored(rows: Option<&'a Embedding>, mean: Cow<'a, [f64]>, covariance: &Mat<f64>) -> Result<Self> {
+        let d = mean.len();
+        let deviations: Vec<f64> = (0..d).map(|at| covariance[(at, at)].max(0.0).sqrt()).collect();
+        let inverses: Vec<f64> = deviations.iter().map(|&s| if s > 0.0 { s.recip() } else { 0.0 }).collect();
+        let correlation =
+            Mat::from_fn(d, d, |i, j| if i == j { 1.0 } else { covariance[(i, j)] * inverses[i] * inverses[j] });
+        let (mut factor, mut inverse) = match cholesky(&correlation, NEGLIGIBLE) {
+            Some(triangular) => triangular,
+            None => {
+                let (values, vectors) = symmetric_eigen(&correlation)?;
+                let first = values.partition_point(|&value| value <= NEGLIGIBLE * d as f64);
+                let root = |k: usize| values[first + k].sqrt();
+                let rank = d - first;
+                let factor = Mat::from_fn(d, rank, |i, k| vectors[(i, first + k)] * root(k));
+                (factor, Mat::from_fn(rank, d, |k, i| vectors[(i, first + k)] / root(k)))
+            }
         };
-        Ok(Self {
-            rows,
-            mean,
-            trace: (0..d).map(|at| covariance[(at, at)]).sum(),
-            factor: root(f64::sqrt),
-            inverse: Some(root(|value| value.sqrt().recip())),
-        })
+        for feature in 0..d {
+            factor.row_mut(feature).iter_mut().for_each(|value| *value *= deviations[feature]);
+            inverse.col_mut(feature).iter_mut().for_each(|value| *value *= inverses[feature]);
+        }
+        let trace = (0..d).map(|at| covariance[(at, at)]).sum();
+        Ok(Self { rows, mean, trace, factor, inverse: Some(inverse) })
     }
 
     pub(crate) fn distance(&self, other: &Self) -> Result<Estimate> {
-        let (left, singular, right) = singular_values(&product(self.factor.as_ref(), other.factor.transpose()))?;
-        let shift: f64 = self.mean.iter().zip(&other.mean).map(|(a, b)| (a - b).powi(2)).sum();
-        let value = shift + self.trace + other.trace - 2.0 * singular.iter().sum::<f64>();
-        let variance = influence_variance(&self.influences(&other.mean, left.as_ref(), &singular))
-            + influence_variance(&other.influences(&self.mean, right.as_ref(), &singular));
-        let n = self.rows.rows().min(other.rows.rows());
+        let compared = self.compare(other, INFLUENCES)?;
+        let variance = self.variance(&compared.first) + other.variance(&compared.second);
+        let sets = || [self.rows, other.rows].into_iter().flatten();
         let mut method = "infinitesimal jackknife, at this n".to_owned();
-        if n < self.rows.dimension() {
+        if sets().count() < 2 {
+            method.push_str("; the reference statistics are taken as exact");
+        }
+        if sets().any(|rows| rows.rows() < rows.dimension()) {
             method.push_str("; fewer images than features, so strongly biased upwards: compare at equal n only");
         }
-        let estimate = normal(value.max(0.0), variance.sqrt(), n, method);
+        let n = sets().map(Embedding::rows).min().unwrap_or(0);
+        let estimate = normal(compared.value, variance.sqrt(), n, method);
         Ok(Estimate { low: estimate.low.max(0.0), ..estimate })
     }
 
-    /// How much every image moves the distance, up to a constant; `vectors` are the singular vectors of this side.
-    fn influences(&self, other_mean: &[f64], vectors: MatRef<'_, f64>, singular: &[f64]) -> Vec<f64> {
-        let transported = match &self.inverse {
+    /// The distance, and how much each of at most `most` images of both sets, spread evenly, moves it.
+    pub(crate) fn compare(&self, other: &Self, most: usize) -> Result<Compared> {
+        let (left, singular, right) =
+            singular_values(product(self.factor.transpose(), other.factor.as_ref()).as_ref())?;
+        let shift: f64 = self.mean.iter().zip(&*other.mean).map(|(a, b)| (a - b).powi(2)).sum();
+        let value = shift + self.trace + other.trace - 2.0 * singular.iter().sum::<f64>();
+        Ok(Compared {
+            value: value.max(0.0),
+            first: self.influences(&other.mean, left.as_ref(), &singular, most),
+            second: other.influences(&self.mean, right.as_ref(), &singular, most),
+        })
+    }
+
+    /// What the choice of this set's images adds to the variance of the distance.
+    fn variance(&self, influences: &[f64]) -> f64 {
+        match self.rows {
+            Some(rows) => influence_variance(influences) * influences.len() as f64 / rows.rows() as f64,
+            None => 0.0,
+        }
+    }
+
+    /// How much images move the distance, up to a constant; `vectors` are the singular vectors of this side.
+    fn influences(&self, other_mean: &[f64], vectors: MatRef<'_, f64>, singular: &[f64], most: usize) -> Vec<f64> {
+        let Some(rows) = self.rows else { return Vec::new() };
+        let chosen = spread(rows.rows(), most);
+        let centred = columns_of(rows, &chosen, |row, column| centre(row, &self.mean, column));
+        let transported = self.transported(&chosen, centred.as_ref(), vectors, singular);
+        let shift = || self.mean.iter().zip(other_mean).map(|(here, there)| 2.0 * (here - there));
+        centred
+            .col_iter()
+            .zip(transported)
+            .map(|(x, transported)| x.iter().zip(shift()).map(|(x, shift)| x * (x + shift)).sum::<f64>() - transported)
+            .collect()
+    }
+
+    /// xᵀ·T·x of the chosen images x, centred, with T the optimal transport map to the other side.
+    fn transported(&self, chosen: &[usize], centred: MatRef<'_, f64>, vectors: MatRef<'_, f64>, s: &[f64]) -> Vec<f64> {
+        match &self.inverse {
             None => {
-                let scale = (self.rows.rows() - 1) as f64;
-                let at = |row: usize| (0..singular.len()).map(move |k| vectors[(row, k)].powi(2) * singular[k]);
-                (0..self.rows.rows()).map(|row| scale * at(row).sum::<f64>()).collect()
+                // F⁻¹x is √(n−1) in one place and, but for what is in no image's direction, 0 in all others.
+                let scale = (self.factor.ncols() - 1) as f64;
+                let of = |&image: &usize| (0..s.len()).map(|k| vectors[(image, k)].powi(2) * s[k]).sum::<f64>() * scale;
+                chosen.iter().map(of).collect()
             }
             Some(inverse) => {
-                let scaled = Mat::from_fn(singular.len(), vectors.nrows(), |k, i| vectors[(i, k)] * singular[k].sqrt());
-                let map = product(scaled.as_ref(), inverse.as_ref());
-                squared_norms(self.rows, |row, column| centre(row, &self.mean, column), map.as_ref())
+                let scaled = Mat::from_fn(s.len(), vectors.nrows(), |k, i| vectors[(i, k)] * s[k].sqrt());
+                let root = product(scaled.as_ref(), inverse.as_ref());
+                product(root.as_ref(), centred).col_iter().map(|column| column.squared_norm_l2()).collect()
             }
-        };
-        let moved = |row: usize| {
-            let terms = self.rows.row(row).iter().zip(self.mean.iter().zip(other_mean));
-            terms
-                .map(|(&x, (here, there))| {
-                    let x = f64::from(x) - here;
-                    x * (x + 2.0 * (here - there))
-                })
-                .sum::<f64>()
-        };
-        transported.into_iter().enumerate().map(|(row, transported): (usize, f64)| moved(row) - transported).collect()
+        }
     }
 }
 
-fn centre(row: &[f32], mean: &[f64], centred: &mut [f64]) {
+/// A distance taken apart into what images of each set contribute; influences are up to a constant.
+pub(crate) struct Compared {
+    pub(crate) value: f64,
+    pub(crate) first: Vec<f64>,
+    pub(crate) second: Vec<f64>,
+}
+
+/// The covariance with n−1. Time O(n·d²).
+pub(crate) fn covariance(rows: &Embedding, mean: &[f64]) -> Mat<f64> {
+    let scale = ((rows.rows() - 1) as f64).sqrt().recip();
+    scatter(rows, mean, |_| scale)
+}
+
+pub(crate) fn centre(row: &[f32], mean: &[f64], centred: &mut [f64]) {
     for ((to, &x), mean) in centred.iter_mut().zip(row).zip(mean) {
         *to = f64::from(x) - mean;
     }
@@ -179,16 +257,13 @@ mod tests {
     #[test]
     fn both_ways_to_a_factor_agree() {
         let (a, b) = (gaussian(30, 29, 1.0, 0.0, 3), gaussian(40, 29, 1.2, 0.3, 4));
-        let rows = |set: &Embedding| {
-            let mean = mean(set);
-            let factor = Mat::from_fn(set.rows(), 29, |i, j| {
-                (f64::from(set.row(i)[j]) - mean[j]) / ((set.rows() - 1) as f64).sqrt()
-            });
-            (mean, factor)
-        };
         let by_rows = |set| {
-            let (mean, factor) = rows(set);
-            Gaussian { rows: set, mean, trace: factor.squared_norm_l2(), factor, inverse: None }
+            let mean = mean(set);
+            let all: Vec<usize> = (0..set.rows()).collect();
+            let mut factor = columns_of(set, &all, |row, column| centre(row, &mean, column));
+            factor *= faer::Scale(((set.rows() - 1) as f64).sqrt().recip());
+            let trace = factor.squared_norm_l2();
+            Gaussian { rows: Some(set), mean: mean.into(), trace, factor, inverse: None }
         };
         let primal = frechet_distance(&a, &b).unwrap();
         let dual = by_rows(&a).distance(&by_rows(&b)).unwrap();

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use standin_encode::{Embedding, nearest};
 
 use crate::Result;
+use crate::chance::Chance;
 
 /// A synthetic image beside the training image nearest to it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,19 +31,12 @@ pub struct NearCopy {
 /// # Errors
 /// If the protocols differ, or there are synthetic but no training images.
 pub fn near_copies(train: &Embedding, holdout: &Embedding, synthetic: &Embedding, k: usize) -> Result<Vec<NearCopy>> {
-    let mut by_chance = if holdout.is_empty() { Vec::new() } else { nearest(holdout, train, 1, false)?.at_rank(1) };
-    by_chance.sort_unstable_by(f64::total_cmp);
+    let chance = Chance::of(train, holdout)?;
     let found = nearest(synthetic, train, 1, false)?;
     let mut copies: Vec<NearCopy> = (0..found.len())
         .map(|image| {
             let distance = found.distances(image)[0];
-            let as_near = by_chance.partition_point(|&chance| chance <= distance);
-            NearCopy {
-                synthetic: image,
-                train: found.indices(image)[0],
-                distance,
-                p_value: (1 + as_near) as f64 / (1 + by_chance.len()) as f64,
-            }
+            NearCopy { synthetic: image, train: found.indices(image)[0], distance, p_value: chance.p_value(distance) }
         })
         .collect();
     copies.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.synthetic.cmp(&b.synthetic)));

@@ -117,7 +117,7 @@ fn resampled(n: usize, resamples: usize, seed: Seed, statistic: &(impl Fn(&[usiz
 }
 
 /// The quantile of ascending values, interpolated linearly; NaN of none.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let position = share.clamp(0.0, 1.0) * last as f64;
     let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);

@@ -15,6 +15,8 @@ pub(crate) struct Cell {
     pub(crate) text: String,
     /// The interval, on a line of its own.
     pub(crate) interval: String,
+    /// What distinguishes the cell from its neighbours, on a line of its own.
+    pub(crate) remark: String,
     /// The full value, for sorting and for machines; empty where there is none.
     pub(crate) value: String,
     /// How the interval was computed and from how many observations.
@@ -64,6 +66,12 @@ impl Cell {
     /// An outcome where there may be none.
     pub(crate) fn optional(outcome: Option<&Outcome>, style: Style, notes: &mut Notes) -> Self {
         outcome.map_or_else(Self::empty, |outcome| Self::outcome(outcome, style, notes))
+    }
+
+    /// The cell with a remark below its number.
+    pub(crate) fn with_remark(mut self, remark: impl Into<String>) -> Self {
+        self.remark = remark.into();
+        self
     }
 
     /// The cell with a background as deep as `share`, from 0 to 1.

@@ -75,6 +75,17 @@ pub(crate) const TERMS: &[Term] = &[
         "The releases that no other release beats in both utility and resistance to attacks.",
     ),
     term(
+        "tstr",
+        "TSTR, TRTR, TRTS, T+S",
+        "Train on synthetic, test on real; train on real, test on real; train on real, test on synthetic; train on both, test on real. T+S above TRTR means that the synthetic images add something to the private ones.",
+    ),
+    term(
+        "protocol",
+        "Protocol",
+        "Everything besides the images that a number depends on: encoder with its weights and preprocessing, parameters, number of images. Numbers of different protocols are not compared.",
+    ),
+    term("prdc", "PRDC", "Precision, recall, density and coverage together, from nearest neighbours in feature space."),
+    term(
         "precision",
         "Precision",
         "The share of synthetic images that lie among the real ones in feature space: fidelity.",
@@ -92,13 +103,28 @@ pub(crate) const TERMS: &[Term] = &[
     ),
     term(
         "fid",
-        "FID",
-        "Fréchet distance between Gaussians fitted to real and synthetic features. Lower is better; biased upward for few images, so compare only at equal n.",
+        "FID, FD (frechet-distance)",
+        "Fréchet distance between Gaussians fitted to real and synthetic features. Called FID for the features of the Inception network of 2015 only. Lower is better; biased upward for few images, so compare only at equal n.",
     ),
     term(
         "kid",
-        "KID",
+        "KID (kernel-distance)",
         "Squared maximum mean discrepancy with a cubic kernel between real and synthetic features. Lower is better; unbiased, so it may fall below 0.",
+    ),
+    term(
+        "cmmd",
+        "CMMD",
+        "Squared maximum mean discrepancy with a Gaussian kernel between CLIP features, times 1000. Lower is better.",
+    ),
+    term(
+        "is",
+        "IS (Inception score)",
+        "How sure a classifier is of each synthetic image and how many classes it sees in all. Higher is better; it never looks at the real images, so it misses what is missing.",
+    ),
+    term(
+        "lpips",
+        "LPIPS",
+        "Perceptual distance of two images by the features of a network trained for it. 0 means the same to the eye.",
     ),
     term(
         "vendi",
@@ -107,13 +133,43 @@ pub(crate) const TERMS: &[Term] = &[
     ),
     term(
         "authenticity",
-        "Authenticity",
+        "Authenticity (AuthPct)",
         "The share of synthetic images that are farther from their nearest training image than that image is from its own nearest neighbour: low means copying.",
+    ),
+    term(
+        "dcr",
+        "DCR share",
+        "Distance to the closest record: the share of synthetic images nearer to the training than to the holdout set. 0.5 is what new images would show, more is copying. To pass does not mean to be safe.",
+    ),
+    term(
+        "c-t",
+        "C_T (copying-z)",
+        "A rank test, cell by cell of feature space, of whether synthetic images are nearer to training images than holdout images are. Far below 0 is copying, far above 0 is underfitting.",
+    ),
+    term(
+        "copy",
+        "Copy, false-match rate",
+        "A synthetic image nearer to a training image than a threshold. The threshold is set so that the false-match rate, a share chosen beforehand, of holdout images is below it.",
     ),
     term(
         "near-copy",
         "Near copy, p-value",
         "A synthetic image unusually close to a training image. p is the share of holdout images at least as close to theirs: what happens by resemblance alone.",
+    ),
+    term(
+        "rank",
+        "Rank, rank interval",
+        "Place among the sets compared, 1 for the best. The interval has every rank that the uncertainty of the values leaves possible, for all comparisons of a set together.",
+    ),
+    term(
+        "spearman",
+        "Spearman's ρ",
+        "Correlation of ranks: 1 where two figures order the sets alike, −1 where in reverse, 0 where neither tells anything of the other.",
+    ),
+    term(
+        "gate",
+        "Gate",
+        "A condition on the figures of a run, set beforehand. It is tested at the end of each interval that is worse for it, so it passes only where chance does not explain it.",
     ),
     term(
         "post-processing",

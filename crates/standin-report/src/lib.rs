@@ -18,6 +18,9 @@
 //! script, which only sorts tables and switches between light and dark. Plots are SVG drawn from pure functions of the
 //! numbers, and each has a table with the same numbers.
 //!
+//! A section with nothing to show is left out, so the page of an audit of images made elsewhere has no questions about
+//! generators, and that of a single set no ranking.
+//!
 //! What the report adds to the summary is what follows from its numbers alone: the strongest attack on each release,
 //! the ceiling its guarantee puts on any attack, and contradictions between the two, which it prints before anything
 //! else. It measures nothing itself, and the verdict is the summary's.

@@ -13,6 +13,8 @@ pub(crate) enum Style {
     Percent,
     /// A share, ratio or area that is usually written as a decimal.
     Decimal,
+    /// A correlation from −1 to 1.
+    Correlation,
     /// A measure without a customary scale: two digits of its interval's width decide.
     Adaptive,
 }
@@ -23,7 +25,7 @@ impl Style {
         let decimals = self.decimals(estimate);
         match self {
             Self::Percent => format!("{}{THIN}%", fixed(100.0 * estimate.value, decimals)),
-            Self::Decimal | Self::Adaptive => fixed(estimate.value, decimals),
+            Self::Decimal | Self::Correlation | Self::Adaptive => fixed(estimate.value, decimals),
         }
     }
 
@@ -43,6 +45,7 @@ impl Style {
         let width = estimate.high - estimate.low;
         match self {
             Self::Decimal => 3,
+            Self::Correlation => 2,
             Self::Percent => {
                 if width < 0.003 && width > 0.0 {
                     2
@@ -50,7 +53,7 @@ impl Style {
                     1
                 }
             }
-            Self::Adaptive if width > 0.0 => two_digits(width).min(6),
+            Self::Adaptive if width > 0.0 && width.is_finite() => two_digits(width).min(6),
             Self::Adaptive => 3,
         }
     }
@@ -61,8 +64,11 @@ fn two_digits(width: f64) -> usize {
     if width > 0.0 { ((-width.log10()).ceil() + 1.0).max(0.0) as usize } else { 1 }
 }
 
-/// A number with a fixed count of decimals and a true minus sign.
+/// A number with a fixed count of decimals, a true minus sign and a true sign of infinity.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "∞".into() } else { "−∞".into() };
+    }
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(digits) if digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) => digits.into(),
@@ -160,6 +166,7 @@ mod tests {
     fn zero_has_no_sign() {
         assert_eq!(fixed(-0.0001, 2), "0.00");
         assert_eq!(fixed(-0.5, 1), "−0.5");
+        assert_eq!([f64::INFINITY, f64::NEG_INFINITY].map(|value| fixed(value, 2)), ["∞", "−∞"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl Report {
     /// # Errors
     /// If a file cannot be read; if the summary is of another schema, is damaged, or contradicts its own
     /// documentation (a verdict for each release, one accuracy for each seed and class, ROC curves that rise from (0, 0)
-    /// to (1, 1)); or if a picture is missing, not a PNG file, or outside the folder.
+    /// to (1, 1), rankings of releases, a square matrix of correlations, as many quantiles on either side); or if a picture is missing, not a PNG file, or outside the folder.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(SUMMARY);
         let bytes = std::fs::read(&path).map_err(|source| match source.kind() {
@@ -77,7 +77,7 @@ impl Report {
         })
     }
 
-    /// Verdict, one table of releases and the warnings as Markdown (GitHub's dialect).
+    /// Verdict, gates, the tables of the page that compare releases, and the warnings as Markdown (GitHub's dialect).
     pub fn markdown(&self) -> String {
         markdown::document(&self.summary)
     }
@@ -171,11 +171,35 @@ fn check(path: &Path, summary: &Summary) -> Result<()> {
                 return Err(damaged(format!("{of} has {found} accuracies for {expected} seeds")));
             }
         }
+        if let Some(scores) = &release.scores {
+            let (synthetic, holdout) = (scores.synthetic_quantiles.len(), scores.holdout_quantiles.len());
+            if holdout > 0 && holdout != synthetic {
+                return Err(damaged(format!(
+                    "the scores of {} have {synthetic} quantiles of synthetic and {holdout} of holdout images",
+                    release.name
+                )));
+            }
+        }
         if let Some(attack) = release.attacks.iter().find(|attack| !is_roc(attack)) {
             return Err(damaged(format!(
                 "the ROC curve of {} on {} does not rise from (0, 0) to (1, 1)",
                 attack.attack, release.name
             )));
+        }
+    }
+    for ranking in &summary.rankings {
+        if let Some(place) = ranking.places.iter().find(|place| !names.contains(&&place.release)) {
+            return Err(damaged(format!(
+                "its ranking by {} has a place for \"{}\", which is not among its releases",
+                ranking.measure, place.release
+            )));
+        }
+    }
+    if let Some(found) = &summary.correlations {
+        let named = found.names.len();
+        let square = found.matrix.len() == named && found.matrix.iter().all(|row| row.len() == named);
+        if named == 0 || !square || found.with_utility.len() != named {
+            return Err(damaged(format!("its correlations of {named} names are not one for each pair of names")));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The words for kinds, sides and chances: one place, so that the page, the Markdown and the plots say the same.
 
-use standin_bench::summary::{Release, ReleaseKind, ReleaseVerdict, Thresholds};
+use standin_bench::summary::{Ranking, Release, ReleaseKind, ReleaseVerdict, Thresholds};
 use standin_privacy::{Adjacency, Guarantee, NoiseOrigin, Unit};
 
 use crate::number::{fixed, plain, power, rate};
@@ -14,8 +14,11 @@ pub(crate) fn kind(kind: ReleaseKind) -> &'static str {
     }
 }
 
-/// What is released and which generator is behind it.
-pub(crate) fn kind_and_generator(release: &Release) -> String {
+/// What is released and where it came from: a generator of the study, or another tool.
+pub(crate) fn kind_and_origin(release: &Release) -> String {
+    if let Some(source) = &release.source {
+        return format!("{}, from {source}", kind(release.kind));
+    }
     match &release.generator {
         Some((name, family)) if name == family => format!("{}, generator {name}", kind(release.kind)),
         Some((name, family)) => format!("{}, generator {name} ({family})", kind(release.kind)),
@@ -23,13 +26,61 @@ pub(crate) fn kind_and_generator(release: &Release) -> String {
     }
 }
 
-/// The outcome of the thresholds for one release.
-pub(crate) fn outcome(verdict: &ReleaseVerdict) -> &'static str {
-    match (verdict.useful, verdict.resists_attacks) {
-        (true, true) => "Passes",
-        (true, false) => "Useful, but leaks",
-        (false, true) => "Resists, but not useful",
-        (false, false) => "Fails both",
+/// Which way a measure is better, in a table.
+pub(crate) fn better(better: &str) -> String {
+    match better {
+        "higher" | "lower" => better.into(),
+        target => format!("near {target}"),
+    }
+}
+
+/// What a ranking orders by: a measure and what it compares with, or what of a classifier or an attack.
+pub(crate) fn ranking(ranking: &Ranking) -> String {
+    let Ranking { measure, against, .. } = ranking;
+    let first = ranked_by(ranking);
+    if against.is_empty() { format!("{measure}, {first}") } else { format!("{measure} against {against}, {first}") }
+}
+
+/// The start of a ranking's protocol: the encoder of a measure, or what of a classifier or an attack.
+pub(crate) fn ranked_by(ranking: &Ranking) -> &str {
+    ranking.stamp.split([';', '(']).next().unwrap_or(&ranking.stamp).trim()
+}
+
+/// A chance in percent, certain only where it is.
+pub(crate) fn chance(share: f64) -> String {
+    let percent = match 100.0 * share {
+        percent if percent > 0.0 && percent < 1.0 => "< 1".into(),
+        percent if percent > 99.0 && percent < 100.0 => "> 99".into(),
+        percent => fixed(percent, 0),
+    };
+    format!("{percent}\u{202f}%")
+}
+
+/// The outcome of the thresholds for one release, with what was never measured said as that and not as a failure.
+pub(crate) fn outcome(release: &Release, verdict: &ReleaseVerdict) -> &'static str {
+    let useful = (!release.utility.is_empty()).then_some(verdict.useful);
+    let resists = (!release.attacks.is_empty()).then_some(verdict.resists_attacks);
+    match (useful, resists) {
+        (Some(true), Some(true)) => "Passes",
+        (Some(true), Some(false)) => "Useful, but leaks",
+        (Some(false), Some(true)) => "Resists, but not useful",
+        (Some(false), Some(false)) => "Fails both",
+        (Some(true), None) => "Useful; leaks not measured",
+        (Some(false), None) => "Not useful; leaks not measured",
+        (None, Some(true)) => "Resists; usefulness not measured",
+        (None, Some(false)) => "Leaks; usefulness not measured",
+        (None, None) => "Not judged",
+    }
+}
+
+/// The sign before the outcome: passed, failed by at least one threshold, or open.
+pub(crate) fn mark(release: &Release, verdict: &ReleaseVerdict) -> &'static str {
+    let fails =
+        (!verdict.useful && !release.utility.is_empty()) || (!verdict.resists_attacks && !release.attacks.is_empty());
+    match (verdict.useful && verdict.resists_attacks, fails) {
+        (true, _) => "✓",
+        (false, true) => "✗",
+        (false, false) => "–",
     }
 }
 
@@ -126,6 +177,12 @@ mod tests {
         assert_eq!(nearness(0.8), "most real images come as near by chance");
         assert_eq!(p_value(1.0 / 2001.0), "p = 0.0005");
         assert_eq!(p_value(0.01234), "p = 0.0124");
+    }
+
+    #[test]
+    fn chances_are_certain_only_where_they_are() {
+        let shown = [0.0, 0.0005, 0.4, 0.9995, 1.0].map(|share| chance(share).replace('\u{202f}', " "));
+        assert_eq!(shown, ["0 %", "< 1 %", "40 %", "> 99 %", "100 %"]);
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::configuration::{Generator, Side, Study, StudyError};
+use standin_attack::Access;
+
+use super::configuration::{Data, Generator, Side, Study, StudyError};
+use super::encoders;
+use crate::gate::{GateError, GateExpression, KnownFigures};
 
 /// What was found in a study, and what to do about it.
 #[derive(Debug)]
@@ -31,24 +35,47 @@ pub(super) fn check(study: &Study) -> Result<(), Refusal> {
         || format!("seeds = {:?}", study.seeds),
         "give one or more seeds, each once",
     )?;
-    let holdout = match study.data.holdout {
-        Side::Count(count) => count,
-        Side::Part(_) | Side::Rest => usize::MAX,
-    };
-    for (key, value) in [("data.train", study.data.train), ("data.holdout", holdout)] {
-        require(value >= 2, || format!("{key} = {value}"), "a study needs at least two images on every side")?;
-    }
+    check_sides(study)?;
     check_classifiers(study)?;
     study.generators.iter().try_for_each(|generator| check_generator(study, generator))?;
     check_releases(study)?;
-    check_measures_and_attacks(study)
+    check_measures_and_attacks(study)?;
+    check_gates(study)
 }
+
+/// Whether everything that could be released was made elsewhere.
+fn only_given(study: &Study) -> bool {
+    study.generators.is_empty() && study.released_classifiers.is_empty()
+}
+
+fn check_sides(study: &Study) -> Result<(), Refusal> {
+    let Data { train, holdout, .. } = &study.data;
+    let enough = "a study needs at least two images on every side";
+    require(train.is_none_or(|train| train >= 2), || format!("data.train = {}", train.unwrap_or(0)), enough)?;
+    match holdout {
+        Side::Count(0) if only_given(study) => Ok(()),
+        Side::Count(count) if !study.images.is_empty() && *count > 0 => Err(refusal(
+            format!("data.holdout = {count} with [[images]] made elsewhere"),
+            "images drawn at random may be some that their generator saw: name a part or { source = … } that it did not",
+        )),
+        Side::Count(count) => require(*count >= 2, || format!("data.holdout = {count}"), enough),
+        Side::Part(_) | Side::Source { .. } => Ok(()),
+        Side::Rest => Err(refusal("data.holdout is missing", "give a number, the name of a part, or { source = … }")),
+    }
+}
+
+/// What begins the name of an encoder in a file.
+const FILE: &str = "onnx:";
 
 /// What to do about settings that are refused.
 const SETTINGS: &str = "docs/methods.md names the settings of each family";
 
 fn check_classifiers(study: &Study) -> Result<(), Refusal> {
-    require(!study.classifiers.is_empty(), || "classifier = []".into(), "utility needs at least one [[classifier]]")?;
+    require(
+        !study.classifiers.is_empty() || only_given(study),
+        || "classifier = []".into(),
+        "utility needs at least one [[classifier]]",
+    )?;
     distinct("classifiers", study.classifiers.iter().map(|classifier| classifier.name.as_str()))?;
     for classifier in &study.classifiers {
         known("classifier family", classifier.family(), standin_classify::CLASSIFIERS.iter().map(|f| f.name))?;
@@ -60,11 +87,13 @@ fn check_classifiers(study: &Study) -> Result<(), Refusal> {
 }
 
 fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> {
-    let Generator { name, family, epsilon, settings } = generator;
+    let Generator { name, family, epsilon, settings, sampling } = generator;
     known("generator family", family, standin_generate::GENERATORS.iter().map(|f| f.name))?;
     let about = |error: &dyn std::fmt::Display| format!("generator \"{name}\": {error}");
     let family = standin_generate::family(family).map_err(|error| refusal(about(&error), SETTINGS))?;
     (family.build)(settings).map_err(|error| refusal(about(&error), SETTINGS))?;
+    let request = standin_generate::SampleRequest::new(1).with_temperature(sampling.temperature);
+    request.check_temperature().map_err(|error| refusal(about(&error), "see docs/studies.md"))?;
     match (family.private, *epsilon) {
         (true, None) => Err(refusal(
             format!("generator \"{name}\" of the private family {} has no epsilon", family.name),
@@ -74,9 +103,13 @@ fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> 
             format!("generator \"{name}\" has epsilon = {epsilon}, but {} gives no guarantee", family.name),
             "remove epsilon, or choose a private family (`standin list generators`)",
         )),
-        (true, Some(epsilon)) => match study.privacy.target(epsilon).budget(study.data.train) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(refusal(
+        (true, Some(epsilon)) => match study.data.train.map(|train| study.privacy.target(epsilon).budget(train)) {
+            None => Err(refusal(
+                format!("data.train is missing, and generator \"{name}\" is private"),
+                "give the number of training images, which δ depends on",
+            )),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(refusal(
                 about(&error),
                 "choose epsilon above 0, and in [privacy] leave delta out for 1/(N ln N) or insist with \
                  allow_large_delta = true",
@@ -89,10 +122,11 @@ fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> 
 fn check_releases(study: &Study) -> Result<(), Refusal> {
     let generators = || study.generators.iter().map(|generator| generator.name.as_str());
     let released = study.released_classifiers.iter().map(|released| released.name.as_str());
-    let releases: Vec<&str> = generators().chain(released).collect();
+    let given = study.images.iter().map(|images| images.name.as_str());
+    let releases: Vec<&str> = generators().chain(given).chain(released).collect();
     require(
         !releases.is_empty(),
-        || "no [[generator]] and no [[released_classifier]]".into(),
+        || "no [[generator]], no [[images]] and no [[released_classifier]]".into(),
         "name at least one release",
     )?;
     distinct("releases", releases.into_iter())?;
@@ -108,8 +142,15 @@ fn check_releases(study: &Study) -> Result<(), Refusal> {
 fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
     let (measures, attacks) = (&study.measures, &study.attacks);
     for encoder in measures.encoders.iter().chain(&attacks.encoders) {
-        known("encoder", encoder, standin_encode::ENCODERS.iter().map(|f| f.name))?;
+        if !encoder.starts_with(FILE) {
+            known("encoder", encoder, encoders::names())?;
+        }
     }
+    require(
+        measures.false_match_rate > 0.0 && measures.false_match_rate < 1.0,
+        || format!("measures.false_match_rate = {}", measures.false_match_rate),
+        "give the share of holdout images that may be taken for copies, such as 0.01",
+    )?;
     for measure in &measures.names {
         known("measure", measure, standin_measure::MEASURES.iter().map(|f| f.name))?;
     }
@@ -131,6 +172,42 @@ fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
         require(value >= 2, || format!("{key} = {value}"), "give at least 2")?;
     }
     Ok(())
+}
+
+fn check_gates(study: &Study) -> Result<(), Refusal> {
+    let known = KnownFigures {
+        measures: study.measures.names.clone(),
+        attacks: standin_attack::ATTACKS
+            .iter()
+            .filter(|family| family.access == Access::Images)
+            .map(|family| family.name.to_owned())
+            .filter(|name| study.attacks.names.is_empty() || study.attacks.names.contains(name))
+            .collect(),
+        classifiers: study.classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
+        encoders: study.measures.encoders.iter().chain(&study.attacks.encoders).map(|name| stamped(name)).collect(),
+        holdout: study.data.holdout != Side::Count(0),
+    };
+    for gate in &study.gates {
+        let expression: GateExpression = gate.parse().map_err(refused)?;
+        expression.check(&known).map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn refused(error: GateError) -> Refusal {
+    refusal(format!("gate `{}`, column {}: {}", error.expression, error.column, error.found), error.remedy)
+}
+
+/// How the stamps of an encoder's features begin: of one in a file only with the file's name.
+fn stamped(encoder: &str) -> String {
+    match encoder.strip_prefix(FILE) {
+        Some(file) => {
+            let path = file.split('#').next().unwrap_or(file);
+            let name = Path::new(path).file_name().map_or_else(|| path.into(), |name| name.to_string_lossy());
+            format!("{FILE}{name}")
+        }
+        None => encoder.to_owned(),
+    }
 }
 
 /// Checks that no name occurs twice.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use standin_data::{Dataset, ImportOptions, Parts, Progress};
+use standin_data::{ImportOptions, Source};
 use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget};
 
 use super::check::{Refusal, check, explain};
@@ -29,6 +29,9 @@ pub struct Study {
     /// The generators; each one's images are a release.
     #[serde(default, rename = "generator")]
     pub generators: Vec<Generator>,
+    /// Sets of synthetic images made by any other tool; each is a release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<GivenImages>,
     /// How many images are sampled, and of which classes.
     #[serde(default)]
     pub sampling: Sampling,
@@ -38,6 +41,9 @@ pub struct Study {
     /// Classifiers that are releases themselves.
     #[serde(default, rename = "released_classifier")]
     pub released_classifiers: Vec<ReleasedClassifier>,
+    /// What else is trained and tested to measure utility.
+    #[serde(default)]
+    pub utility: Protocols,
     /// Fidelity, variety and copying.
     #[serde(default)]
     pub measures: Measures,
@@ -47,19 +53,25 @@ pub struct Study {
     /// What counts as good enough.
     #[serde(default)]
     pub thresholds: Thresholds,
+    /// Conditions on the figures, such as `"fd_holdout < 20"`: the exit status is 1 if one fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<String>,
 }
 
 /// The real images and their division.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// A built-in data set's name, or a file or folder (relative to the study file).
+    /// A built-in data set's name, or a file or folder (relative to the study file); see [`standin_data::Source`].
     pub source: String,
-    /// Images each generator and classifier is trained on.
-    pub train: usize,
-    /// Images of the same population that nothing is trained on: a number, or the name of a part.
+    /// Images each generator and classifier is trained on; all that holdout and test leave if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<usize>,
+    /// Images of the same population that nothing is trained on: a number, the name of a part, or a source of their own.
+    /// 0 only where all releases are given images: nothing can be said about what they leak then.
     pub holdout: Side,
-    /// Images on which utility is measured: a number, the name of a part, or what train and holdout leave if absent.
+    /// Images on which utility is measured: a number, the name of a part, a source of their own, or what train and
+    /// holdout leave if absent. It may be the holdout's part.
     #[serde(default, skip_serializing_if = "Side::is_rest")]
     pub test: Side,
     /// Seed of the division into test and the rest; the study's seeds divide the rest into train and holdout.
@@ -84,6 +96,11 @@ pub enum Side {
     Count(usize),
     /// The part of the data set with this name: the division its makers published.
     Part(String),
+    /// Other files.
+    Source {
+        /// As `data.source`.
+        source: String,
+    },
     /// What train and holdout leave.
     #[default]
     Rest,
@@ -135,6 +152,62 @@ pub struct Generator {
     /// The family's settings that differ from its defaults.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub settings: toml::Table,
+    /// How its images are drawn. Generators that differ in this alone share their training.
+    #[serde(default, skip_serializing_if = "GeneratorSampling::is_default")]
+    pub sampling: GeneratorSampling,
+}
+
+/// How the images of one generator are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GeneratorSampling {
+    /// Standard deviation of the latent vectors in units of the distribution they are drawn from: below 1 typical images
+    /// that differ little, above 1 odd ones.
+    pub temperature: f64,
+}
+
+impl Default for GeneratorSampling {
+    fn default() -> Self {
+        Self { temperature: 1.0 }
+    }
+}
+
+impl GeneratorSampling {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Synthetic images that another tool made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GivenImages {
+    /// Name in the report.
+    pub name: String,
+    /// A file or folder (relative to the study file); see [`standin_data::Source`]. Classes, if there are any, are among
+    /// those of the real images.
+    pub source: String,
+    /// How files are read; like the real images if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportOptions>,
+}
+
+/// What is trained and tested besides training on the release and testing on real images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Protocols {
+    /// Test the classifiers trained on the private images on the synthetic ones too (TRTS).
+    pub real_on_synthetic: bool,
+    /// Train the classifiers on private and synthetic images together too (T+S): one more training each.
+    pub augmented: bool,
+    /// Attribute columns of the test images by whose values accuracy is told apart.
+    pub groups: Vec<String>,
+}
+
+impl Default for Protocols {
+    fn default() -> Self {
+        Self { real_on_synthetic: true, augmented: false, groups: Vec::new() }
+    }
 }
 
 /// How many images are sampled, and of which classes.
@@ -142,6 +215,7 @@ pub struct Generator {
 #[serde(deny_unknown_fields, default)]
 pub struct Sampling {
     /// Images per generator; as many as it was trained on if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
 }
 
@@ -180,7 +254,7 @@ pub struct ReleasedClassifier {
 }
 
 /// Fidelity, variety and copying.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Measures {
     /// Encoders whose features are compared.
@@ -191,6 +265,8 @@ pub struct Measures {
     pub limit: usize,
     /// Pairs in the near-copy gallery.
     pub near_copies: usize,
+    /// A synthetic image counts as a copy if it is nearer to a training image than this share of the holdout images is.
+    pub false_match_rate: f64,
 }
 
 impl Default for Measures {
@@ -212,6 +288,7 @@ impl Default for Measures {
             names: names.map(str::to_owned).to_vec(),
             limit: 5_000,
             near_copies: 12,
+            false_match_rate: 0.01,
         }
     }
 }
@@ -278,13 +355,26 @@ impl Study {
         })?;
         let mut study = Self::parse(&text, path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let beside = folder.join(&study.data.source);
-        // A path wins over a name, as everywhere.
-        if beside.exists() || Dataset::find(&study.data.source).is_err() {
-            study.data.source = beside.to_string_lossy().into_owned();
+        let refused = |error: standin_data::Error| StudyError {
+            origin: path.to_path_buf(),
+            found: error.to_string(),
+            remedy: "correct the source".into(),
+        };
+        for source in study.sources() {
+            *source = Source::parse(source).map_err(refused)?.beside(folder).to_string();
         }
         study.data.from = study.data.from.map(|from| folder.join(from));
         Ok(study)
+    }
+
+    /// Every name of images in the study.
+    fn sources(&mut self) -> impl Iterator<Item = &mut String> {
+        let Data { source, holdout, test, .. } = &mut self.data;
+        let sides = [holdout, test].into_iter().filter_map(|side| match side {
+            Side::Source { source } => Some(source),
+            _ => None,
+        });
+        [source].into_iter().chain(sides).chain(self.images.iter_mut().map(|images| &mut images.source))
     }
 
     /// Parses and checks a study; `origin` names it in messages.
@@ -293,24 +383,16 @@ impl Study {
     /// As [`Study::read`].
     pub fn parse(text: &str, origin: &Path) -> Result<Self, StudyError> {
         let study: Self = toml::from_str(text).map_err(|error| explain(&error, text, origin))?;
-        check(&study).map_err(|Refusal { found, remedy }| StudyError {
-            origin: origin.to_path_buf(),
-            found,
-            remedy,
-        })?;
+        study.check(origin)?;
         Ok(study)
     }
 
-    /// Reads the images the study names. `cache` keeps downloaded files.
+    /// Checks that everything in the study can work together, before anything is read; `origin` names it in messages.
     ///
     /// # Errors
-    /// If they cannot be found, downloaded or read.
-    pub fn import(&self, cache: &Path, progress: &dyn Progress) -> Result<Parts, standin_data::Error> {
-        let Data { source, import, from, .. } = &self.data;
-        if !Path::new(source).exists() && Dataset::find(source).is_ok() {
-            return standin_data::get(source, from.as_deref(), cache, progress);
-        }
-        standin_data::import(Path::new(source), import, progress)
+    /// If a name is unknown, a value is out of range, or two settings contradict each other.
+    pub fn check(&self, origin: &Path) -> Result<(), StudyError> {
+        check(self).map_err(|Refusal { found, remedy }| StudyError { origin: origin.to_path_buf(), found, remedy })
     }
 
     /// The full configuration as TOML, defaults included.
@@ -347,7 +429,7 @@ mod tests {
     #[test]
     fn the_example_studies_are_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        for name in ["fashion-mnist.toml", "own-images.toml"] {
+        for name in ["fashion-mnist.toml", "own-images.toml", "sweep.toml"] {
             Study::read(&folder.join(name)).unwrap();
         }
     }

@@ -2,12 +2,18 @@
 
 mod check;
 mod configuration;
+mod encoders;
+mod images;
 mod plan;
 mod stages;
 mod verdict;
 
 pub use configuration::{
-    Attacks, Classifier, Data, Generator, Measures, Privacy, ReleasedClassifier, Sampling, Side, Study, StudyError,
+    Attacks, Classifier, Data, Generator, GivenImages, Measures, Privacy, Protocols, ReleasedClassifier, Sampling,
+    Side, Study, StudyError,
 };
-pub use plan::{Plan, plan};
+pub use encoders::{trainable, trainable_families};
+pub use images::StudyImages;
+pub use plan::{Plan, PlanError, plan};
+pub use stages::Copy;
 pub use verdict::strongest_attack;

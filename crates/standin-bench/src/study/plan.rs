@@ -1,11 +1,16 @@
 //! From a study to its graph of stages.
 
-use standin_data::{Parts, Seed};
+use std::collections::HashMap;
 
-use super::configuration::{Classifier, Generator, Study};
+use standin_data::{ImageSet, Labels, Seed};
+
+use super::configuration::{Classifier, Generator, GivenImages, Side, Study};
+use super::encoders::trainable;
+use super::images::StudyImages;
 use super::stages::{
-    AttackClassifier, AttackImages, Attacked, Classify, Divide, Draw, DrawGallery, Embed, Generate, Images, Measure,
-    ReleasedRun, Repetition, Sample, ShadowRun, Split, Summarise, TrainingSet,
+    AnswerOnSample, AttackClassifier, AttackImages, Attacked, ChosenEncoder, Classify, Divide, Draw, DrawGallery,
+    Embed, FitEncoder, Generate, Images, Measure, MeasureImages, ReleasedRun, Repetition, Sample, ScoreImages,
+    ShadowRun, Split, Summarise, Take, TrainingSet,
 };
 use crate::graph::{Graph, UnknownInput};
 use crate::stage::StageId;
@@ -17,41 +22,119 @@ pub struct Plan {
     pub graph: Graph,
     /// The last one: its folder holds `summary.json`.
     pub summary: StageId,
+    /// For each release of images the stage whose folder holds its single images' scores and `copies.json`.
+    pub scores: Vec<(String, StageId)>,
+}
+
+/// Why a study cannot be carried out on its images.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The images do not allow it.
+    #[error(transparent)]
+    Images(#[from] standin_data::Error),
+    /// An encoder cannot be had.
+    #[error(transparent)]
+    Encoder(#[from] standin_encode::Error),
 }
 
 /// Plans a study on imported images.
 ///
 /// # Errors
-/// If the division does not work out: sizes that do not fit, unknown parts or columns, a holdout that overlaps train.
-pub fn plan(study: &Study, parts: Parts) -> Result<Plan, standin_data::Error> {
-    let (source, licence) = parts
+/// If the division does not work out: sizes that do not fit, unknown parts or columns, a holdout that overlaps train; or
+/// if an encoder's file cannot be read.
+pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
+    let StudyImages { real, data, given } = images;
+    let source = real
         .iter()
         .next()
         .map_or((String::new(), None), |(_, set)| (set.provenance().source.clone(), set.provenance().licence.clone()));
-    let divide = Divide::new(parts, study.data.clone());
+    let classified = !study.classifiers.is_empty();
+    let holdout = match (&data.holdout, &data.test) {
+        (Side::Count(0), _) => Holdout::None,
+        (Side::Part(holdout), Side::Part(test)) if holdout == test => Holdout::IsTest,
+        (Side::Part(_), _) => Holdout::Fixed,
+        _ => Holdout::Drawn,
+    };
+    let divide = Divide::new(real, data, classified);
     // Everything that can be wrong with the data is found before hours of training.
-    let (pool, test, _) = divide.divide()?;
-    for set in [&pool, &test] {
-        let labels = set.require_labels("a study")?;
-        let present = labels.by_class().iter().filter(|members| !members.is_empty()).count();
-        if present < 2 {
-            return Err(standin_data::Error::inconsistent(
-                format!("{} has images of {present} class only", set.describe()),
-                "classification needs at least two classes",
-            ));
+    let (pool, test, holdout_from) = divide.divide()?;
+    if classified {
+        for set in [&pool, &test] {
+            let labels = set.require_labels("a study with classifiers")?;
+            if classes_present(labels) < 2 {
+                let found = format!("{} has images of one class only", set.describe());
+                return Err(
+                    standin_data::Error::inconsistent(found, "classification needs at least two classes").into()
+                );
+            }
+        }
+        for column in &study.utility.groups {
+            if test.column(column).is_none() {
+                let columns = test.columns().iter().map(|column| column.name.as_str());
+                return Err(standin_data::Error::unknown("column of the test images", column, columns).into());
+            }
         }
     }
+    let drawn = if let Side::Count(count) = &study.data.holdout { *count } else { 0 };
+    let train = holdout_from.unwrap_or(pool.len() - drawn);
+    let sizes = Sizes { train, holdout: pool.len() - train, tested: !test.is_empty() };
     drop((pool, test));
-    let mut planner = Planner { study, graph: Graph::new() };
+    let encoders = study.measures.encoders.iter().chain(&study.attacks.encoders);
+    let mut weights = HashMap::new();
+    for name in encoders.filter(|name| trainable(name).is_none()) {
+        weights.extend(standin_encode::encoder(name)?.weights().map(|digest| (name.clone(), digest)));
+    }
+    let mut planner = Planner { study, graph: Graph::new(), holdout, sizes, weights, scores: Vec::new() };
     let summary = planner
-        .all(divide, (source, licence))
+        .all(divide, source, given)
         .expect("every stage is added after those it reads, which only this function adds");
-    Ok(Plan { graph: planner.graph, summary })
+    Ok(Plan { graph: planner.graph, summary, scores: planner.scores })
+}
+
+fn classes_present(labels: &Labels) -> usize {
+    labels.counts().into_iter().filter(|&count| count > 0).count()
 }
 
 struct Planner<'a> {
     study: &'a Study,
     graph: Graph,
+    holdout: Holdout,
+    sizes: Sizes,
+    /// Digests of the weights of encoders in files.
+    weights: HashMap<String, String>,
+    scores: Vec<(String, StageId)>,
+}
+
+/// What is known of the real images before any stage has run.
+struct Sizes {
+    /// Training images.
+    train: usize,
+    /// Holdout images.
+    holdout: usize,
+    /// Whether there are test images.
+    tested: bool,
+}
+
+/// Where holdout images come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holdout {
+    /// There are none.
+    None,
+    /// Every repetition draws them.
+    Drawn,
+    /// They are given once for all.
+    Fixed,
+    /// They are given, and the test images too.
+    IsTest,
+}
+
+/// Who made a set of synthetic images.
+#[derive(Clone, Copy)]
+enum Maker<'a> {
+    /// A generator of the study.
+    Generator(&'a Generator),
+    /// Another tool; the stage that took the images in.
+    Other { images: &'a GivenImages, take: StageId, size: usize, classified: bool },
 }
 
 /// The training pipeline of one repetition or shadow.
@@ -64,19 +147,48 @@ struct Run<'a> {
     attacked: bool,
 }
 
+impl<'a> Maker<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::Generator(generator) => &generator.name,
+            Self::Other { images, .. } => &images.name,
+        }
+    }
+
+    /// Number of images.
+    fn size(self, study: &Study, sizes: &Sizes) -> usize {
+        match self {
+            Self::Generator(_) => study.sampling.count.unwrap_or(sizes.train),
+            Self::Other { size, .. } => size,
+        }
+    }
+}
+
 impl Planner<'_> {
-    fn all(&mut self, divide: Divide, source: (String, Option<String>)) -> Result<StageId, UnknownInput> {
+    fn all(
+        &mut self,
+        divide: Divide,
+        source: (String, Option<String>),
+        given: Vec<ImageSet>,
+    ) -> Result<StageId, UnknownInput> {
         let study = self.study;
         let division = self.graph.add(divide)?;
         let splits = study
             .seeds
             .iter()
-            .map(|&seed| self.split(division, Draw::Repetition { seed, train: study.data.train }))
+            .map(|&seed| self.split(division, Draw::Repetition { seed, train: self.sizes.train }))
             .collect::<Result<Vec<_>, _>>()?;
 
         let mut releases = Vec::new();
         for generator in &study.generators {
-            releases.push(self.images(division, &splits, generator)?);
+            releases.push(self.images(division, &splits, Maker::Generator(generator))?);
+        }
+        for (images, set) in study.images.iter().zip(given) {
+            // Labels of one class alone teach a classifier nothing.
+            let classified = set.labels().is_some_and(|labels| classes_present(labels) > 1);
+            let size = set.len();
+            let take = self.graph.add(Take::new(set, &images.name))?;
+            releases.push(self.images(division, &splits, Maker::Other { images, take, size, classified })?);
         }
         for released in &study.released_classifiers {
             // The study's check has found both names.
@@ -101,7 +213,8 @@ impl Planner<'_> {
         })?;
         self.graph.add(Sample {
             generate,
-            count: self.study.sampling.count.unwrap_or(self.study.data.train),
+            count: self.study.sampling.count.unwrap_or(self.sizes.train),
+            temperature: generator.sampling.temperature,
             seed: run.seed.derive("sample"),
             label: format!("sample of {}, {}", generator.name, run.label),
         })
@@ -142,107 +255,232 @@ impl Planner<'_> {
         &mut self,
         run: &Run<'_>,
         classifier: &Classifier,
-        generator: &Generator,
+        maker: Maker<'_>,
         sample: StageId,
     ) -> Result<StageId, UnknownInput> {
-        let run = Run { attacked: self.is_released(classifier, Some(generator)), ..*run };
-        self.classify(&run, classifier, TrainingSet::Synthetic(sample), &generator.name)
+        let attacked = matches!(maker, Maker::Generator(generator) if self.is_released(classifier, Some(generator)));
+        let run = Run { attacked, ..*run };
+        self.classify(&run, classifier, TrainingSet::Synthetic(sample), maker.name())
     }
 
-    fn embed(&mut self, images: Images, encoder: &str, limit: usize, label: String) -> Result<StageId, UnknownInput> {
+    /// An encoder ready to use, fitted by a stage of its own if it has to be: on train and holdout together, so that it
+    /// knows neither side better.
+    fn encoder(&mut self, run: &Run<'_>, name: &str) -> Result<ChosenEncoder, UnknownInput> {
+        let seed = Seed::new(self.study.data.split_seed).derive("encoder");
+        let fitted = match trainable(name) {
+            None => None,
+            Some(family) => Some(self.graph.add(FitEncoder { division: run.division, family, seed })?),
+        };
+        let weights = self.weights.get(name).cloned();
+        Ok(ChosenEncoder { name: name.to_owned(), weights, fitted })
+    }
+
+    fn embed(
+        &mut self,
+        images: Images,
+        encoder: &ChosenEncoder,
+        limit: usize,
+        label: String,
+    ) -> Result<StageId, UnknownInput> {
+        // A limit that limits nothing is none, so that the stage is the same as without it.
+        let known = match images.folder {
+            "train" => Some(self.sizes.train),
+            "holdout" => Some(self.sizes.holdout),
+            _ => None,
+        };
+        let limit = if known.is_some_and(|size| size <= limit) { usize::MAX } else { limit };
         // One draw for all repetitions: what differs between them is the split and the training.
         let seed = Seed::new(self.study.data.split_seed).derive("embed");
-        self.graph.add(Embed { images, encoder: encoder.to_owned(), limit, seed, label })
+        self.graph.add(Embed { images, encoder: encoder.clone(), limit, seed, label })
     }
 
     /// δ at which attacks state ε lower bounds. Exchanging one training image for another takes two steps of adding or
     /// removing one, which an (ε, δ) guarantee bounds with (2ε, (1 + e^ε) δ) (Dwork & Roth 2014, theorem 2.2).
     fn delta(&self, generator: Option<&Generator>) -> f64 {
         // The study's check has asked the same of every private generator; ε does not matter here.
-        self.study.privacy.target(1.0).budget(self.study.data.train).map_or(0.0, |budget| {
+        self.study.privacy.target(1.0).budget(self.sizes.train).map_or(0.0, |budget| {
             let steps = generator.and_then(|generator| generator.epsilon).map_or(1.0, |epsilon| 1.0 + epsilon.exp());
             // Where δ reaches 1 the guarantee excludes nothing, and no attack can contradict it.
             (steps * budget.delta).min(1.0 - 1e-9)
         })
     }
 
-    fn images(
-        &mut self,
-        division: StageId,
-        splits: &[StageId],
-        generator: &Generator,
-    ) -> Result<ReleasedRun, UnknownInput> {
+    fn images(&mut self, division: StageId, splits: &[StageId], maker: Maker<'_>) -> Result<ReleasedRun, UnknownInput> {
         let study = self.study;
+        let name = maker.name();
+        let classified = match maker {
+            Maker::Generator(_) => true,
+            Maker::Other { classified, .. } => classified,
+        };
+        let classifiers: &[Classifier] = if classified { &study.classifiers } else { &[] };
         let mut repetitions = Vec::new();
-        let mut gallery = None;
+        let (mut gallery, mut scores) = (None, None);
         for (&seed, &split) in study.seeds.iter().zip(splits) {
             let label = format!("seed {seed}");
             let run = Run { division, split, seed: Seed::new(seed), label: &label, attacked: false };
-            let sample = self.sample(&run, generator)?;
-            let mut repetition =
-                Repetition { classify: vec![], real: vec![], measures: vec![], attacks: vec![], sample: Some(sample) };
-            for classifier in &study.classifiers {
-                repetition.classify.push(self.synthetic(&run, classifier, generator, sample)?);
-                repetition.real.push(self.real(&run, classifier)?);
-            }
-            let side = |stage, folder| Images { stage, folder };
-            for encoder in &study.measures.encoders {
-                let limit = study.measures.limit;
-                let train = self.embed(side(split, "train"), encoder, limit, format!("train, {label}"))?;
-                let holdout = self.embed(side(split, "holdout"), encoder, limit, format!("holdout, {label}"))?;
-                let synthetic =
-                    self.embed(side(sample, "images"), encoder, limit, format!("{}, {label}", generator.name))?;
-                repetition.measures.push(self.graph.add(Measure {
-                    train,
-                    holdout,
-                    synthetic,
-                    names: study.measures.names.clone(),
-                    seed: run.seed.derive("measure"),
-                    label: format!("measures of {} on {encoder}, {label}", generator.name),
-                })?);
-                if gallery.is_none() {
-                    gallery = Some(self.graph.add(DrawGallery {
-                        sample,
-                        split,
-                        train,
-                        holdout,
-                        synthetic,
-                        near_copies: study.measures.near_copies,
-                        label: format!("gallery of {}", generator.name),
-                    })?);
+            let sample = match maker {
+                Maker::Generator(generator) => self.sample(&run, generator)?,
+                Maker::Other { take, .. } => take,
+            };
+            let mut repetition = Repetition { sample: Some(sample), ..Repetition::default() };
+            for classifier in classifiers {
+                repetition.classify.push(self.synthetic(&run, classifier, maker, sample)?);
+                let real = self.real(&run, classifier)?;
+                repetition.real.push(real);
+                if study.utility.real_on_synthetic {
+                    let label = format!("{} trained on real images, on {name}, {label}", classifier.name);
+                    repetition.on_sample.push(self.graph.add(AnswerOnSample { classify: real, sample, label })?);
+                }
+                if study.utility.augmented {
+                    let together = TrainingSet::Augmented { split, sample };
+                    repetition.augmented.push(self.classify(
+                        &run,
+                        classifier,
+                        together,
+                        &format!("real and {name}"),
+                    )?);
                 }
             }
-            for encoder in &study.attacks.encoders {
-                let limit = study.attacks.limit;
-                let whole = usize::MAX;
-                let train = self.embed(side(split, "train"), encoder, limit, format!("members, {label}"))?;
-                let holdout = self.embed(side(split, "holdout"), encoder, limit, format!("non-members, {label}"))?;
-                let reference = self.embed(side(division, "test"), encoder, whole, "reference".into())?;
-                let synthetic =
-                    self.embed(side(sample, "images"), encoder, whole, format!("{}, {label}", generator.name))?;
-                repetition.attacks.push(self.graph.add(AttackImages {
-                    train,
-                    holdout,
-                    reference,
-                    synthetic,
-                    attacked: Attacked {
-                        names: study.attacks.names.clone(),
-                        seed: run.seed.derive("attack"),
-                        delta: self.delta(Some(generator)),
-                        label: format!("attacks on {} through {encoder}, {label}", generator.name),
-                    },
-                })?);
+            // The same images on all sides give the same figures again, whatever the seed.
+            let again =
+                matches!(maker, Maker::Other { .. }) && self.holdout != Holdout::Drawn && !repetitions.is_empty();
+            if !again {
+                self.measure(&run, maker, sample, &mut repetition, &mut gallery, &mut scores)?;
+                self.attack(&run, maker, sample, &mut repetition)?;
             }
             repetitions.push(repetition);
         }
         Ok(ReleasedRun {
-            name: generator.name.clone(),
+            name: name.to_owned(),
             kind: ReleaseKind::Images,
-            generator: Some((generator.name.clone(), generator.family.clone())),
-            classifiers: study.classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
+            generator: match maker {
+                Maker::Generator(generator) => Some((generator.name.clone(), generator.family.clone())),
+                Maker::Other { .. } => None,
+            },
+            source: match maker {
+                Maker::Generator(_) => None,
+                Maker::Other { images, .. } => Some(images.source.clone()),
+            },
+            classifiers: classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
             repetitions,
             gallery,
+            scores,
         })
+    }
+
+    /// Measures one repetition's sample through every encoder; pictures and single images through the first.
+    fn measure(
+        &mut self,
+        run: &Run<'_>,
+        maker: Maker<'_>,
+        sample: StageId,
+        repetition: &mut Repetition,
+        gallery: &mut Option<StageId>,
+        scores: &mut Option<StageId>,
+    ) -> Result<(), UnknownInput> {
+        let study = self.study;
+        let (name, label, split) = (maker.name(), run.label, run.split);
+        let side = |stage, folder| Images { stage, folder };
+        if !study.measures.encoders.is_empty() {
+            repetition.measures.push(self.graph.add(MeasureImages {
+                sample,
+                split,
+                seed: run.seed.derive("measure"),
+                label: format!("mean images of {name}, {label}"),
+            })?);
+        }
+        for encoder in &study.measures.encoders {
+            let limit = study.measures.limit;
+            let encoder = self.encoder(run, encoder)?;
+            let train = self.embed(side(split, "train"), &encoder, limit, format!("train, {label}"))?;
+            let holdout = match self.holdout {
+                Holdout::None => None,
+                _ => Some(self.embed(side(split, "holdout"), &encoder, limit, format!("holdout, {label}"))?),
+            };
+            let limit = if maker.size(self.study, &self.sizes) <= limit { usize::MAX } else { limit };
+            let synthetic = self.embed(side(sample, "images"), &encoder, limit, format!("{name}, {label}"))?;
+            repetition.measures.push(self.graph.add(Measure {
+                train,
+                holdout,
+                synthetic,
+                names: study.measures.names.clone(),
+                seed: run.seed.derive("measure"),
+                label: format!("measures of {name} on {}, {label}", encoder.name),
+            })?);
+            if gallery.is_none() {
+                *gallery = Some(self.graph.add(DrawGallery {
+                    sample,
+                    split,
+                    train,
+                    holdout,
+                    synthetic,
+                    near_copies: study.measures.near_copies,
+                    label: format!("gallery of {name}"),
+                })?);
+                let whole = usize::MAX;
+                let train = self.embed(side(split, "train"), &encoder, whole, format!("train, {label}"))?;
+                let holdout = match self.holdout {
+                    Holdout::None => None,
+                    _ => Some(self.embed(side(split, "holdout"), &encoder, whole, format!("holdout, {label}"))?),
+                };
+                let synthetic = self.embed(side(sample, "images"), &encoder, whole, format!("{name}, {label}"))?;
+                let score = self.graph.add(ScoreImages {
+                    train,
+                    holdout,
+                    synthetic,
+                    false_match_rate: study.measures.false_match_rate,
+                    label: format!("scores of each image of {name}"),
+                })?;
+                self.scores.push((name.to_owned(), score));
+                *scores = Some(score);
+            }
+        }
+        Ok(())
+    }
+
+    /// Attacks one repetition's sample through every encoder, if there is a holdout to compare with.
+    fn attack(
+        &mut self,
+        run: &Run<'_>,
+        maker: Maker<'_>,
+        sample: StageId,
+        repetition: &mut Repetition,
+    ) -> Result<(), UnknownInput> {
+        if self.holdout == Holdout::None {
+            return Ok(());
+        }
+        let study = self.study;
+        let (name, label, split) = (maker.name(), run.label, run.split);
+        let side = |stage, folder| Images { stage, folder };
+        for encoder in &study.attacks.encoders {
+            let (limit, whole) = (study.attacks.limit, usize::MAX);
+            let encoder = self.encoder(run, encoder)?;
+            let train = self.embed(side(split, "train"), &encoder, limit, format!("members, {label}"))?;
+            let holdout = self.embed(side(split, "holdout"), &encoder, limit, format!("non-members, {label}"))?;
+            let reference = if self.sizes.tested && self.holdout != Holdout::IsTest {
+                Some(self.embed(side(run.division, "test"), &encoder, whole, "reference".into())?)
+            } else {
+                None
+            };
+            let synthetic = self.embed(side(sample, "images"), &encoder, whole, format!("{name}, {label}"))?;
+            let generator = match maker {
+                Maker::Generator(generator) => Some(generator),
+                Maker::Other { .. } => None,
+            };
+            repetition.attacks.push(self.graph.add(AttackImages {
+                train,
+                holdout,
+                reference,
+                synthetic,
+                attacked: Attacked {
+                    names: study.attacks.names.clone(),
+                    seed: run.seed.derive("attack"),
+                    delta: self.delta(generator),
+                    label: format!("attacks on {name} through {}, {label}", encoder.name),
+                },
+            })?);
+        }
+        Ok(())
     }
 
     fn classifier(
@@ -266,7 +504,7 @@ impl Planner<'_> {
                 None => (real, vec![], None),
                 Some(generator) => {
                     let sample = self.sample(&run, generator)?;
-                    (self.synthetic(&run, classifier, generator, sample)?, vec![real], Some(sample))
+                    (self.synthetic(&run, classifier, Maker::Generator(generator), sample)?, vec![real], Some(sample))
                 }
             };
             let attack = self.graph.add(AttackClassifier {
@@ -285,18 +523,20 @@ impl Planner<'_> {
             repetitions.push(Repetition {
                 classify: vec![classify],
                 real,
-                measures: vec![],
                 attacks: vec![attack],
                 sample,
+                ..Repetition::default()
             });
         }
         Ok(ReleasedRun {
             name: name.to_owned(),
             kind: if generator.is_some() { ReleaseKind::ClassifierOnSynthetic } else { ReleaseKind::ClassifierOnReal },
             generator: generator.map(|generator| (generator.name.clone(), generator.family.clone())),
+            source: None,
             classifiers: vec![classifier.name.clone()],
             repetitions,
             gallery: None,
+            scores: None,
         })
     }
 
@@ -317,7 +557,7 @@ impl Planner<'_> {
             None => self.real(&run, classifier)?,
             Some(generator) => {
                 let sample = self.sample(&run, generator)?;
-                self.synthetic(&run, classifier, generator, sample)?
+                self.synthetic(&run, classifier, Maker::Generator(generator), sample)?
             }
         };
         Ok(ShadowRun { split, classify })

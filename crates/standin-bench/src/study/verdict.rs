@@ -35,8 +35,38 @@ pub fn judge(releases: &[Release], thresholds: &Thresholds) -> Verdict {
             }
         })
         .collect();
+    let unmeasured = |measured: fn(&Release) -> bool| !releases.iter().any(measured);
+    let headline = match (unmeasured(|r| !r.utility.is_empty()), unmeasured(|r| !r.attacks.is_empty())) {
+        (true, true) => {
+            "No verdict: neither usefulness (which needs labels) nor what leaks (which needs a holdout) was measured. \
+             What was measured says how the images look."
+                .to_owned()
+        }
+        (true, false) => {
+            let resisting: Vec<&str> = judged.iter().filter(|v| v.resists_attacks).map(|v| v.name.as_str()).collect();
+            let found = match resisting.as_slice() {
+                [] => "Every set is above the thresholds of the attacks".to_owned(),
+                some => format!("Below the thresholds of every attack: {}", join(some)),
+            };
+            format!("{found}. Usefulness, which needs labels, was not measured.")
+        }
+        (false, true) => {
+            let useful: Vec<&str> = judged.iter().filter(|v| v.useful).map(|v| v.name.as_str()).collect();
+            let found = match useful.as_slice() {
+                [] => "No set is useful enough".to_owned(),
+                some => format!("Useful enough: {}", join(some)),
+            };
+            format!("{found}. What leaks, which needs a holdout, was not measured, so nothing is known to be safe.")
+        }
+        (false, false) => overall(&judged),
+    };
+    Verdict { headline, releases: judged }
+}
+
+/// The conclusion where both usefulness and leaks were measured.
+fn overall(judged: &[ReleaseVerdict]) -> String {
     let passed: Vec<&str> = judged.iter().filter(|v| v.useful && v.resists_attacks).map(|v| v.name.as_str()).collect();
-    let headline = match passed.as_slice() {
+    match passed.as_slice() {
         [] => {
             let resisting = judged.iter().filter(|v| v.resists_attacks).count();
             let useful = judged.iter().filter(|v| v.useful).count();
@@ -47,8 +77,7 @@ pub fn judge(releases: &[Release], thresholds: &Thresholds) -> Verdict {
         }
         [one] => format!("Only {one} passes: useful enough, and no attack above the thresholds."),
         many => format!("{} pass: useful enough, and no attack above the thresholds.", join(many)),
-    };
-    Verdict { headline, releases: judged }
+    }
 }
 
 fn usefulness(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>) {

@@ -1,8 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Format, ImportOptions, decode_all, provenance};
-use crate::{Error, Labels, Parts, Progress, Result, Skipped};
+use super::{Context, Format, decode_files, provenance};
+use crate::{Error, Labels, Parts, Result, Skipped};
 
 /// File name endings of the picture formats that are decoded.
 const ENDINGS: [&str; 12] = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "pgm", "ppm", "pbm", "pnm", "pam"];
@@ -70,7 +70,7 @@ pub(super) fn skip_others(root: &Path, others: &[PathBuf]) -> Vec<Skipped> {
     others
         .iter()
         .map(|path| relative(root, path))
-        .filter(|item| item != crate::export::PROVENANCE)
+        .filter(|item| !crate::export::BESIDE.contains(&item.as_str()))
         .map(|item| Skipped { item, reason: format!("no picture ({})", ENDINGS.join(", ")) })
         .collect()
 }
@@ -85,31 +85,53 @@ pub(super) fn nothing(path: &Path, entries: &[PathBuf]) -> Error {
             first.file_name().map(|name| name.to_string_lossy()).unwrap_or_default()
         ),
     };
-    Error::Empty {
-        path: path.to_path_buf(),
-        found,
-        remedy: format!(
-            "pictures ({}), class folders of them, IDX or CIFAR files were expected; .npz is given as a file",
+    // Of a folder that cannot be walked only the first level is known, and the error about pictures stands.
+    let others = pictures(path).map(|found| found.others).unwrap_or_default();
+    let remedy = others.iter().find_map(|file| elsewhere(file)).unwrap_or_else(|| {
+        format!(
+            "pictures ({}), class folders of them, Parquet files, tar shards, IDX or CIFAR files were expected; .npz is \
+             given as a file",
             ENDINGS.join(", ")
-        ),
+        )
+    });
+    Error::Empty { path: path.to_path_buf(), found, remedy }
+}
+
+/// What to do with a file of images that is no picture.
+fn elsewhere(file: &Path) -> Option<String> {
+    let name = file.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let file = file.display();
+    if [".nii", ".nii.gz"].iter().any(|ending| name.ends_with(ending)) {
+        return Some(format!("{file} is a NIfTI volume: volumes are for standin segment"));
     }
+    if [".dcm", ".dicom"].iter().any(|ending| name.ends_with(ending)) {
+        return Some(format!("{file} is DICOM: convert it to 16-bit PNG or TIFF first, and import that with --window"));
+    }
+    let archive = [".zip", ".7z", ".rar"].iter().any(|ending| name.ends_with(ending));
+    archive.then(|| format!("{file} is an archive: unpack it first"))
 }
 
 /// All pictures below a folder, without labels.
-pub(super) fn read_flat(root: &Path, options: &ImportOptions, progress: &dyn Progress) -> Result<Parts> {
+pub(super) fn read_flat(root: &Path, context: &Context<'_>) -> Result<Parts> {
     let found = pictures(root)?;
     if found.pictures.is_empty() {
         return Err(nothing(root, &list(root)?));
     }
     let named: Vec<_> = found.pictures.into_iter().map(|path| (path.clone(), relative(root, &path))).collect();
-    let decoded = decode_all(root, &named, options, progress)?;
+    let decoded = decode_files(root, &named, context)?;
     let mut skipped = skip_others(root, &found.others);
     skipped.extend(decoded.skipped);
-    Ok(Parts::undivided(decoded.set.with_provenance(provenance(root, Format::Flat, options, skipped))))
+    Ok(Parts::undivided(decoded.set.with_provenance(provenance(
+        root,
+        Format::Flat,
+        context.options,
+        &decoded.tally,
+        skipped,
+    ))))
 }
 
 /// One class per subfolder.
-pub(super) fn read_classes(root: &Path, options: &ImportOptions, progress: &dyn Progress) -> Result<Parts> {
+pub(super) fn read_classes(root: &Path, context: &Context<'_>) -> Result<Parts> {
     let mut named = Vec::new();
     let mut classes = Vec::new();
     let mut skipped = Vec::new();
@@ -139,9 +161,15 @@ pub(super) fn read_classes(root: &Path, options: &ImportOptions, progress: &dyn 
     if named.is_empty() {
         return Err(nothing(root, &list(root)?));
     }
-    let decoded = decode_all(root, &named, options, progress)?;
+    let decoded = decode_files(root, &named, context)?;
     skipped.extend(decoded.skipped);
     let classes: Vec<&String> = decoded.kept.iter().map(|&index| &classes[index]).collect();
     let set = decoded.set.with_labels(Labels::from_names(&classes))?;
-    Ok(Parts::undivided(set.with_provenance(provenance(root, Format::ClassFolders, options, skipped))))
+    Ok(Parts::undivided(set.with_provenance(provenance(
+        root,
+        Format::ClassFolders,
+        context.options,
+        &decoded.tally,
+        skipped,
+    ))))
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{cifar, folder, idx, metadata};
+use super::{cifar, folder, idx, metadata, shards};
 use crate::saved::MANIFEST;
 use crate::{Error, Result};
 
@@ -20,6 +20,11 @@ pub enum Format {
     ClassFolders,
     /// A folder of pictures, subfolders included, without labels.
     Flat,
+    /// Parquet files with a column of pictures, as on the Hugging Face hub.
+    Parquet,
+    /// Tar shards of pictures with `.cls`, `.json` and `.txt` beside them (WebDataset), gzipped or not.
+    #[serde(rename = "webdataset")]
+    WebDataset,
     /// `.npz` with `train_images`, `train_labels`, … (MedMNIST) or `x`, `y` (DPImageBench).
     Npz,
     /// IDX (MNIST), gzipped or not: a folder, or one file of images with its labels beside it.
@@ -32,11 +37,13 @@ pub enum Format {
     Cifar100,
 }
 
-const NAMES: [(Format, &str); 8] = [
+const NAMES: [(Format, &str); 10] = [
     (Format::Saved, "saved"),
     (Format::Metadata, "metadata"),
     (Format::ClassFolders, "class-folders"),
     (Format::Flat, "flat"),
+    (Format::Parquet, "parquet"),
+    (Format::WebDataset, "webdataset"),
     (Format::Npz, "npz"),
     (Format::Idx, "idx"),
     (Format::Cifar10, "cifar-10"),
@@ -99,6 +106,11 @@ fn detect_file(path: &Path) -> Result<Format> {
     if let Some(format) = cifar::recognise(path)? {
         return Ok(format);
     }
+    match shards::kind(path) {
+        Some(shards::Kind::Parquet) => return Ok(Format::Parquet),
+        Some(shards::Kind::Tar) => return Ok(Format::WebDataset),
+        None => {}
+    }
     let found = match folder::is_picture(path) {
         true => "this is a single picture".to_owned(),
         false => "the content is none of the known forms".to_owned(),
@@ -106,9 +118,10 @@ fn detect_file(path: &Path) -> Result<Format> {
     Err(Error::invalid(
         path,
         found,
-        format!("give a folder of pictures, .npz, IDX or CIFAR binary, or name the form with --format ({})", {
-            Format::names().collect::<Vec<_>>().join(", ")
-        }),
+        format!(
+            "give a folder of pictures, .parquet, .tar, .npz, IDX or CIFAR binary, or name the form with --format ({})",
+            { Format::names().collect::<Vec<_>>().join(", ") }
+        ),
     ))
 }
 
@@ -149,7 +162,11 @@ fn detect_folder(path: &Path) -> Result<Format> {
             "move them into class folders; or choose --format flat (all pictures, no labels) or --format \
              class-folders (loose pictures are left out)",
         )),
-        (None, []) => Err(folder::nothing(path, &entries)),
+        (None, []) => match shards::recognise(path)? {
+            Some(shards::Kind::Parquet) => Ok(Format::Parquet),
+            Some(shards::Kind::Tar) => Ok(Format::WebDataset),
+            None => Err(folder::nothing(path, &entries)),
+        },
     }
 }
 

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Format, ImportOptions, decode_all, folder, provenance};
+use super::{Context, Format, decode_files, folder, provenance};
 use crate::saved::csv_error;
-use crate::{Column, Error, Parts, Progress, Result, Skipped};
+use crate::{Column, Error, Parts, Result, Skipped};
 
 /// The column that names each picture, relative to the folder.
 pub(crate) const FILE_NAME: &str = "file_name";
 
 /// The column that holds the label unless another is named.
-pub(super) const LABEL: &str = "label";
+pub(crate) const LABEL: &str = "label";
 
 const FILES: [&str; 2] = ["metadata.csv", "metadata.jsonl"];
 
@@ -23,7 +23,7 @@ pub(super) fn is_metadata(path: &Path) -> bool {
 
 /// A folder of pictures described by `metadata.csv` or `metadata.jsonl`: the pictures it lists, in its order; its
 /// columns become attributes, one of them the label.
-pub(super) fn read(root: &Path, options: &ImportOptions, progress: &dyn Progress) -> Result<Parts> {
+pub(super) fn read(root: &Path, context: &Context<'_>) -> Result<Parts> {
     let present: Vec<PathBuf> = FILES.iter().map(|file| root.join(file)).filter(|path| path.is_file()).collect();
     let [path] = present.as_slice() else {
         return Err(match present.as_slice() {
@@ -69,7 +69,7 @@ pub(super) fn read(root: &Path, options: &ImportOptions, progress: &dyn Progress
     for (row, file) in files.iter().enumerate() {
         if root.join(file).is_file() {
             rows.push(row);
-        } else if options.skip_unreadable {
+        } else if context.options.skip_unreadable {
             skipped.push(Skipped { item: file.clone(), reason: "listed, but not there".to_owned() });
         } else {
             return Err(Error::invalid(
@@ -83,14 +83,15 @@ pub(super) fn read(root: &Path, options: &ImportOptions, progress: &dyn Progress
         return Err(folder::nothing(root, std::slice::from_ref(path)));
     }
     let named: Vec<_> = rows.iter().map(|&row| (root.join(&files[row]), files[row].clone())).collect();
-    let decoded = decode_all(root, &named, options, progress)?;
+    let decoded = decode_files(root, &named, context)?;
     skipped.extend(decoded.skipped);
-    let mut set = decoded.set.with_provenance(provenance(root, Format::Metadata, options, skipped));
+    let origin = provenance(root, Format::Metadata, context.options, &decoded.tally, skipped);
+    let mut set = decoded.set.with_provenance(origin);
     for column in table {
         let values = decoded.kept.iter().map(|&index| column.values[rows[index]].clone()).collect();
         set = set.with_column(Column { name: column.name, values })?;
     }
-    if options.label.is_none() && set.column(LABEL).is_some() {
+    if context.options.label.is_none() && set.column(LABEL).is_some() {
         set = set.labelled_by(LABEL)?;
     }
     Ok(Parts::undivided(set))

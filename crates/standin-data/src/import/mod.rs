@@ -4,117 +4,214 @@
 //! is listed in [`Provenance::skipped`](crate::Provenance).
 
 mod cifar;
+mod conversion;
 mod folder;
 mod format;
+mod frames;
+mod gather;
 mod idx;
 mod metadata;
 mod npz;
+mod options;
+mod parquet;
 mod picture;
+mod shards;
+mod webdataset;
+mod window;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 pub use format::Format;
-pub(crate) use metadata::FILE_NAME;
-pub use picture::{Channels, Depth, Size, Transparency};
+pub(crate) use metadata::{FILE_NAME, LABEL};
+pub use options::{Alpha, Channels, ImportOptions, Size};
+pub(crate) use parquet::KEY as HUB_KEY;
+pub(crate) use webdataset::CLASS_NAMES;
+pub use window::Window;
 
 use crate::saved::MANIFEST;
-use crate::{Column, Error, ImageSet, Parts, Progress, Provenance, Result, Skipped};
-use picture::{Conversion, Picture};
+use crate::{Error, ImageSet, Parts, Progress, Provenance, Result, Skipped, export};
+use conversion::{Conversion, Tally};
+use gather::{Encoded, Gathered, Gathering, Place};
 
-/// How to import. The defaults change nothing and refuse whatever would need a change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ImportOptions {
-    /// The form of the input; recognised where not given.
-    pub format: Option<Format>,
-    /// The attribute column that holds the label. Default: the form's own labels, which in a metadata file is the
-    /// column "label", if it is there.
-    pub label: Option<String>,
-    /// Scale every image to this size, by a triangle filter as wide as the source pixels of a target pixel (antialiased
-    /// bilinear). Default: sizes stay, and different sizes are an error.
-    pub resize: Option<Size>,
-    /// Convert to grey or to colour. Default: as stored, and a mixture is an error.
-    pub channels: Channels,
-    /// What to do with pictures that have transparent pixels. Default: refuse.
-    pub transparency: Transparency,
-    /// What to do with pictures of more than 8 bits per value. Default: refuse.
-    pub depth: Depth,
-    /// Leave out pictures that cannot be decoded, and list them; default false, an error.
-    pub skip_unreadable: bool,
+/// What every reader is given.
+struct Context<'a> {
+    options: &'a ImportOptions,
+    progress: &'a dyn Progress,
+    /// The folder for pixels on their way to disk; without one they are held in memory.
+    scratch: Option<&'a Path>,
 }
 
-/// Reads an image set.
+/// A task that ends when it goes out of scope, by an error too.
+struct Task<'a>(&'a dyn Progress);
+
+impl<'a> Task<'a> {
+    fn begin(progress: &'a dyn Progress, task: &str, total: u64) -> Self {
+        progress.begin(task, total);
+        Self(progress)
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Reads an image set into memory.
 ///
-/// Recognised, in this order: the own form ([`ImageSet::save`]); a folder whose subfolders are parts (`train`,
-/// `validation`, `test`, `holdout`), each in any form; `metadata.csv` or `metadata.jsonl` with a `file_name` column, as
-/// on the Hugging Face hub; IDX (MNIST), gzipped or not; CIFAR binary, in a folder or as the published archive; class
-/// folders; a flat folder of pictures; `.npz` in the layouts of MedMNIST and DPImageBench.
+/// Recognised, in this order: the own form ([`ImageSet::save`]), which is mapped, not read; a folder whose subfolders are
+/// parts (`train`, `validation`, `test`, `holdout`), each in any form; `metadata.csv` or `metadata.jsonl` with a
+/// `file_name` column, as on the Hugging Face hub; IDX (MNIST), gzipped or not; CIFAR binary, in a folder or as the
+/// published archive; class folders; a flat folder of pictures; Parquet with a column of pictures and tar shards
+/// (WebDataset), as files, folders or names with `*`, `?` and `{000..015}`; `.npz` in the layouts of MedMNIST and
+/// DPImageBench.
 ///
 /// Pictures (PNG, JPEG, WebP, BMP, TIFF, PNM) are decoded in parallel and ordered by path, with metadata as it
-/// lists them. They keep their relative path
-/// in the column `file_name`. JPEG orientation tags are not applied. All pixels are held in memory.
+/// lists them, in shards as they lie. They keep their relative path in the column `file_name`. JPEG orientation tags are
+/// not applied.
+///
+/// Memory: the pixels once, a batch of at most 64 MiB, and names, labels and attributes. Arrays (`.npz`, IDX, CIFAR) are
+/// held twice while they are converted.
 ///
 /// # Errors
 /// If nothing is there or recognised, a file cannot be read, images differ in size or channels, or an option does not fit;
 /// the message says which option helps.
 pub fn import(path: &Path, options: &ImportOptions, progress: &dyn Progress) -> Result<Parts> {
-    if !path.exists() {
-        return Err(Error::Missing { path: path.to_path_buf() });
-    }
-    let parts = read(path, options, progress)?;
-    let parts = match &options.label {
-        Some(label) => parts.map(|_, set| label_by(set, label))?,
-        None => parts,
+    import_in(path, &Context { options, progress, scratch: None })
+}
+
+/// Reads an image set, writes it to `folder` in the own form, and opens it there.
+///
+/// As [`import`], but pixels of pictures go to disk batch by batch, so that the set may be larger than memory: what is
+/// held is a batch of at most 64 MiB, names, labels and attributes. They are written once, below a temporary folder beside
+/// `folder`, and moved. Arrays (`.npz`, IDX, CIFAR) are read whole.
+///
+/// # Errors
+/// As [`import`] and [`export`](crate::export()).
+pub fn import_to(
+    path: &Path,
+    options: &ImportOptions,
+    folder: &Path,
+    force: bool,
+    progress: &dyn Progress,
+) -> Result<Parts> {
+    export::place(folder, force, |target, scratch| {
+        let parts = import_in(path, &Context { options, progress, scratch: Some(scratch) })?;
+        for (name, set) in parts.iter() {
+            set.save_moving(&target.join(name))?;
+        }
+        Ok(())
+    })?;
+    import(folder, &ImportOptions::default(), &crate::Silent)
+}
+
+fn import_in(path: &Path, context: &Context<'_>) -> Result<Parts> {
+    let parts = if path.exists() {
+        read(path, context)?
+    } else {
+        match shards::matching(path)? {
+            Some(files) => read_shards(path, &files, context)?,
+            None => return Err(Error::Missing { path: path.to_path_buf() }),
+        }
     };
     for (name, set) in parts.iter() {
         let skipped = &set.provenance().skipped;
         if let Some(first) = skipped.first() {
             let part = if name.is_empty() { String::new() } else { format!(" in {name}") };
-            progress.warn(&format!("{} left out{part}, for example {}: {}", skipped.len(), first.item, first.reason));
+            let message = format!("{} left out{part}, for example {}: {}", skipped.len(), first.item, first.reason);
+            context.progress.warn(&message);
         }
     }
     Ok(parts)
 }
 
-/// Labels by a column, unless the reader has used it already.
-fn label_by(set: ImageSet, label: &str) -> Result<ImageSet> {
-    if set.column(label).is_none() && set.labels().is_some() && label == metadata::LABEL {
-        return Ok(set);
-    }
-    set.labelled_by(label)
+/// Whether a path, or a pattern of shards, leads to anything.
+pub(crate) fn is_there(path: &Path) -> bool {
+    path.exists() || shards::is_pattern(path)
 }
 
-fn read(path: &Path, options: &ImportOptions, progress: &dyn Progress) -> Result<Parts> {
+fn read_shards(root: &Path, files: &[PathBuf], context: &Context<'_>) -> Result<Parts> {
+    let format = match context.options.format {
+        Some(format) => format,
+        None => format::detect(&files[0])?,
+    };
+    refuse_unused(root, format, context.options)?;
+    match format {
+        Format::Parquet => parquet::read(root, files, context),
+        Format::WebDataset => labelled(webdataset::read(root, files, context)?, context),
+        other => Err(Error::invalid(
+            root,
+            format!("the first of {} matching files is {} in the form {other}", files.len(), files[0].display()),
+            "names with *, ? or {000..015} stand for shards (.parquet, .tar, .tar.gz): name the file or folder",
+        )),
+    }
+}
+
+/// The parts labelled by the column asked for, unless the reader has used it already.
+fn labelled(parts: Parts, context: &Context<'_>) -> Result<Parts> {
+    let Some(label) = &context.options.label else { return Ok(parts) };
+    parts.map(|_, set| {
+        if set.column(label).is_none() && set.labels().is_some() && label == metadata::LABEL {
+            return Ok(set);
+        }
+        set.labelled_by(label)
+    })
+}
+
+fn read(path: &Path, context: &Context<'_>) -> Result<Parts> {
     if path.is_dir()
         && let Some(parts) = part_folders(path)?
     {
         let parts = parts
             .into_iter()
             .map(|(name, folder)| {
-                let content = read(&folder, options, progress)?;
+                let content = read(&folder, context)?;
                 Ok((name, content.only()?.clone()))
             })
             .collect::<Result<_>>()?;
         return Parts::divided(parts);
     }
-    let format = match options.format {
+    let format = match context.options.format {
         Some(format) => format,
         None => format::detect(path)?,
     };
-    match format {
-        Format::Saved => convert(Parts::undivided(ImageSet::open(path)?), options),
-        Format::Metadata => metadata::read(path, options, progress),
-        Format::ClassFolders => folder::read_classes(path, options, progress),
-        Format::Flat => folder::read_flat(path, options, progress),
-        Format::Npz => convert(npz::read(path)?, options),
-        Format::Idx => convert(idx::read(path)?, options),
-        Format::Cifar10 => convert(cifar::read(path, cifar::CIFAR_10)?, options),
-        Format::Cifar100 => convert(cifar::read(path, cifar::CIFAR_100)?, options),
+    refuse_unused(path, format, context.options)?;
+    let parts = match format {
+        Format::Saved => convert(Parts::undivided(ImageSet::open(path)?), context),
+        Format::Metadata => metadata::read(path, context),
+        Format::ClassFolders => folder::read_classes(path, context),
+        Format::Flat => folder::read_flat(path, context),
+        Format::Parquet => return parquet::read(path, &shards::find(path, shards::Kind::Parquet)?, context),
+        Format::WebDataset => webdataset::read(path, &shards::find(path, shards::Kind::Tar)?, context),
+        Format::Npz => convert(npz::read(path, context)?, context),
+        Format::Idx => convert(idx::read(path)?, context),
+        Format::Cifar10 => convert(cifar::read(path, cifar::CIFAR_10)?, context),
+        Format::Cifar100 => convert(cifar::read(path, cifar::CIFAR_100)?, context),
+    }?;
+    labelled(parts, context)
+}
+
+/// Refuses options that mean nothing for a form: an option that is read and forgotten misleads.
+fn refuse_unused(path: &Path, format: Format, options: &ImportOptions) -> Result<()> {
+    let eight_bits = matches!(format, Format::Saved | Format::Idx | Format::Cifar10 | Format::Cifar100);
+    if options.window.is_some() && eight_bits {
+        return Err(Error::invalid(
+            path,
+            format!("the form {format} holds 8 bits per value, and a window is for deeper pictures"),
+            "leave --window out",
+        ));
     }
+    if options.image.is_some() && format != Format::Parquet {
+        return Err(Error::invalid(
+            path,
+            format!("a column of pictures is named, and the form is {format}"),
+            "--image is for Parquet: leave it out",
+        ));
+    }
+    Ok(())
 }
 
 /// The parts a folder's subfolders are, if that is what they are: (part's name, folder).
@@ -130,7 +227,7 @@ fn part_folders(path: &Path) -> Result<Option<Vec<(String, PathBuf)>>> {
                 Some(part) => parts.push((part.to_owned(), entry)),
                 None => return Ok(None),
             }
-        } else if folder::is_picture(&entry) || metadata::is_metadata(&entry) {
+        } else if folder::is_picture(&entry) || metadata::is_metadata(&entry) || shards::kind(&entry).is_some() {
             return Ok(None);
         }
     }
@@ -138,18 +235,23 @@ fn part_folders(path: &Path) -> Result<Option<Vec<(String, PathBuf)>>> {
 }
 
 /// Resizes and recolours sets that were read as arrays, and says so in their provenance.
-fn convert(parts: Parts, options: &ImportOptions) -> Result<Parts> {
+fn convert(parts: Parts, context: &Context<'_>) -> Result<Parts> {
+    let options = context.options;
     let conversion = Conversion::of(options);
-    let Some(description) = conversion.describe() else { return Ok(parts) };
+    if conversion.is_none() {
+        return Ok(parts);
+    }
     parts.map(|_, set| {
-        let shape = conversion.target(set.shape());
-        let pixels: Vec<u8> = set
-            .pixels()
-            .par_chunks_exact(set.shape().volume())
-            .flat_map_iter(|image| conversion.apply(Picture { shape: set.shape(), values: image.to_vec() }).values)
-            .collect();
+        let (from, shape) = (set.shape(), conversion.target(set.shape()));
+        let mut pixels = vec![0; set.len() * shape.volume()];
+        pixels
+            .par_chunks_exact_mut(shape.volume())
+            .zip(set.pixels().par_chunks_exact(from.volume()))
+            .for_each(|(converted, image)| converted.copy_from_slice(&conversion.apply(from, image.to_vec())));
         let mut provenance = set.provenance().clone();
-        provenance.format = format!("{}, {description}", provenance.format);
+        if let Some(description) = conversion.describe(&Tally::default()) {
+            provenance.format = format!("{}, {description}", provenance.format);
+        }
         let mut converted = ImageSet::new(shape, pixels)?.with_provenance(provenance);
         if let Some(labels) = set.labels() {
             converted = converted.with_labels(labels.clone())?;
@@ -161,94 +263,46 @@ fn convert(parts: Parts, options: &ImportOptions) -> Result<Parts> {
     })
 }
 
-/// Pixels, file names and omissions of a list of pictures.
-struct Decoded {
-    set: ImageSet,
-    /// Positions in the list of those that were decoded.
-    kept: Vec<usize>,
-    skipped: Vec<Skipped>,
-}
-
-/// Decodes pictures, (path, name for messages), in order.
-fn decode_all(
-    root: &Path,
-    pictures: &[(PathBuf, String)],
-    options: &ImportOptions,
-    progress: &dyn Progress,
-) -> Result<Decoded> {
-    /// Pictures decoded before their pixels are gathered: enough for every core, little beside the set.
-    const BATCH: usize = 256;
-
-    let conversion = Conversion::of(options);
-    let mut shape: Option<(crate::Shape, &str)> = None;
-    let mut pixels = Vec::new();
-    let mut kept = Vec::new();
-    let mut skipped = Vec::new();
-    progress.begin("reading images", pictures.len() as u64);
-    let mut decode = || -> Result<()> {
-        for (batch, chunk) in pictures.chunks(BATCH).enumerate() {
-            let decoded: Vec<_> = chunk
-                .par_iter()
-                .map(|(path, _)| picture::decode(path, options).map(|picture| conversion.apply(picture)))
-                .collect();
-            for (offset, (picture, (path, name))) in decoded.into_iter().zip(chunk).enumerate() {
-                match picture {
-                    Ok(picture) => {
-                        let &mut (expected, first) = shape.get_or_insert((picture.shape, name));
-                        if picture.shape != expected {
-                            return Err(Error::invalid(
-                                root,
-                                format!(
-                                    "{first} is {expected}, {name} is {} (channels × height × width)",
-                                    picture.shape
-                                ),
-                                format!(
-                                    "all images need one shape: --resize {}x{} scales them, --grey or --colour converts \
-                                     them",
-                                    expected.height, expected.width
-                                ),
-                            ));
-                        }
-                        pixels.extend_from_slice(&picture.values);
-                        kept.push(batch * BATCH + offset);
-                    }
-                    Err(picture::Refusal::Unreadable(reason)) if options.skip_unreadable => {
-                        skipped.push(Skipped { item: name.clone(), reason });
-                    }
-                    Err(refusal) => return Err(refusal.at(path)),
-                }
-            }
-            progress.advance(chunk.len() as u64);
-        }
-        Ok(())
-    };
-    let outcome = decode();
-    progress.end();
-    outcome?;
-    let Some((shape, _)) = shape else {
-        return Err(Error::Empty {
-            path: root.to_path_buf(),
-            found: format!("none of the {} pictures can be decoded", pictures.len()),
-            remedy: skipped.first().map(|first| format!("{}: {}", first.item, first.reason)).unwrap_or_default(),
-        });
-    };
-    let names = kept.iter().map(|&index| pictures[index].1.clone()).collect();
-    let set =
-        ImageSet::new(shape, pixels)?.with_column(Column { name: metadata::FILE_NAME.to_owned(), values: names })?;
-    Ok(Decoded { set, kept, skipped })
+/// Decodes picture files, (path, name for messages), in order.
+fn decode_files(root: &Path, pictures: &[(PathBuf, String)], context: &Context<'_>) -> Result<Gathered> {
+    let _task = Task::begin(context.progress, "reading images", pictures.len() as u64);
+    let mut gathering = Gathering::new(context, root, pictures.len());
+    let mut rest = pictures;
+    while !rest.is_empty() {
+        let (batch, later) = rest.split_at(gathering.batch().min(rest.len()));
+        let batch: Vec<Encoded> =
+            batch.iter().map(|(path, name)| Encoded { name: name.clone(), place: Place::File(path.clone()) }).collect();
+        gathering.add(&batch)?;
+        context.progress.advance(batch.len() as u64);
+        rest = later;
+    }
+    gathering.finish()
 }
 
 /// Provenance of what was read from `path` in `format`.
-fn provenance(path: &Path, format: Format, options: &ImportOptions, skipped: Vec<Skipped>) -> Provenance {
-    let format = match Conversion::of(options).describe() {
+fn provenance(
+    path: &Path,
+    format: Format,
+    options: &ImportOptions,
+    tally: &Tally,
+    skipped: Vec<Skipped>,
+) -> Provenance {
+    let format = match Conversion::of(options).describe(tally) {
         Some(conversion) => format!("{format}, {conversion}"),
         None => format.to_string(),
     };
-    Provenance { source: path.display().to_string(), format, licence: licence(path), skipped }
+    let exported = exported(path);
+    Provenance {
+        source: path.display().to_string(),
+        format,
+        licence: exported.licence,
+        guarantee: exported.guarantee,
+        skipped,
+    }
 }
 
-/// The licence an export of this project left beside its images.
-fn licence(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path.join(crate::export::PROVENANCE)).ok()?;
-    toml::from_str::<Provenance>(&text).ok()?.licence
+/// What an export of this project left beside its images; nothing beside others.
+fn exported(path: &Path) -> Provenance {
+    let text = fs::read_to_string(path.join(export::PROVENANCE)).unwrap_or_default();
+    toml::from_str(&text).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use npyz::npz::NpzArchive;
 use npyz::{DType, NpyHeader, Order, TypeChar};
 use rayon::prelude::*;
 
-use super::{Format, format, picture};
+use super::{Context, Format, Window, format, picture};
 use crate::{Error, ImageSet, Labels, Parts, Provenance, Result, Shape, Skipped};
 
 /// An array as it is stored: sizes, kind, bytes per value, byte order and values.
@@ -30,8 +30,8 @@ struct Layout {
 /// Reads the arrays of MedMNIST (`train_images` N×H×W or N×H×W×3, `train_labels` N×1, …), of DPImageBench (`x`
 /// N×C×H×W, `y` N), or `images` and `labels`.
 ///
-/// Values are uint8, or floats in 0–1, which become `round(255 v)`.
-pub(super) fn read(path: &Path) -> Result<Parts> {
+/// Values are uint8, or floats in 0–1, which become `round(255 v)`; with a window, any numbers but uint8.
+pub(super) fn read(path: &Path, context: &Context<'_>) -> Result<Parts> {
     let broken = |error: std::io::Error| {
         Error::invalid(path, format!("the archive cannot be read: {error}"), "an .npz file of numpy.savez was expected")
     };
@@ -58,10 +58,13 @@ pub(super) fn read(path: &Path) -> Result<Parts> {
     let mut sets = Vec::new();
     for layout in layouts {
         let images = read_array(&mut archive, &layout.images).map_err(broken)?;
-        let (shape, pixels) = images_of(path, images, layout.channels_first)?;
+        let (shape, pixels, clamped) = images_of(path, images, layout.channels_first, context.options.window)?;
         let mut set = ImageSet::new(shape, pixels)?.with_provenance(Provenance {
             source: path.display().to_string(),
-            format: Format::Npz.to_string(),
+            format: match context.options.window {
+                Some(window) => format!("{}, window {window} to 0–255 (clamped: {clamped} values)", Format::Npz),
+                None => Format::Npz.to_string(),
+            },
             skipped: skipped.clone(),
             ..Provenance::default()
         });
@@ -164,7 +167,13 @@ impl Array {
     }
 }
 
-fn images_of(path: &Path, array: Array, channels_first: bool) -> Result<(Shape, Vec<u8>)> {
+/// The shape, the planes, and the number of values outside the window.
+fn images_of(
+    path: &Path,
+    array: Array,
+    channels_first: bool,
+    window: Option<Window>,
+) -> Result<(Shape, Vec<u8>, usize)> {
     let channels = |count: usize| count == 1 || count == 3;
     let (shape, interleaved) = match *array.sizes.as_slice() {
         [_, height, width] => (Shape { channels: 1, height, width }, false),
@@ -180,25 +189,59 @@ fn images_of(path: &Path, array: Array, channels_first: bool) -> Result<(Shape, 
             ));
         }
     };
-    let values = match (array.kind, array.width) {
-        (TypeChar::Uint, 1) => array.bytes,
-        (TypeChar::Float, _) => bytes_of_floats(path, &array, shape)?,
-        _ => {
+    let (values, clamped) = match (array.kind, array.width, window) {
+        (TypeChar::Uint, 1, None) => (array.bytes, 0),
+        (TypeChar::Uint, 1, Some(_)) => {
             return Err(Error::invalid(
                 path,
-                format!("{} is {}", array.name, array.described()),
-                "uint8, or float32 or float64 in 0–1, was expected: convert the array before",
+                format!("{} is uint8, and a window is for deeper arrays", array.name),
+                "leave --window out",
+            ));
+        }
+        (_, _, Some(window)) => windowed(path, &array, shape, window)?,
+        (TypeChar::Float, _, None) => (bytes_of_floats(path, &array, shape)?, 0),
+        _ => {
+            let numbers = array.numbers();
+            let range = numbers.iter().flatten().fold(None, |range: Option<(f64, f64)>, &value| {
+                Some(range.map_or((value, value), |(low, high)| (low.min(value), high.max(value))))
+            });
+            let found = match range {
+                Some((low, high)) => format!(", values from {low} to {high}"),
+                None => String::new(),
+            };
+            return Err(Error::invalid(
+                path,
+                format!("{} is {}{found}", array.name, array.described()),
+                "uint8, or float32 or float64 in 0–1, was expected: --window LOW,HIGH says which values become black \
+                 and white",
             ));
         }
     };
     if !interleaved || shape.channels == 1 {
-        return Ok((shape, values));
+        return Ok((shape, values, clamped));
     }
-    let planes = values
-        .par_chunks_exact(shape.volume().max(1))
-        .flat_map_iter(|image| picture::to_planes(image, shape.channels))
-        .collect();
-    Ok((shape, planes))
+    let volume = shape.volume().max(1);
+    let mut planes = vec![0; values.len()];
+    planes
+        .par_chunks_exact_mut(volume)
+        .zip(values.par_chunks_exact(volume))
+        .for_each(|(planes, image)| picture::split_planes(image, shape.channels, planes));
+    Ok((shape, planes, clamped))
+}
+
+fn windowed(path: &Path, array: &Array, shape: Shape, window: Window) -> Result<(Vec<u8>, usize)> {
+    let Some(values) = array.numbers() else {
+        return Err(Error::invalid(path, format!("{} is {}", array.name, array.described()), "numbers were expected"));
+    };
+    if let Some(index) = values.iter().position(|value| value.is_nan()) {
+        return Err(Error::invalid(
+            path,
+            format!("{} holds NaN in image {}", array.name, index / shape.volume().max(1)),
+            "numbers were expected: replace them before",
+        ));
+    }
+    let clamped = values.iter().filter(|&&value| !window.holds(value)).count();
+    Ok((values.into_iter().map(|value| window.byte(value)).collect(), clamped))
 }
 
 fn bytes_of_floats(path: &Path, array: &Array, shape: Shape) -> Result<Vec<u8>> {
@@ -213,7 +256,8 @@ fn bytes_of_floats(path: &Path, array: &Array, shape: Shape) -> Result<Vec<u8>> 
         return Err(Error::invalid(
             path,
             format!("{} holds {} in image {}", array.name, values[index], index / shape.volume().max(1)),
-            "floats in 0–1 were expected: rescale the array, clip it, or store uint8",
+            "floats in 0–1 were expected: rescale the array, store uint8, or say with --window LOW,HIGH which values \
+             become black and white",
         ));
     }
     Ok(values.into_iter().map(|value| (value * 255.0).round() as u8).collect())

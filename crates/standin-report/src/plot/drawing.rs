@@ -33,6 +33,24 @@ impl Drawing {
         ));
     }
 
+    /// A rectangle whose colour is as deep as `share`, from 0 to 1.
+    pub(crate) fn shaded_rectangle(
+        &mut self,
+        class: &str,
+        (x, y): (f64, f64),
+        (width, height): (f64, f64),
+        share: f64,
+    ) {
+        let heat = 100.0 * share.clamp(0.0, 1.0);
+        self.push(format_args!(
+            r#"<rect class="{class}" style="--heat:{heat:.0}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/>"#
+        ));
+    }
+
+    pub(crate) fn circle(&mut self, class: &str, (x, y): (f64, f64), radius: f64) {
+        self.push(format_args!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}"/>"#));
+    }
+
     /// A line through points, open.
     pub(crate) fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let mut path = String::new();
@@ -100,6 +118,18 @@ fn escaped(text: &str) -> impl Display {
 /// average.
 pub(crate) fn text_width(text: &str, size: f64) -> f64 {
     0.58 * size * text.chars().count() as f64
+}
+
+/// Text at 12 pixels that fits a width, its end replaced by an ellipsis where it must be.
+pub(crate) fn shortened(text: &str, width: f64) -> String {
+    if text_width(text, 12.0) <= width {
+        return text.into();
+    }
+    let mut kept: String = text.into();
+    while !kept.is_empty() && text_width(&kept, 12.0) + 12.0 > width {
+        kept.pop();
+    }
+    kept + "…"
 }
 
 #[cfg(test)]

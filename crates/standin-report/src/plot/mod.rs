@@ -5,12 +5,17 @@
 
 mod axes;
 mod drawing;
+pub(crate) mod forest;
 mod interval;
 mod labels;
+mod matrix;
+mod quantiles;
 mod roc;
 mod scale;
 mod scatter;
 
 pub(crate) use interval::interval_bar;
+pub(crate) use matrix::CorrelationMatrix;
+pub(crate) use quantiles::QuantilePlot;
 pub(crate) use roc::{Ceiling, Curve, RocPanel};
 pub(crate) use scatter::{Marker, Point, Scatter, front_sample, marker_sample};

@@ -2,7 +2,7 @@
 //! "Membership inference attacks from first principles", §3).
 
 use super::axes::Axes;
-use super::drawing::{Drawing, text_width};
+use super::drawing::{Drawing, shortened, text_width};
 use super::scale::Scale;
 use crate::leakage::true_positive_ceiling;
 
@@ -124,18 +124,6 @@ impl<'a> RocPanel<'a> {
 
 fn series(slot: usize) -> String {
     format!("series series-{}", slot % SLOTS + 1)
-}
-
-/// Text that fits a width, its end replaced by an ellipsis where it must be.
-fn shortened(text: &str, width: f64) -> String {
-    if text_width(text, 12.0) <= width {
-        return text.into();
-    }
-    let mut kept: String = text.into();
-    while !kept.is_empty() && text_width(&kept, 12.0) + 12.0 > width {
-        kept.pop();
-    }
-    kept + "…"
 }
 
 /// A curve from the false-positive rate `first` to 1 as positions, without the part below the lower axis.

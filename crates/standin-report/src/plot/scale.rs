@@ -91,6 +91,20 @@ fn decades(low: f64, high: f64) -> Vec<f64> {
     (first..=last).map(|exponent| 10_f64.powi(exponent)).collect()
 }
 
+/// The smallest domain around the finite ones of `values` with `margin` of its width free at both ends; never empty.
+pub(crate) fn domain(values: impl IntoIterator<Item = f64>, margin: f64) -> (f64, f64) {
+    let (low, high) = values
+        .into_iter()
+        .filter(|value| value.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let width = high - low;
+    let free = if width > 0.0 { margin * width } else { (0.1 * high.abs()).max(0.5) };
+    (low - free, high + free)
+}
+
 /// The smallest domain around `values` with `margin` of its width free at both ends, kept within [0, 1].
 pub(crate) fn share_domain(values: impl IntoIterator<Item = f64>, margin: f64) -> (f64, f64) {
     let (low, high) = values
@@ -142,6 +156,15 @@ mod tests {
                 assert!((scale.position(value) - index as f64).abs() < 1e-9);
             }
         }
+    }
+
+    #[test]
+    fn domain_holds_every_finite_value() {
+        assert_eq!(domain([], 0.1), (0.0, 1.0));
+        assert_eq!(domain([f64::INFINITY, 2.0, -2.0], 0.25), (-3.0, 3.0));
+        assert_eq!(domain([20.0], 0.1), (18.0, 22.0));
+        let (low, high) = domain([0.0], 0.1);
+        assert!(low < 0.0 && high > 0.0);
     }
 
     #[test]

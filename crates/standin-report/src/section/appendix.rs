@@ -54,6 +54,11 @@ fn data(summary: &Summary) -> Vec<(&'static str, String)> {
         ("Exact duplicates across the split", count(data.duplicates_across_split)),
         ("Kept on one side", data.grouped_by.clone().unwrap_or_else(|| "single images; no grouping".into())),
     ];
+    for release in &summary.releases {
+        if let Some(source) = &release.source {
+            facts.push(("Synthetic set", format!("{}: {source}", release.name)));
+        }
+    }
     if !data.classes.is_empty() {
         facts.push(("Classes", format!("{}: {}", data.classes.len(), data.classes.join(", "))));
     }

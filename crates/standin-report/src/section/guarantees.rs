@@ -26,17 +26,21 @@ struct Entry<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn new(summary: &'a Summary) -> Self {
+    /// None where nothing is released.
+    pub(super) fn new(summary: &'a Summary) -> Option<Self> {
+        if summary.releases.is_empty() {
+            return None;
+        }
         let without: Vec<&str> = summary
             .releases
             .iter()
             .filter(|release| release.guarantee.is_none())
             .map(|release| release.name.as_str())
             .collect();
-        Self {
+        Some(Self {
             guarantees: summary.releases.iter().filter_map(entry).collect(),
             without: if without.is_empty() { String::new() } else { words::listed(&without) },
-        }
+        })
     }
 }
 

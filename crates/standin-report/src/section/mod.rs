@@ -1,11 +1,15 @@
-//! The page, section by section in the order a steward reads: verdict, questions, trade-off, utility, attacks, measures,
-//! pictures, guarantees, appendix. Each section is a view of the summary and a template of the same name.
+//! The page, section by section in the order a steward reads: verdict, questions, trade-off, rankings, utility,
+//! correlations, attacks, measures, copies, pictures, guarantees, appendix. Each section is a view of the summary and a
+//! template of the same name, and one with nothing to show is left out.
 
 mod appendix;
 mod attacks;
+mod copies;
+mod correlations;
 mod guarantees;
 mod measures;
 mod pictures;
+mod rankings;
 mod trade_off;
 mod utility;
 mod verdict;
@@ -36,47 +40,73 @@ struct Page<'a> {
     name: &'a str,
     version: &'a str,
     facts: String,
+    sections: Vec<Placed>,
+}
+
+/// A section on the page.
+struct Placed {
+    anchor: &'static str,
+    /// What the navigation calls it.
+    name: &'static str,
+    html: String,
+}
+
+#[derive(Template)]
+#[template(path = "questions.html")]
+struct Questions<'a> {
     questions: &'a [Answer],
-    verdict: String,
-    trade_off: String,
-    utility: String,
-    attacks: String,
-    measures: String,
-    pictures: String,
-    guarantees: String,
-    appendix: String,
 }
 
 /// The whole page, one HTML document.
 pub(crate) fn page(content: &Content<'_>) -> String {
     let summary = content.summary;
-    let data = &summary.data;
     let found = contradictions(summary);
     let pictures = pictures::Section::new(content);
+    let questions = (!summary.questions.is_empty()).then_some(Questions { questions: &summary.questions });
+    let verdict = verdict::Section::new(summary, &found, pictures.training_pictures);
+    let sections = [
+        placed("verdict", "Verdict", Some(verdict)),
+        placed("questions", "Questions", questions),
+        placed("trade-off", "Trade-off", trade_off::Section::new(summary)),
+        placed("rankings", "Comparison", rankings::Section::new(summary)),
+        placed("utility", "Utility", utility::Section::new(summary)),
+        placed("correlations", "Correlations", correlations::Section::new(summary)),
+        placed("attacks", "Attacks", Some(attacks::Section::new(summary))),
+        placed("measures", "Measures", Some(measures::Section::new(summary))),
+        placed("copies", "Copies", copies::Section::new(summary)),
+        placed("pictures", "Samples", pictures.any().then_some(pictures)),
+        placed("guarantees", "Guarantees", guarantees::Section::new(summary)),
+        placed("appendix", "Appendix", Some(appendix::Section::new(content))),
+    ];
     rendered(&Page {
         style: include_str!("../../templates/style.css"),
         script: include_str!("../../templates/script.js"),
         name: &summary.name,
         version: &summary.version,
-        facts: format!(
-            "{}: {} private training images, {} holdout, {} test; {} repetition{}",
-            data.source,
-            count(data.train),
-            count(data.holdout),
-            count(data.test),
-            summary.seeds.len(),
-            if summary.seeds.len() == 1 { "" } else { "s" },
-        ),
-        questions: &summary.questions,
-        verdict: rendered(&verdict::Section::new(summary, &found, pictures.training_pictures)),
-        trade_off: rendered(&trade_off::Section::new(summary)),
-        utility: rendered(&utility::Section::new(summary)),
-        attacks: rendered(&attacks::Section::new(summary)),
-        measures: rendered(&measures::Section::new(summary)),
-        pictures: rendered(&pictures),
-        guarantees: rendered(&guarantees::Section::new(summary)),
-        appendix: rendered(&appendix::Section::new(content)),
+        facts: facts(summary),
+        sections: sections.into_iter().flatten().collect(),
     })
+}
+
+fn placed(anchor: &'static str, name: &'static str, section: Option<impl Template>) -> Option<Placed> {
+    section.map(|section| Placed { anchor, name, html: rendered(&section) })
+}
+
+/// The images behind the run, in one line.
+fn facts(summary: &Summary) -> String {
+    let data = &summary.data;
+    let mut sides = vec![format!("{} private training images", count(data.train))];
+    for (images, name) in [(data.holdout, "holdout"), (data.test, "test")] {
+        if images > 0 {
+            sides.push(format!("{} {name}", count(images)));
+        }
+    }
+    let repetitions = match summary.seeds.len() {
+        0 => String::new(),
+        1 => "; 1 repetition".into(),
+        n => format!("; {n} repetitions"),
+    };
+    format!("{}: {}{repetitions}", data.source, sides.join(", "))
 }
 
 fn rendered(template: &impl Template) -> String {

@@ -42,6 +42,11 @@ struct Pair {
 }
 
 impl<'a> Section<'a> {
+    /// Whether there is any picture to show.
+    pub(super) fn any(&self) -> bool {
+        !self.samples.is_empty()
+    }
+
     pub(super) fn new(content: &Content<'a>) -> Self {
         let data = &content.summary.data;
         let mut page = content.pictures.on_page();

@@ -32,7 +32,8 @@ struct Row {
 }
 
 impl Section {
-    pub(super) fn new(summary: &Summary) -> Self {
+    /// None where no release has both an accuracy and an attack.
+    pub(super) fn new(summary: &Summary) -> Option<Self> {
         let mut notes = Notes::new("trade-off");
         let mut points = Vec::new();
         let mut rows = Vec::new();
@@ -57,8 +58,11 @@ impl Section {
                 attack: attack.attack.clone(),
                 auc: Cell::estimate(&attack.auc, Style::Decimal, &mut notes),
                 pareto: verdict.pareto,
-                outcome: words::outcome(verdict),
+                outcome: words::outcome(release, verdict),
             });
+        }
+        if points.is_empty() {
+            return None;
         }
         let classifiers = plotted_classifiers(&summary.releases);
         let utility_threshold = match classifiers.as_slice() {
@@ -71,7 +75,7 @@ impl Section {
         let title = "Utility against leakage of each release";
         let description = "Accuracy on real test images against the AUC of the strongest attack, with 95 % intervals, the \
                            thresholds and the Pareto front. The table below has the same numbers.";
-        Self {
+        Some(Self {
             wide: scatter.draw("trade-off-wide", title, description, (760.0, 430.0)),
             narrow: scatter.draw("trade-off-narrow", title, description, (340.0, 380.0)),
             key: vec![
@@ -85,7 +89,7 @@ impl Section {
             rows,
             methods: notes.methods(),
             left_out: if left_out.is_empty() { String::new() } else { words::listed(&left_out) },
-        }
+        })
     }
 }
 

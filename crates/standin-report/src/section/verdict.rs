@@ -1,11 +1,12 @@
 use std::cmp::Ordering;
 
 use askama::Template;
-use standin_bench::summary::{AttackRow, Release, ReleaseVerdict, Summary, Thresholds};
+use standin_bench::summary::{AttackRow, Gate, Release, ReleaseVerdict, Summary, Thresholds};
 use standin_measure::Estimate;
 
+use super::copies::is_excess;
 use crate::leakage::Contradictions;
-use crate::number::{Style, plain, rate};
+use crate::number::{Style, count, fixed, plain, rate};
 use crate::words;
 
 /// What may be released, why, and what must be known before believing it.
@@ -13,8 +14,11 @@ use crate::words;
 #[template(path = "verdict.html")]
 pub(super) struct Section<'a> {
     failures: &'a [String],
+    gates: Vec<Tested<'a>>,
+    failed_gates: usize,
     reproducible: String,
     headline: &'a str,
+    /// Empty where nothing was held against them.
     thresholds: String,
     cards: Vec<Card<'a>>,
     warnings: Vec<String>,
@@ -23,12 +27,22 @@ pub(super) struct Section<'a> {
 struct Card<'a> {
     name: &'a str,
     what: String,
-    passes: bool,
+    mark: &'static str,
     outcome: &'static str,
     pareto: bool,
     facts: Vec<Fact>,
     reasons: &'a [String],
 }
+
+/// A gate with the figures that are shown at once, and the others.
+struct Tested<'a> {
+    gate: &'a Gate,
+    first: &'a [String],
+    others: &'a [String],
+}
+
+/// Figures of a gate shown at once: those that fail come first.
+const FIGURES: usize = 3;
 
 /// One number of a card: what it is, what the verdict makes of it, and against what.
 struct Fact {
@@ -54,12 +68,22 @@ impl<'a> Section<'a> {
                  on where the private images may not go."
             ));
         }
+        let judged = summary.releases.iter().any(|release| !(release.utility.is_empty() && release.attacks.is_empty()));
         let cards = summary.releases.iter().zip(&summary.verdict.releases);
+        let (passed, mut gates): (Vec<&Gate>, Vec<&Gate>) = summary.gates.iter().partition(|gate| gate.passed);
+        let failed_gates = gates.len();
+        gates.extend(passed);
+        let tested = |gate: &'a Gate| {
+            let (first, others) = gate.figures.split_at(gate.figures.len().min(FIGURES));
+            Tested { gate, first, others }
+        };
         Self {
             failures: &found.failures,
+            gates: gates.into_iter().map(tested).collect(),
+            failed_gates,
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,
-            thresholds: words::thresholds(&summary.thresholds),
+            thresholds: if judged { words::thresholds(&summary.thresholds) } else { String::new() },
             cards: cards.map(|(release, verdict)| card(summary, release, verdict)).collect(),
             warnings,
         }
@@ -70,6 +94,7 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
     let mut facts = Vec::new();
     facts.extend(usefulness(release, verdict.useful, &summary.thresholds));
     facts.extend(leakage(release, &summary.thresholds));
+    facts.extend(copies(release, summary.data.holdout));
     facts.push(Fact {
         name: "Guarantee",
         value: words::guarantee_in_brief(release.guarantee.as_ref()),
@@ -78,9 +103,9 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
     });
     Card {
         name: &release.name,
-        what: words::kind_and_generator(release),
-        passes: verdict.useful && verdict.resists_attacks,
-        outcome: words::outcome(verdict),
+        what: words::kind_and_origin(release),
+        mark: words::mark(release, verdict),
+        outcome: words::outcome(release, verdict),
         pareto: verdict.pareto,
         facts,
         reasons: &verdict.reasons,
@@ -126,6 +151,18 @@ fn leakage(release: &Release, thresholds: &Thresholds) -> Vec<Fact> {
         needed: format!("{name} at {} false alarms, allowed {}", rate(0.01), rate(thresholds.attack_tpr_at_1_percent)),
     });
     area.into_iter().chain(share).collect()
+}
+
+/// Synthetic images nearer to training images than real ones come by chance; of no effect on the verdict.
+fn copies(release: &Release, holdout: usize) -> Option<Fact> {
+    let scores = release.scores.as_ref()?;
+    scores.threshold?;
+    Some(Fact {
+        name: "Copies",
+        value: format!("{} of {}", count(scores.copies), count(scores.images)),
+        judgement: if is_excess(scores, holdout) { "more than chance: " } else { "" },
+        needed: format!("{} expected by chance", fixed(scores.expected_copies, 1)),
+    })
 }
 
 fn highest(a: &(&String, &Estimate), b: &(&String, &Estimate)) -> Ordering {

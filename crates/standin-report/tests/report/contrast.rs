@@ -43,6 +43,34 @@ fn contrast(a: Colour, b: Colour) -> f64 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
+/// The ground of a heat cell at its deepest.
+fn deepest(variables: &BTreeMap<String, String>, heat: &str) -> Colour {
+    let heat: Vec<f64> = variables[heat].split(' ').map(|value| value.parse().unwrap()).collect();
+    let depth: f64 = variables["--heat-depth"].parse().unwrap();
+    let paper = colour(&variables["--paper"]);
+    [0, 1, 2].map(|channel| depth * heat[channel] + (1.0 - depth) * paper[channel])
+}
+
+/// The colour as people without red or without green receptors see it (Viénot, Brettel and Mollon 1999, in linear light).
+fn without_receptor(seen: Colour, matrix: [[f64; 3]; 3]) -> Colour {
+    let linear = seen.map(|value| (value / 255.0).powf(2.2));
+    matrix.map(|row| (0..3).map(|channel| row[channel] * linear[channel]).sum::<f64>().max(0.0).powf(1.0 / 2.2) * 255.0)
+}
+
+#[test]
+fn signs_of_a_correlation_differ_for_the_colour_blind() {
+    let protanopia = [[0.112_38, 0.887_62, 0.0], [0.112_38, 0.887_62, 0.0], [0.004_01, -0.004_01, 1.0]];
+    let deuteranopia = [[0.292_75, 0.707_25, 0.0], [0.292_75, 0.707_25, 0.0], [-0.022_34, 0.022_34, 1.0]];
+    for (theme, variables) in themes() {
+        let [positive, negative] = ["--heat-rgb", "--heat-negative-rgb"].map(|heat| deepest(&variables, heat));
+        for matrix in [protanopia, deuteranopia] {
+            let (a, b) = (without_receptor(positive, matrix), without_receptor(negative, matrix));
+            let distance = (0..3).map(|channel| (a[channel] - b[channel]).powi(2)).sum::<f64>().sqrt();
+            assert!(distance > 40.0, "{theme}: {distance:.0}");
+        }
+    }
+}
+
 #[test]
 fn black_on_white_has_the_largest_contrast() {
     assert!((contrast([0.0; 3], [255.0; 3]) - 21.0).abs() < 1e-9);
@@ -66,12 +94,10 @@ fn text_is_readable_on_every_ground_it_stands_on() {
                 assert!(ratio >= 4.5, "{theme}: {ink} on {ground} has {ratio:.2}");
             }
         }
-        let heat: Vec<f64> = variables["--heat-rgb"].split(' ').map(|value| value.parse().unwrap()).collect();
-        let depth: f64 = variables["--heat-depth"].parse().unwrap();
-        let paper = named("--paper");
-        let deepest = [0, 1, 2].map(|channel| depth * heat[channel] + (1.0 - depth) * paper[channel]);
-        let ratio = contrast(deepest, named("--ink"));
-        assert!(ratio >= 4.5, "{theme}: text on the deepest heat has {ratio:.2}");
+        for heat in ["--heat-rgb", "--heat-negative-rgb"] {
+            let ratio = contrast(deepest(&variables, heat), named("--ink"));
+            assert!(ratio >= 4.5, "{theme}: text on the deepest {heat} has {ratio:.2}");
+        }
     }
 }
 

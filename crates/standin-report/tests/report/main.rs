@@ -1,5 +1,7 @@
-//! The report of a made-up study: its page, its files, its colours.
+//! The reports of a made-up study and a made-up audit: their pages, their files, their colours.
 
+mod audit;
+mod audit_page;
 mod contrast;
 mod folder;
 mod markup;

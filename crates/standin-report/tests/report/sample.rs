@@ -122,7 +122,7 @@ fn uniform(purpose: &str, index: usize) -> f64 {
 }
 
 /// An attack whose member scores are logistic and lie `shift` above those of non-members.
-fn attack(release: &str, name: &str, access: &str, shift: f64, each: usize) -> AttackRow {
+pub fn attack(release: &str, name: &str, access: &str, shift: f64, each: usize) -> AttackRow {
     let scores = |side: &str, shift: f64| -> Vec<f64> {
         let purpose = format!("{release} {name} {side}");
         (0..each).map(|index| uniform(&purpose, index)).map(|u| (u / (1.0 - u)).ln() + shift).collect()
@@ -180,7 +180,7 @@ fn attack(release: &str, name: &str, access: &str, shift: f64, each: usize) -> A
     }
 }
 
-fn utility(classifier: &str, accuracy: f64, real: Option<f64>) -> Utility {
+pub fn utility(classifier: &str, accuracy: f64, real: Option<f64>) -> Utility {
     let share = |share: f64, n: usize| wilson((share * n as f64).round() as usize, n);
     let ratio = real.map(|real| {
         let value = accuracy / real;
@@ -250,7 +250,7 @@ fn measures(quality: f64) -> Vec<MeasureRow> {
     rows
 }
 
-fn gallery(release: &str, nearest: f64) -> Gallery {
+pub fn gallery(release: &str, nearest: f64) -> Gallery {
     let near_copies = (0..6).map(|rank| NearCopy {
         synthetic: 1000 + 37 * rank,
         train: 77 + 911 * rank,

@@ -1,18 +1,14 @@
 //! `standin bench [STUDY.toml]`.
 
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use standin_bench::executor::{Execution, LocalExecutor};
-use standin_bench::store::Store;
-use standin_bench::study::{Study, plan, strongest_attack};
+use standin_bench::study::{Study, strongest_attack};
 use standin_bench::summary::Summary;
-use standin_report::{Report, Timing};
 
 use super::Context;
+use super::run_study::{Folders, gate_line};
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
-use crate::stages::StageReporter;
 
 /// Run a whole study: generate, sample, classify, measure, attack, report
 ///
@@ -30,21 +26,8 @@ pub struct Arguments {
     /// The study [default: the built-in one]
     study: Option<PathBuf>,
 
-    /// Where finished stages are kept
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    runs: PathBuf,
-
-    /// Where the report goes [default: reports/<study>-<digest>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-
-    /// Overwrite another report in the output folder
-    #[arg(long)]
-    force: bool,
-
-    /// Begin nothing new after a stage has failed
-    #[arg(long)]
-    fail_fast: bool,
+    #[command(flatten)]
+    folders: Folders,
 
     /// Print the study with all defaults, and run nothing
     #[arg(long)]
@@ -62,46 +45,11 @@ impl Arguments {
             context.output.print(&study, || study.to_toml())?;
             return Ok(Status::Done);
         }
-        let progress = context.terminal.progress("");
-        let parts = study.import(context.cache, &progress)?;
-        let plan = plan(&study, parts)?;
-        let store = Store::open(&self.runs)?;
-        let executor = LocalExecutor {
-            threads: NonZero::new(context.threads).unwrap_or(NonZero::<usize>::MIN),
-            keep_going: !self.fail_fast,
-        };
-        let reporter = StageReporter::new(context.terminal);
-        let execution = executor.run(&plan.graph, &store, &reporter)?;
-        if !execution.is_complete() {
-            return Err(explain_failures(&execution));
-        }
-        reporter.finish(&execution);
-
-        let folder = store.folder(plan.summary);
-        let out = self
-            .out
-            .unwrap_or_else(|| Path::new("reports").join(format!("{}-{}", study.name, &plan.summary.to_string()[..8])));
-        let report = Report::load(&folder)?.with_timings(timings(&execution));
-        if is_written(&report, &out) {
-            context.terminal.note(&format!("the report in {} is up to date", out.display()));
-        } else {
-            report.write(&out, self.force)?;
-            context.terminal.note(&format!("report: {}", out.join("report.html").display()));
-        }
-        let summary = report.summary();
-        context.output.print(summary, || results(summary))?;
-        let contradictions = report.contradictions();
-        for contradiction in &contradictions {
-            context.terminal.warn(contradiction);
-        }
-        Ok(if contradictions.is_empty() { Status::Done } else { Status::GateFailed })
+        let images = study.import(context.cache, &context.terminal.progress(""))?;
+        let finished = self.folders.run(&study, images, context)?;
+        context.output.print(finished.summary(), || results(finished.summary()))?;
+        Ok(finished.status(context))
     }
-}
-
-/// Whether the folder holds this very report already.
-fn is_written(report: &Report, out: &Path) -> bool {
-    let whole = ["report.html", "report.md"].iter().all(|name| out.join(name).exists());
-    whole && std::fs::read_to_string(out.join("report.json")).is_ok_and(|written| written == report.json())
 }
 
 /// The results for people: one line a release, then the verdict.
@@ -151,45 +99,11 @@ fn results(summary: &Summary) -> String {
         summary.seeds.len(),
         summary.verdict.headline
     ));
+    for gate in &summary.gates {
+        text.push_str(&gate_line(gate));
+    }
     for warning in &summary.warnings {
         text.push_str(&format!("Note: {warning}\n"));
     }
     text
-}
-
-fn timings(execution: &Execution) -> Vec<Timing> {
-    execution
-        .stages
-        .iter()
-        .filter_map(|stage| {
-            let record = stage.end.record()?;
-            Some(Timing {
-                stage: stage.kind.to_owned(),
-                name: stage.name.clone(),
-                seconds: record.wall_seconds,
-                mebibytes: record.peak_memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)),
-            })
-        })
-        .collect()
-}
-
-/// Stages that have no result, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("{failed} of {total} stages failed; what they do not concern is finished and kept\n{reasons}")]
-struct StagesFailed {
-    failed: usize,
-    total: usize,
-    reasons: String,
-}
-
-fn explain_failures(execution: &Execution) -> Failure {
-    let reasons: Vec<String> = execution
-        .failures()
-        .map(|(stage, failure)| format!("  {} ({} {}): {failure}", stage.name, stage.kind, stage.id.short()))
-        .collect();
-    Failure::Internal(Box::new(StagesFailed {
-        failed: reasons.len(),
-        total: execution.stages.len(),
-        reasons: reasons.join("\n"),
-    }))
 }

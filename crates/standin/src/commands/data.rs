@@ -8,8 +8,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use standin_data::{
-    Amount, Channels, DATASETS, Depth, ExportFormat, Format, ImportOptions, Parts, Seed, Sides, Size, SplitOptions,
-    Transparency, duplicates_across, export, get, load,
+    Alpha, Amount, Channels, DATASETS, ExportFormat, Format, ImportOptions, Parts, Seed, Sides, Size, SplitOptions,
+    Window, duplicates_across, export, get, load, load_to,
 };
 
 use super::Context;
@@ -58,17 +58,31 @@ impl Arguments {
 /// A set and how to read it.
 #[derive(Debug, Args)]
 struct Source {
-    /// A folder, .npz, IDX or CIFAR file, or the name of a built-in set (digits)
+    /// A folder, .parquet, .tar, .npz, IDX or CIFAR file, several shards ('train-*.tar', 'train-{000..015}.tar'), or the
+    /// name of a built-in set (digits)
     #[arg(value_name = "SET")]
     set: String,
 
-    /// The form, if it is not to be recognised: saved, metadata, class-folders, flat, npz, idx, cifar-10, cifar-100
+    #[command(flatten)]
+    import: ImportArguments,
+}
+
+/// How images are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading images")]
+pub struct ImportArguments {
+    /// The form, if it is not to be recognised: saved, metadata, class-folders, flat, parquet, webdataset, npz, idx,
+    /// cifar-10, cifar-100
     #[arg(long)]
     format: Option<Format>,
 
     /// The attribute column that holds the label [default: label, if it is there]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
+
+    /// The column of a Parquet table that holds the pictures, if there are several
+    #[arg(long, value_name = "COLUMN")]
+    image: Option<String>,
 
     /// Scale every image, antialiased
     #[arg(long, value_name = "HEIGHTxWIDTH")]
@@ -83,46 +97,49 @@ struct Source {
     colour: bool,
 
     /// Lay transparent pixels on white or black, or drop the alpha channel; refused otherwise
-    #[arg(long, value_parser = transparency())]
-    transparency: Option<Transparency>,
+    #[arg(long, value_parser = alpha())]
+    alpha: Option<Alpha>,
 
-    /// Scale 16-bit images to 8 bits; refused otherwise
-    #[arg(long, value_parser = depth())]
-    depth: Option<Depth>,
+    /// Stored values that become black and white in images of more than 8 bits, such as 0,4095; refused otherwise
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    window: Option<Window>,
 
     /// Leave out files that cannot be read, and list them
     #[arg(long)]
     skip_unreadable: bool,
 }
 
-fn transparency() -> impl TypedValueParser<Value = Transparency> {
-    PossibleValuesParser::new(["white", "black", "drop"]).map(|name| match name.as_str() {
-        "white" => Transparency::White,
-        "black" => Transparency::Black,
-        _ => Transparency::Drop,
-    })
-}
-
-fn depth() -> impl TypedValueParser<Value = Depth> {
-    PossibleValuesParser::new(["scale"]).map(|_| Depth::Scale)
-}
-
-impl Source {
-    fn load(self, context: &Context<'_>) -> Result<Parts, Failure> {
-        let options = ImportOptions {
+impl ImportArguments {
+    /// The options of an import.
+    pub fn options(&self) -> ImportOptions {
+        ImportOptions {
             format: self.format,
-            label: self.label,
+            label: self.label.clone(),
+            image: self.image.clone(),
             resize: self.resize,
             channels: match (self.grey, self.colour) {
                 (true, _) => Channels::Grey,
                 (_, true) => Channels::Colour,
                 _ => Channels::Keep,
             },
-            transparency: self.transparency.unwrap_or_default(),
-            depth: self.depth.unwrap_or_default(),
+            alpha: self.alpha.unwrap_or_default(),
+            window: self.window,
             skip_unreadable: self.skip_unreadable,
-        };
-        Ok(load(&self.set, &options, &context.terminal.progress(""))?)
+        }
+    }
+}
+
+fn alpha() -> impl TypedValueParser<Value = Alpha> {
+    PossibleValuesParser::new(["white", "black", "drop"]).map(|name| match name.as_str() {
+        "white" => Alpha::White,
+        "black" => Alpha::Black,
+        _ => Alpha::Drop,
+    })
+}
+
+impl Source {
+    fn load(self, context: &Context<'_>) -> Result<Parts, Failure> {
+        Ok(load(&self.set, &self.import.options(), &context.terminal.progress(""))?)
     }
 }
 
@@ -145,10 +162,17 @@ impl Target {
         if !exported.omitted.is_empty() {
             context.terminal.warn(&format!("this form has no place for: {}", exported.omitted.join(", ")));
         }
+        self.report(parts, context)
+    }
+
+    /// Prints what was written.
+    fn report(&self, parts: &Parts, context: &Context<'_>) -> Result<(), Failure> {
         let overview = Overview::of(parts);
+        hint_at_labels(parts, context);
+        let images: usize = parts.iter().map(|(_, set)| set.len()).sum();
         warn_of_overlap(parts, context);
         context.output.print(&Written { path: &self.out, content: &overview }, || {
-            format!("{}\n\n{} images written to {}", overview.text(), exported.images, self.out.display())
+            format!("{}\n\n{images} images written to {}", overview.text(), self.out.display())
         })
     }
 }
@@ -159,6 +183,31 @@ struct Written<'a> {
     path: &'a Path,
     #[serde(flatten)]
     content: &'a Overview,
+}
+
+/// Names the columns that may be labels where none was taken as the label.
+fn hint_at_labels(parts: &Parts, context: &Context<'_>) {
+    /// Columns of more values than this are identifiers or measurements.
+    const MOST: usize = 50;
+
+    let Some((_, set)) = parts.iter().next().filter(|(_, set)| set.labels().is_none()) else { return };
+    let candidates: Vec<String> = set
+        .columns()
+        .iter()
+        .filter_map(|column| {
+            let mut values: Vec<&str> = column.values.iter().map(String::as_str).collect();
+            values.sort_unstable();
+            values.dedup();
+            let complete = values.first().is_some_and(|value| !value.is_empty());
+            (complete && (2..=MOST).contains(&values.len()) && values.len() * 2 <= set.len())
+                .then(|| format!("{} ({} values)", column.name, values.len()))
+        })
+        .collect();
+    if !candidates.is_empty() {
+        context
+            .terminal
+            .note(&format!("no labels; --label COLUMN takes them from a column: {}", candidates.join(", ")));
+    }
 }
 
 fn warn_of_overlap(parts: &Parts, context: &Context<'_>) {
@@ -187,8 +236,10 @@ struct Import {
 
 impl Import {
     fn run(self, context: &Context<'_>) -> Result<(), Failure> {
-        let parts = self.source.load(context)?;
-        self.target.write(&parts, ExportFormat::Saved, context)
+        let (source, target) = (&self.source, &self.target);
+        let progress = context.terminal.progress("");
+        let parts = load_to(&source.set, &source.import.options(), &target.out, target.force, &progress)?;
+        target.report(&parts, context)
     }
 }
 
@@ -201,6 +252,7 @@ struct Info {
 impl Info {
     fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let parts = self.source.load(context)?;
+        hint_at_labels(&parts, context);
         warn_of_overlap(&parts, context);
         let overview = Overview::of(&parts);
         context.output.print(&overview, || overview.text())
@@ -268,17 +320,10 @@ struct Export {
     #[command(flatten)]
     target: Target,
 
-    /// The form to write: class-folders (PNG and metadata.csv), npz (as MedMNIST), saved
-    #[arg(long = "as", value_name = "FORM", value_parser = export_format())]
+    /// The form to write: class-folders (PNG and metadata.csv), parquet (as on the Hugging Face hub), webdataset (tar
+    /// shards), npz (as MedMNIST), saved
+    #[arg(long = "as", value_name = "FORM")]
     form: ExportFormat,
-}
-
-fn export_format() -> impl TypedValueParser<Value = ExportFormat> {
-    PossibleValuesParser::new(["class-folders", "npz", "saved"]).map(|name| match name.as_str() {
-        "class-folders" => ExportFormat::ClassFolders,
-        "npz" => ExportFormat::Npz,
-        _ => ExportFormat::Saved,
-    })
 }
 
 impl Export {

@@ -1,10 +1,15 @@
 //! One file per command.
 
+mod audit;
+mod audit_results;
 mod bench;
 mod completions;
 mod data;
 mod list;
+mod measure;
+mod measure_pairs;
 mod report;
+mod run_study;
 mod runs;
 mod segment;
 
@@ -34,6 +39,10 @@ pub struct Context<'a> {
 pub enum Command {
     /// Run a whole study: generate, sample, classify, measure, attack, report
     Bench(bench::Arguments),
+    /// Audit synthetic images made by any tool: fidelity, variety, copying, membership, utility
+    Audit(audit::Arguments),
+    /// Measure synthetic images against real ones: a few numbers, quickly
+    Measure(measure::Arguments),
     /// List, show, verify and prune finished stages
     Runs(runs::Arguments),
     /// Write the report of a finished study
@@ -53,6 +62,8 @@ impl Command {
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         match self {
             Self::Bench(arguments) => arguments.run(context),
+            Self::Audit(arguments) => arguments.run(context),
+            Self::Measure(arguments) => arguments.run(context),
             Self::Runs(arguments) => arguments.run(context),
             Self::Report(arguments) => arguments.run(context),
             Self::List(arguments) => arguments.run(context),

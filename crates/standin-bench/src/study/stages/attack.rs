@@ -1,8 +1,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use standin_attack::{ATTACKS, Access, ClassifierTarget, Family, ImagesTarget, Logits, Shadow, Target};
+use standin_attack::{ATTACKS, Access, ClassifierTarget, Family, ImagesTarget, Logits, Need, Shadow, Target};
 use standin_data::{ImageSet, Progress, Seed};
+use standin_encode::Embedding;
 
 use super::classify::Predictions;
 use super::embed::{draw, read_embedding};
@@ -24,26 +25,22 @@ pub struct Attacked {
 }
 
 impl Attacked {
-    /// The attacks that may run with this access, without shadows unless there are some.
-    fn wanted(&self, access: Access, shadows: bool) -> impl Iterator<Item = &'static Family> {
+    /// The attacks that may run with this access.
+    fn wanted(&self, access: Access) -> impl Iterator<Item = &'static Family> {
         ATTACKS.iter().filter(move |family| {
-            family.access == access
-                && (shadows || !family.needs_shadows())
-                && (self.names.is_empty() || self.names.iter().any(|name| name == family.name))
+            family.access == access && (self.names.is_empty() || self.names.iter().any(|name| name == family.name))
         })
     }
 
-    /// Runs every wanted attack on the target; the candidates' first `members` rows are the members.
+    /// Runs attacks on the target; the candidates' first `members` rows are the members.
     fn run(
         &self,
+        families: &[&'static Family],
         target: &Target<'_>,
         members: usize,
         stamp: &str,
-        out: &Path,
         progress: &dyn Progress,
-    ) -> StageResult {
-        let shadows = target.classifier().is_ok_and(|classifier| !classifier.shadows().is_empty());
-        let families: Vec<&Family> = self.wanted(target.access(), shadows).collect();
+    ) -> Result<Vec<AttackRow>, BoxedError> {
         progress.begin("attack", families.len() as u64);
         let mut rows = Vec::new();
         for family in families {
@@ -53,7 +50,7 @@ impl Attacked {
             progress.advance(1);
         }
         progress.end();
-        write_json(&out.join("attacks.json"), &rows)
+        Ok(rows)
     }
 
     fn row(
@@ -95,8 +92,9 @@ pub struct AttackImages {
     pub train: StageId,
     /// Embedded non-members.
     pub holdout: StageId,
-    /// Embedded real images that are neither, which an attacker may own: the test set.
-    pub reference: StageId,
+    /// Embedded real images that are neither, which an attacker may own: the test set. Where there is none, a half of the
+    /// non-members, drawn at random, takes its place in the attacks that need one.
+    pub reference: Option<StageId>,
     /// Embedded synthetic images.
     pub synthetic: StageId,
     /// Attacks, seed, δ.
@@ -109,7 +107,7 @@ impl Stage for AttackImages {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
@@ -117,18 +115,35 @@ impl Stage for AttackImages {
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.train, self.holdout, self.reference, self.synthetic]
+        [self.train, self.holdout, self.synthetic].into_iter().chain(self.reference).collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let read = |stage| -> Result<_, BoxedError> { Ok(read_embedding(inputs.folder(stage)?)?.0) };
-        let (train, holdout) = (read(self.train)?, read(self.holdout)?);
-        let (reference, synthetic) = (read(self.reference)?, read(self.synthetic)?);
-        let members = train.rows();
-        let candidates = train.concat(&holdout)?;
+        let (train, holdout, synthetic) = (read(self.train)?, read(self.holdout)?, read(self.synthetic)?);
         let stamp = synthetic.stamp().to_string();
-        let target = Target::Images(ImagesTarget::new(&synthetic, Some(&reference), &candidates)?);
-        self.attacked.run(&target, members, &stamp, out, progress)
+        let (calibrated, plain): (Vec<&Family>, Vec<&Family>) =
+            self.attacked.wanted(Access::Images).partition(|family| family.needs.contains(&Need::Reference));
+        let attack =
+            |families: &[&'static Family], non_members: &Embedding, reference: Option<&Embedding>, stamp: &str| {
+                let candidates = train.concat(non_members)?;
+                let target = Target::Images(ImagesTarget::new(&synthetic, reference, &candidates)?);
+                self.attacked.run(families, &target, train.rows(), stamp, progress)
+            };
+        let mut rows = attack(&plain, &holdout, None, &stamp)?;
+        if !calibrated.is_empty() {
+            rows.extend(match self.reference {
+                Some(reference) => attack(&calibrated, &holdout, Some(&read(reference)?), &stamp)?,
+                None => {
+                    let half = draw(holdout.rows(), holdout.rows() / 2, self.attacked.seed.derive("reference"));
+                    let others: Vec<usize> =
+                        (0..holdout.rows()).filter(|row| half.binary_search(row).is_err()).collect();
+                    let stamp = format!("{stamp}; half of the holdout as reference");
+                    attack(&calibrated, &holdout.select(&others), Some(&holdout.select(&half)), &stamp)?
+                }
+            });
+        }
+        write_json(&out.join("attacks.json"), &rows)
     }
 
     fn name(&self) -> String {
@@ -223,7 +238,12 @@ impl Stage for AttackClassifier {
             n => format!("{n} shadow pipelines"),
         };
         let target = Target::Classifier(ClassifierTarget::new(Logits::new(&values, classes)?, &labels, &shadows)?);
-        self.attacked.run(&target, inside.len(), &stamp, out, progress)
+        let families: Vec<&Family> = self
+            .attacked
+            .wanted(Access::Classifier)
+            .filter(|family| !shadows.is_empty() || !family.needs_shadows())
+            .collect();
+        write_json(&out.join("attacks.json"), &self.attacked.run(&families, &target, inside.len(), &stamp, progress)?)
     }
 
     fn name(&self) -> String {

@@ -15,21 +15,32 @@ pub enum TrainingSet {
     Real(StageId),
     /// A synthetic sample.
     Synthetic(StageId),
+    /// The `train` side of a split and a synthetic sample together.
+    Augmented {
+        /// The split.
+        split: StageId,
+        /// The sample.
+        sample: StageId,
+    },
 }
 
 impl TrainingSet {
-    fn stage(self) -> StageId {
+    fn stages(self) -> Vec<StageId> {
         match self {
-            Self::Real(id) | Self::Synthetic(id) => id,
+            Self::Real(id) | Self::Synthetic(id) => vec![id],
+            Self::Augmented { split, sample } => vec![split, sample],
         }
     }
 
     fn open(self, inputs: &Inputs) -> Result<ImageSet, BoxedError> {
-        let folder = inputs.folder(self.stage())?;
-        Ok(ImageSet::open(&folder.join(match self {
-            Self::Real(_) => "train",
-            Self::Synthetic(_) => "images",
-        }))?)
+        let real = |split| -> Result<_, BoxedError> { Ok(ImageSet::open(&inputs.folder(split)?.join("train"))?) };
+        let synthetic =
+            |sample| -> Result<_, BoxedError> { Ok(ImageSet::open(&inputs.folder(sample)?.join("images"))?) };
+        match self {
+            Self::Real(split) => real(split),
+            Self::Synthetic(sample) => synthetic(sample),
+            Self::Augmented { split, sample } => Ok(real(split)?.concat(&synthetic(sample)?)?),
+        }
     }
 }
 
@@ -69,7 +80,9 @@ impl Stage for Classify {
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.training_set.stage(), self.division]
+        let mut inputs = self.training_set.stages();
+        inputs.push(self.division);
+        inputs
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
@@ -94,6 +107,44 @@ impl Stage for Classify {
     }
 }
 
+/// Asks a classifier that was trained on private images about a synthetic sample. Output: `sample.npy`.
+pub struct AnswerOnSample {
+    /// The classifier.
+    pub classify: StageId,
+    /// The sample.
+    pub sample: StageId,
+    /// Which classifier and sample these are, for people.
+    pub label: String,
+}
+
+impl Stage for AnswerOnSample {
+    fn kind(&self) -> &'static str {
+        "answer"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({})
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.classify, self.sample]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
+        let classifier = standin_classify::load(inputs.folder(self.classify)?)?;
+        let sample = ImageSet::open(&inputs.folder(self.sample)?.join("images"))?;
+        Predictions::write(&out.join("sample.npy"), &classifier.logits(&sample)?)
+    }
+
+    fn name(&self) -> String {
+        self.label.clone()
+    }
+}
+
 /// Logits on disk: an `.npy` file of n × classes.
 #[derive(Clone, Copy, Debug)]
 pub struct Predictions;
@@ -104,7 +155,7 @@ impl Predictions {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(path: &Path, logits: &Logits) -> Result<(), BoxedError> {
-        super::embed::write_matrix(path, logits.values(), logits.classes())
+        Ok(standin_encode::write_npy(path, logits.values(), logits.classes())?)
     }
 
     /// Reads logits.
@@ -112,7 +163,7 @@ impl Predictions {
     /// # Errors
     /// If the file is missing or damaged.
     pub fn read(path: &Path) -> Result<Logits, BoxedError> {
-        let (values, classes) = super::embed::read_matrix(path)?;
+        let (values, classes) = standin_encode::read_npy(path)?;
         if classes == 0 || !values.len().is_multiple_of(classes) {
             return Err(damaged(path, "no matrix of logits"));
         }

@@ -15,6 +15,7 @@ pub struct Divide {
     parts: Arc<Parts>,
     digests: Vec<(String, String)>,
     data: Data,
+    tested: bool,
 }
 
 /// What [`Divide`] found.
@@ -30,10 +31,11 @@ pub struct Division {
 }
 
 impl Divide {
-    /// Prepares the division of imported images; hashes their content, which is the stage's identity.
-    pub fn new(parts: Parts, data: Data) -> Self {
+    /// Prepares the division of imported images; hashes their content, which is the stage's identity. `tested` says that
+    /// there must be test images.
+    pub fn new(parts: Parts, data: Data, tested: bool) -> Self {
         let digests = parts.iter().map(|(name, set)| (name.to_owned(), set.digest().to_string())).collect();
-        Self { parts: Arc::new(parts), digests, data }
+        Self { parts: Arc::new(parts), digests, data, tested }
     }
 
     /// The pool and the test set, and where a published holdout part begins in the pool.
@@ -41,10 +43,10 @@ impl Divide {
     /// # Errors
     /// If a named part does not exist, the sizes do not fit, or the holdout part overlaps what is trained on.
     pub fn divide(&self) -> Result<(ImageSet, ImageSet, Option<usize>), Error> {
-        let Data { train, ref holdout, ref test, .. } = self.data;
+        let Data { ref train, ref holdout, ref test, .. } = self.data;
         let named = |side: &Side| match side {
             Side::Part(name) => self.parts.get(name).map(|set| Some((name.clone(), set.clone()))),
-            Side::Count(_) | Side::Rest => Ok(None),
+            Side::Count(_) | Side::Rest | Side::Source { .. } => Ok(None),
         };
         let (test_part, holdout_part) = (named(test)?, named(holdout)?);
         let mut remaining: Option<ImageSet> = None;
@@ -60,24 +62,20 @@ impl Divide {
         let remaining = remaining.ok_or_else(|| {
             Error::inconsistent("every part is named as holdout or test", "leave at least one part to train on")
         })?;
-        let holdout_count = match holdout {
-            Side::Count(count) => *count,
-            Side::Part(_) => 0,
-            Side::Rest => {
-                return Err(Error::inconsistent(
-                    "data.holdout is missing",
-                    "give the number of holdout images, or the name of a part",
-                ));
+        let holdout_count = if let Side::Count(count) = holdout { *count } else { 0 };
+        let (train, test_count) = match (train, test) {
+            (&Some(train), Side::Count(count)) => (train, *count),
+            (&Some(train), Side::Rest) => (train, remaining.len().saturating_sub(train + holdout_count)),
+            (&Some(train), _) => (train, 0),
+            (None, side) => {
+                let count = if let Side::Count(count) = side { *count } else { 0 };
+                (remaining.len().saturating_sub(holdout_count + count), count)
             }
         };
         let options = SplitOptions {
             train: Some(Amount::Count(train + holdout_count)),
             holdout: Some(Amount::Count(0)),
-            test: Some(Amount::Count(match test {
-                Side::Count(count) => *count,
-                Side::Rest => remaining.len().saturating_sub(train + holdout_count),
-                Side::Part(_) => 0,
-            })),
+            test: Some(Amount::Count(test_count)),
             group: self.data.group.clone(),
             stratify: true,
         };
@@ -87,7 +85,7 @@ impl Divide {
             Some((_, part)) => part,
             None => remaining.select(&split.test),
         };
-        if test.is_empty() {
+        if test.is_empty() && self.tested {
             return Err(Error::inconsistent(
                 format!("train and holdout take all {} images of {}", remaining.len(), remaining.describe()),
                 "lower data.train or data.holdout so that test images remain",
@@ -127,11 +125,20 @@ impl Stage for Divide {
         let (pool, test, holdout_from) = self.divide()?;
         let division = Division {
             holdout_from,
-            duplicates_with_test: duplicates_across(&[("pool", &pool), ("test", &test)]).len(),
+            // Where the holdout is the test set too, its own images are no duplicates.
+            duplicates_with_test: match holdout_from {
+                Some(first) if self.data.test == self.data.holdout => {
+                    duplicates_across(&[("train", &pool.select(&(0..first).collect::<Vec<_>>())), ("test", &test)])
+                        .len()
+                }
+                _ => duplicates_across(&[("pool", &pool), ("test", &test)]).len(),
+            },
             duplicates_in_pool: standin_data::duplicates_within(&pool).len(),
         };
         pool.save(&out.join("pool"))?;
-        test.save(&out.join("test"))?;
+        if !test.is_empty() {
+            test.save(&out.join("test"))?;
+        }
         write_json(&out.join("division.json"), &division)
     }
 }

@@ -1,15 +1,13 @@
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
-use npyz::WriterBuilder;
 use rand::seq::index;
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
-use standin_encode::Embedding;
+use standin_encode::{Embedding, Encoder, TrainableEncoder, TrainableFamily};
 
 use super::{BoxedError, damaged, read_json, write_json};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::study::encoders::trainable;
 
 /// A set of images among a stage's outputs.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +18,82 @@ pub struct Images {
     pub folder: &'static str,
 }
 
-/// Encodes images, at most `limit` of them, drawn at random. Outputs: `features.npy`, `stamp.json`, `rows.json` (which
-/// image each row is).
+/// An encoder with what identifies it before it runs.
+#[derive(Clone, Debug)]
+pub struct ChosenEncoder {
+    /// Its name.
+    pub name: String,
+    /// Digest of the weights, for one that reads them from a file.
+    pub weights: Option<String>,
+    /// The stage that fitted it, for one that has to learn.
+    pub fitted: Option<StageId>,
+}
+
+impl ChosenEncoder {
+    fn open(&self, inputs: &Inputs) -> Result<Box<dyn Encoder>, BoxedError> {
+        match (self.fitted, trainable(&self.name)) {
+            (Some(fitted), Some(family)) => Ok((family.load)(inputs.folder(fitted)?)?),
+            _ => Ok(standin_encode::encoder(&self.name)?),
+        }
+    }
+}
+
+/// Fits an encoder that has to learn, on train and holdout together so that it knows neither side better. Outputs: what
+/// the encoder saves.
+pub struct FitEncoder {
+    /// The division, whose pool is train and holdout.
+    pub division: StageId,
+    /// The encoder.
+    pub family: &'static TrainableFamily,
+    /// Seed of the training.
+    pub seed: Seed,
+}
+
+impl FitEncoder {
+    fn encoder(&self) -> Result<Box<dyn TrainableEncoder>, BoxedError> {
+        (self.family.build)(&toml::Table::new())
+    }
+}
+
+impl Stage for FitEncoder {
+    fn kind(&self) -> &'static str {
+        "fit-encoder"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        let options = self.encoder().map(|encoder| encoder.options()).unwrap_or_default();
+        json!({ "training": self.family.training, "options": options, "seed": self.seed.value() })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.division]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let pool = ImageSet::open(&inputs.folder(self.division)?.join("pool"))?;
+        self.encoder()?.fit(&pool, self.seed, progress)?.save(out)
+    }
+
+    fn name(&self) -> String {
+        format!("training of the encoder {}", self.family.training)
+    }
+
+    fn weight(&self) -> u64 {
+        20
+    }
+}
+
+/// Encodes images, at most `limit` of them, drawn at random. Outputs: `features.npy` with `features.stamp.json`,
+/// `rows.json` (which image each row is).
 pub struct Embed {
     /// The images.
     pub images: Images,
-    /// The encoder's name.
-    pub encoder: String,
+    /// The encoder.
+    pub encoder: ChosenEncoder,
     /// How many images at most.
     pub limit: usize,
     /// Seed of the draw.
@@ -41,34 +108,34 @@ impl Stage for Embed {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
         json!({
             "images": self.images.folder,
-            "encoder": self.encoder,
+            "encoder": self.encoder.name,
+            "weights": self.encoder.weights,
             "limit": self.limit,
             "seed": self.seed.value(),
         })
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.images.stage]
+        [self.images.stage].into_iter().chain(self.encoder.fitted).collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let images = ImageSet::open(&inputs.folder(self.images.stage)?.join(self.images.folder))?;
         let rows = draw(images.len(), self.limit, self.seed);
         let images = if rows.len() == images.len() { images } else { images.select(&rows) };
-        let embedding = standin_encode::encoder(&self.encoder)?.encode(&images, progress)?;
-        write_matrix(&out.join("features.npy"), embedding.values(), embedding.dimension())?;
-        write_json(&out.join("stamp.json"), embedding.stamp())?;
+        let embedding = self.encoder.open(inputs)?.encode(&images, progress)?;
+        embedding.save(&out.join("features.npy"))?;
         write_json(&out.join("rows.json"), &rows)
     }
 
     fn name(&self) -> String {
-        format!("{} of {}", self.encoder, self.label)
+        format!("{} of {}", self.encoder.name, self.label)
     }
 }
 
@@ -87,34 +154,10 @@ pub fn draw(n: usize, limit: usize, seed: Seed) -> Vec<usize> {
 /// # Errors
 /// If a file is missing or damaged.
 pub fn read_embedding(folder: &Path) -> Result<(Embedding, Vec<usize>), BoxedError> {
-    let (values, dimension) = read_matrix(&folder.join("features.npy"))?;
-    let embedding = Embedding::new(values, dimension, read_json(&folder.join("stamp.json"))?)?;
+    let embedding = Embedding::load(&folder.join("features.npy"))?;
     let rows: Vec<usize> = read_json(&folder.join("rows.json"))?;
     if rows.len() != embedding.rows() {
         return Err(damaged(&folder.join("rows.json"), format!("{} rows of {}", rows.len(), embedding.rows())));
     }
     Ok((embedding, rows))
-}
-
-/// Writes a row-major f32 matrix as `.npy`.
-pub fn write_matrix(path: &Path, values: &[f32], columns: usize) -> Result<(), BoxedError> {
-    let write = || -> std::io::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
-        let shape = [(values.len() / columns) as u64, columns as u64];
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut file).begin_nd()?;
-        writer.extend(values.iter().copied())?;
-        writer.finish()?;
-        file.flush()
-    };
-    write().map_err(|error| damaged(path, error))
-}
-
-/// Reads a row-major f32 matrix and its number of columns from `.npy`.
-pub fn read_matrix(path: &Path) -> Result<(Vec<f32>, usize), BoxedError> {
-    let read = || -> std::io::Result<(Vec<f32>, usize)> {
-        let npy = npyz::NpyFile::new(BufReader::new(File::open(path)?))?;
-        let columns = npy.shape().get(1).map_or(0, |&columns| columns as usize);
-        Ok((npy.into_vec()?, columns))
-    };
-    read().map_err(|error| damaged(path, error))
 }

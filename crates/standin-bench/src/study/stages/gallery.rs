@@ -22,8 +22,8 @@ pub struct DrawGallery {
     pub split: StageId,
     /// Embedded training images.
     pub train: StageId,
-    /// Embedded holdout images.
-    pub holdout: StageId,
+    /// Embedded holdout images, if there are any.
+    pub holdout: Option<StageId>,
     /// Embedded synthetic images.
     pub synthetic: StageId,
     /// Pairs to show.
@@ -46,7 +46,7 @@ impl Stage for DrawGallery {
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.sample, self.split, self.train, self.holdout, self.synthetic]
+        [self.sample, self.split, self.train, self.synthetic].into_iter().chain(self.holdout).collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
@@ -55,8 +55,11 @@ impl Stage for DrawGallery {
         draw_grid(&images, &out.join("grid.png"))?;
 
         let read = |stage| -> Result<_, BoxedError> { read_embedding(inputs.folder(stage)?) };
-        let ((train, train_rows), (holdout, _), (synthetic, synthetic_rows)) =
-            (read(self.train)?, read(self.holdout)?, read(self.synthetic)?);
+        let ((train, train_rows), (synthetic, synthetic_rows)) = (read(self.train)?, read(self.synthetic)?);
+        let holdout = match self.holdout {
+            Some(holdout) => read(holdout)?.0,
+            None => train.select(&[]),
+        };
         let mut near_copies = Vec::new();
         for (rank, copy) in
             standin_measure::near_copies(&train, &holdout, &synthetic, self.near_copies)?.into_iter().enumerate()

@@ -80,6 +80,8 @@ pub struct Sample {
     pub generate: StageId,
     /// Number of images, equally many of each class.
     pub count: usize,
+    /// Temperature of the latent vectors; see [`SampleRequest::temperature`].
+    pub temperature: f64,
     /// Seed of the sample.
     pub seed: Seed,
     /// Which generator, repetition or shadow this is, for people.
@@ -96,7 +98,12 @@ impl Stage for Sample {
     }
 
     fn configuration(&self) -> Value {
-        json!({ "count": self.count, "balance": "uniform", "seed": self.seed.value() })
+        json!({
+            "count": self.count,
+            "balance": "uniform",
+            "temperature": self.temperature,
+            "seed": self.seed.value(),
+        })
     }
 
     fn inputs(&self) -> Vec<StageId> {
@@ -105,7 +112,7 @@ impl Stage for Sample {
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let trained = standin_generate::load(inputs.folder(self.generate)?)?;
-        let request = SampleRequest { count: self.count, balance: Balance::Uniform };
+        let request = SampleRequest::new(self.count).with_balance(Balance::Uniform).with_temperature(self.temperature);
         trained.sample(&request, self.seed, progress)?.save(&out.join("images"))?;
         super::write_json(&out.join("guarantee.json"), &trained.guarantee())
     }

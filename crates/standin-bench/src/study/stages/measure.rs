@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use standin_data::{Progress, Seed};
-use standin_measure::Sets;
+use standin_data::{ImageSet, Progress, Seed};
+use standin_measure::{Outcome, Sets, mean_image_size};
 
 use super::embed::read_embedding;
 use super::write_json;
@@ -13,8 +13,8 @@ use crate::summary::MeasureRow;
 pub struct Measure {
     /// Embedded training images.
     pub train: StageId,
-    /// Embedded holdout images.
-    pub holdout: StageId,
+    /// Embedded holdout images, if there are any.
+    pub holdout: Option<StageId>,
     /// Embedded synthetic images.
     pub synthetic: StageId,
     /// Registered measures.
@@ -31,7 +31,7 @@ impl Stage for Measure {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
@@ -39,13 +39,14 @@ impl Stage for Measure {
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.train, self.holdout, self.synthetic]
+        [self.train, self.synthetic].into_iter().chain(self.holdout).collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let read = |stage| -> Result<_, super::BoxedError> { Ok(read_embedding(inputs.folder(stage)?)?.0) };
-        let (train, holdout, synthetic) = (read(self.train)?, read(self.holdout)?, read(self.synthetic)?);
-        let sets = Sets { train: &train, holdout: Some(&holdout), synthetic: &synthetic };
+        let (train, synthetic) = (read(self.train)?, read(self.synthetic)?);
+        let holdout = self.holdout.map(read).transpose()?;
+        let sets = Sets { train: &train, holdout: holdout.as_ref(), synthetic: &synthetic };
         let findings = standin_measure::evaluate(&self.names, sets, self.seed, progress)?;
         let rows: Vec<MeasureRow> = findings
             .into_iter()
@@ -68,5 +69,62 @@ impl Stage for Measure {
 
     fn weight(&self) -> u64 {
         5
+    }
+}
+
+/// Measures that look at the pictures themselves: MedSynAnalyzer's size of the mean image. Output: `measures.json`.
+pub struct MeasureImages {
+    /// The synthetic sample.
+    pub sample: StageId,
+    /// The split, whose holdout side is the reference if it has one.
+    pub split: StageId,
+    /// Seed of everything that draws at random.
+    pub seed: Seed,
+    /// Which release and repetition this is, for people.
+    pub label: String,
+}
+
+/// The registered name of [`mean_image_size`] in summaries; it is no measure of embeddings.
+pub const MEAN_IMAGE_SIZE: &str = "mean-image-size";
+
+impl Stage for MeasureImages {
+    fn kind(&self) -> &'static str {
+        "measure-images"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({ "seed": self.seed.value() })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.sample, self.split]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
+        let size = |set: &ImageSet| match mean_image_size(set, self.seed) {
+            Ok(estimate) => Outcome::Measured(estimate),
+            Err(error) => Outcome::NotMeasurable(error.to_string()),
+        };
+        let sample = ImageSet::open(&inputs.folder(self.sample)?.join("images"))?;
+        let holdout = inputs.folder(self.split)?.join("holdout");
+        let reference = if holdout.exists() { Some(ImageSet::open(&holdout)?) } else { None };
+        let row = MeasureRow {
+            measure: MEAN_IMAGE_SIZE.into(),
+            aspect: "variety".into(),
+            against: String::new(),
+            outcome: size(&sample),
+            reference: reference.as_ref().map(size),
+            better: "lower".into(),
+            stamp: format!("bytes of the mean image of a class as PNG; {} synthetic", sample.len()),
+        };
+        write_json(&out.join("measures.json"), &[row])
+    }
+
+    fn name(&self) -> String {
+        self.label.clone()
     }
 }

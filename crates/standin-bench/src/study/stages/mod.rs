@@ -6,7 +6,9 @@ mod divide;
 mod embed;
 mod gallery;
 mod generate;
+mod given;
 mod measure;
+mod score;
 mod split;
 mod summarise;
 
@@ -16,12 +18,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use attack::{AttackClassifier, AttackImages, Attacked, ShadowRun};
-pub use classify::{Classify, TrainingSet};
+pub use classify::{AnswerOnSample, Classify, TrainingSet};
 pub use divide::{Divide, Division};
-pub use embed::{Embed, Images};
+pub use embed::{ChosenEncoder, Embed, FitEncoder, Images};
 pub use gallery::DrawGallery;
 pub use generate::{Generate, Sample};
-pub use measure::Measure;
+pub use given::Take;
+pub use measure::{MEAN_IMAGE_SIZE, Measure, MeasureImages};
+pub use score::{Copy, ScoreImages};
 pub use split::{Draw, Members, Split};
 pub use summarise::{ReleasedRun, Repetition, Summarise};
 

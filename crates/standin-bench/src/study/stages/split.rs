@@ -126,7 +126,7 @@ impl Stage for Split {
         let members = self.members(&pool, &read_json(&division.join("division.json"))?)?;
         pool.select(&members.train).save(&out.join("train"))?;
         // A shadow's holdout is never looked at.
-        if matches!(self.draw, Draw::Repetition { .. }) {
+        if matches!(self.draw, Draw::Repetition { .. }) && !members.holdout.is_empty() {
             pool.select(&members.holdout).save(&out.join("holdout"))?;
         }
         write_json(&out.join("members.json"), &members)

@@ -1,0 +1,153 @@
+//! Carries a study out: the part that `bench` and `audit` share.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use standin_bench::executor::{Execution, LocalExecutor};
+use standin_bench::store::Store;
+use standin_bench::study::{Copy, Plan, Study, StudyImages, plan};
+use standin_bench::summary::{Gate, Summary};
+use standin_report::{Report, Timing};
+
+use super::Context;
+use crate::failure::{Failure, Status};
+use crate::stages::StageReporter;
+
+/// Where stages and the report go.
+#[derive(Debug, clap::Args)]
+pub struct Folders {
+    /// Where finished stages are kept
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+
+    /// Where the report goes [default: reports/<study>-<digest>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Overwrite another report in the output folder
+    #[arg(long)]
+    pub force: bool,
+
+    /// Begin nothing new after a stage has failed
+    #[arg(long)]
+    fail_fast: bool,
+}
+
+/// A study that was carried out, with its report written.
+pub struct Finished {
+    /// What was found.
+    pub report: Report,
+    /// The stages behind it.
+    pub plan: Plan,
+    /// Where they are kept.
+    pub store: Store,
+}
+
+impl Folders {
+    /// Runs the study and writes its report.
+    pub fn run(&self, study: &Study, images: StudyImages, context: &Context<'_>) -> Result<Finished, Failure> {
+        let plan = plan(study, images)?;
+        let store = Store::open(&self.runs)?;
+        let executor = LocalExecutor {
+            threads: NonZero::new(context.threads).unwrap_or(NonZero::<usize>::MIN),
+            keep_going: !self.fail_fast,
+        };
+        let reporter = StageReporter::new(context.terminal);
+        let execution = executor.run(&plan.graph, &store, &reporter)?;
+        if !execution.is_complete() {
+            return Err(explain_failures(&execution));
+        }
+        reporter.finish(&execution);
+
+        let named = || Path::new("reports").join(format!("{}-{}", study.name, &plan.summary.to_string()[..8]));
+        let out = self.out.clone().unwrap_or_else(named);
+        let report = Report::load(&store.folder(plan.summary))?.with_timings(timings(&execution));
+        if is_written(&report, &out) {
+            context.terminal.note(&format!("the report in {} is up to date", out.display()));
+        } else {
+            report.write(&out, self.force)?;
+            context.terminal.note(&format!("report: {}", out.join("report.html").display()));
+        }
+        Ok(Finished { report, plan, store })
+    }
+}
+
+impl Finished {
+    /// What was found.
+    pub fn summary(&self) -> &Summary {
+        self.report.summary()
+    }
+
+    /// The images of a release that are nearer to a training image than chance allows.
+    pub fn copies(&self, release: &str) -> Result<Vec<Copy>, Failure> {
+        let Some((_, stage)) = self.plan.scores.iter().find(|(name, _)| name == release) else {
+            return Ok(Vec::new());
+        };
+        let text = std::fs::read_to_string(self.store.folder(*stage).join("copies.json"))?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Failed if a gate did, or if an attack contradicts a guarantee.
+    pub fn status(&self, context: &Context<'_>) -> Status {
+        let contradictions = self.report.contradictions();
+        for contradiction in &contradictions {
+            context.terminal.warn(contradiction);
+        }
+        let gates = self.summary().gates.iter().all(|gate| gate.passed);
+        if contradictions.is_empty() && gates { Status::Done } else { Status::GateFailed }
+    }
+}
+
+/// A gate with its outcome, and the figures where it failed.
+pub fn gate_line(gate: &Gate) -> String {
+    let mut text = format!("Gate {}: {}\n", if gate.passed { "passed" } else { "FAILED" }, gate.expression);
+    if !gate.passed {
+        for figure in &gate.figures {
+            text.push_str(&format!("  {figure}\n"));
+        }
+    }
+    text
+}
+
+/// Whether the folder holds this very report already.
+fn is_written(report: &Report, out: &Path) -> bool {
+    let whole = ["report.html", "report.md"].iter().all(|name| out.join(name).exists());
+    whole && std::fs::read_to_string(out.join("report.json")).is_ok_and(|written| written == report.json())
+}
+
+fn timings(execution: &Execution) -> Vec<Timing> {
+    execution
+        .stages
+        .iter()
+        .filter_map(|stage| {
+            let record = stage.end.record()?;
+            Some(Timing {
+                stage: stage.kind.to_owned(),
+                name: stage.name.clone(),
+                seconds: record.wall_seconds,
+                mebibytes: record.peak_memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)),
+            })
+        })
+        .collect()
+}
+
+/// Stages that have no result, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} of {total} stages failed; what they do not concern is finished and kept\n{reasons}")]
+struct StagesFailed {
+    failed: usize,
+    total: usize,
+    reasons: String,
+}
+
+fn explain_failures(execution: &Execution) -> Failure {
+    let reasons: Vec<String> = execution
+        .failures()
+        .map(|(stage, failure)| format!("  {} ({} {}): {failure}", stage.name, stage.kind, stage.id.short()))
+        .collect();
+    Failure::Internal(Box::new(StagesFailed {
+        failed: reasons.len(),
+        total: execution.stages.len(),
+        reasons: reasons.join("\n"),
+    }))
+}
