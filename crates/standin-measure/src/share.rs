@@ -1,9 +1,9 @@
 use statrs::distribution::{Beta, ContinuousCDF};
 use statrs::function::beta::beta_reg;
 
+use crate::Estimate;
 use crate::halves::Spread;
 use crate::uncertainty::Z;
-use crate::{Estimate, t_quantile};
 
 /// A share with the Wilson score interval: short, and never outside [0, 1] (Wilson 1927).
 ///
@@ -24,12 +24,11 @@ pub fn wilson(successes: usize, trials: usize) -> Estimate {
 /// 95 % where few observations decide. What is taken from the halves is the *ratio* of the variance to that of as many
 /// independent trials, because the share itself may change with the size of the samples, and its variance with it. The
 /// ratio is drawn towards 2 by one observation: near 0 and 1, where there is next to nothing to estimate it from, those
-/// that decide come in groups. The variance's own uncertainty widens it by Student's t.
+/// that decide come in groups.
 pub(crate) fn share_from_halves(share: f64, spread: &Spread, n: usize) -> Estimate {
     let (count, half) = (n as f64, spread.half_mean);
     let ratio = (count * count * spread.variance + 2.0) / (count * half * (1.0 - half) + 1.0);
-    let uncertainty = (t_quantile(spread.degrees) / Z).powi(2);
-    let (low, high) = mid_p_at(share, count / (ratio * uncertainty));
+    let (low, high) = mid_p_at(share, count / ratio);
     let method = "mid-P Clopper–Pearson with an effective n, from random halves of both sets".into();
     Estimate { value: share, low, high, n, method }
 }
