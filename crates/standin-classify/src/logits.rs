@@ -38,6 +38,17 @@ impl Logits {
         &self.values[index * self.classes..(index + 1) * self.classes]
     }
 
+    /// The softmax of every row: probabilities of the classes, row-major, with sums of 1.
+    pub fn probabilities(&self) -> Vec<f64> {
+        let softmax = |row: &[f32]| {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f64> = row.iter().map(|&value| f64::from(value - largest).exp()).collect();
+            let sum: f64 = powers.iter().sum();
+            powers.into_iter().map(move |power| power / sum)
+        };
+        self.values.chunks_exact(self.classes).flat_map(softmax).collect()
+    }
+
     /// The class of the largest value of each image; the first of equals.
     pub fn predictions(&self) -> Vec<u32> {
         let largest = |row: &[f32]| {
@@ -51,6 +62,14 @@ impl Logits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_however_large_the_logits() {
+        let probabilities = Logits::new(vec![1000.0, 1000.0, -1000.0, 0.0, 3.0_f32.ln(), 0.0], 3).probabilities();
+        for (found, expected) in probabilities.iter().zip([0.5, 0.5, 0.0, 0.2, 0.6, 0.2]) {
+            assert!((found - expected).abs() < 1e-7, "{found} for {expected}");
+        }
+    }
 
     #[test]
     fn the_first_of_equal_logits_is_predicted() {

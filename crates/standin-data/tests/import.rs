@@ -5,10 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
-use image::{GrayImage, LumaA, Rgb, RgbImage, RgbaImage};
+use image::{GrayImage, Rgb, RgbImage};
 use standin_data::{
-    Alpha, Channels, ExportFormat, Format, ImageSet, ImportOptions, Labels, Parts, Shape, Silent, Size, digits, export,
-    import,
+    Channels, ExportFormat, Format, ImageSet, ImportOptions, Labels, Parts, Shape, Silent, Size, digits, export, import,
 };
 use tempfile::TempDir;
 

@@ -3,7 +3,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::screen::{Screen, squared_distance};
-use crate::{Embedding, Error, Metric, Result};
+use crate::{Embedding, Error, Metric, Result, hamming};
 
 /// A row inside a ball around a row of another set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,32 +123,24 @@ pub fn held_both_ways(
                     |gathered| gathered,
                 )
             }
-            Metric::Hamming => (0..rows.div_ceil(CODE_TILE))
-                .into_par_iter()
-                .map(|tile| {
-                    let range = tile * CODE_TILE..rows.min((tile + 1) * CODE_TILE);
-                    let mut gathered = start(range.clone());
-                    for (query, row) in range.flat_map(|query| (0..right.rows()).map(move |row| (query, row))) {
-                        let distance = differing(left.row(query), right.row(row));
+            Metric::Hamming => hamming::stream(
+                left,
+                right,
+                start,
+                |gathered, query, first, distances| {
+                    for (row, &distance) in (first..).zip(distances) {
+                        let distance = f64::from(distance);
                         if distance <= left_radii[query].max(right_radii[row]) {
-                            visit(&mut gathered, query, row, &|| distance);
+                            visit(gathered, query, row, &|| distance);
                         }
                     }
-                    gathered
-                })
-                .collect(),
+                },
+                |gathered| gathered,
+            ),
         }
     };
     let (around_left, around_right): (Vec<_>, Vec<_>) = tiles.into_iter().map(|[left, right]| (left, right)).unzip();
     Ok([around_left, around_right].map(|tiles| Gathered::joined(tiles, limit)))
-}
-
-/// Rows of codes whose pairs one thread looks through at a time.
-const CODE_TILE: usize = 64;
-
-/// In how many places two rows of codes differ.
-fn differing(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).filter(|(x, y)| x != y).count() as f64
 }
 
 /// Pairs of one tile, thinned by points whenever there are too many.
@@ -210,19 +202,23 @@ mod tests {
 
     fn brute(centres: &Embedding, points: &Embedding, radii: &[f64], distance: fn(&[f32], &[f32]) -> f64) -> Vec<Held> {
         let mut held: Vec<Held> = Vec::new();
-        for centre in 0..centres.rows() {
+        for (centre, &radius) in radii.iter().enumerate() {
             let mut around: Vec<Held> = (0..points.rows())
                 .map(|point| Held {
                     centre: centre as u32,
                     point: point as u32,
                     distance: distance(centres.row(centre), points.row(point)),
                 })
-                .filter(|held| held.distance <= radii[centre])
+                .filter(|held| held.distance <= radius)
                 .collect();
             around.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.point.cmp(&b.point)));
             held.extend(around);
         }
         held
+    }
+
+    fn differing(a: &[f32], b: &[f32]) -> f64 {
+        a.iter().zip(b).filter(|(x, y)| x != y).count() as f64
     }
 
     fn euclidean(a: &[f32], b: &[f32]) -> f64 {

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::screen::{Screen, squared_distance};
@@ -58,8 +60,8 @@ impl Neighbours {
 /// Distances are those of double precision on the rows given, so a copy is at exactly 0; of equal distances the lower
 /// index comes first. With `exclude_self` the query of index i never finds base row i: give one set as both.
 ///
-/// Time O(q·b·d) in single-precision matrix products over all cores; memory O(q·k) beyond the inputs and a few
-/// MiB per core. Where very many rows lie at nearly the same distance (thousands of copies of one row) they are all
+/// Time O(q·b·d) in single-precision matrix products over all cores, half of it where `queries` and `base` are one object;
+/// memory O(q·k) beyond the inputs and a few MiB per core. Where very many rows lie at nearly the same distance (thousands of copies of one row) they are all
 /// measured in double precision, which is slower but still right. The result is the same for any number of threads.
 ///
 /// # Errors
@@ -75,23 +77,27 @@ pub fn nearest(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bo
         return Ok(Neighbours { k, indices, distances });
     }
     let screen = Screen::new(queries, base);
-    let tiles = screen.stream(
-        |range| (range.start, vec![Candidates::new(k); range.len()]),
-        |(start, candidates), query, first, lower| {
-            let candidates = &mut candidates[query - *start];
-            candidates.screen(lower, |offset| {
+    let start = |range: Range<usize>| (range.start, vec![Candidates::new(k); range.len()]);
+    let visit =
+        |(start, candidates): &mut (usize, Vec<Candidates<usize>>), query: usize, first: usize, lower: &[f32]| {
+            candidates[query - *start].screen(lower, |offset| {
                 let row = first + offset;
                 (!(exclude_self && row == query)).then(|| (row, screen.slack(query, row)))
             });
-        },
-        |(start, candidates)| {
-            let exact = |(offset, found): (usize, Candidates<usize>)| {
-                let query = queries.row(start + offset);
-                found.closest(|&row| squared_distance(query, base.row(row)))
-            };
-            candidates.into_iter().enumerate().flat_map(exact).collect::<Vec<_>>()
-        },
-    );
+        };
+    let finish = |(start, candidates): (usize, Vec<Candidates<usize>>)| {
+        let exact = |(offset, found): (usize, Candidates<usize>)| {
+            let query = queries.row(start + offset);
+            found.closest(|&row| squared_distance(query, base.row(row)))
+        };
+        candidates.into_iter().enumerate().flat_map(exact).collect::<Vec<_>>()
+    };
+    // What is closest does not depend on the order in which candidates come.
+    let tiles = if std::ptr::eq(queries, base) {
+        screen.stream_own(start, visit, finish)
+    } else {
+        screen.stream(start, visit, finish)
+    };
     let (distances, indices) = tiles.into_iter().flatten().map(|(squared, row)| (squared.sqrt(), row)).unzip();
     Ok(Neighbours { k, indices, distances })
 }
@@ -160,7 +166,7 @@ impl<Id: Ord + Copy> Candidates<Id> {
         let mut threshold = self.threshold();
         for (step, chunk) in lower.chunks(STEP).enumerate() {
             // One comparison for a whole chunk: nearly all hold no candidate.
-            if chunk.iter().fold(f32::INFINITY, |least, &value| least.min(value)) > threshold {
+            if !chunk.iter().fold(false, |any, &value| any | (value <= threshold)) {
                 continue;
             }
             for (offset, &value) in chunk.iter().enumerate() {

@@ -1,4 +1,5 @@
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -12,6 +13,8 @@ const BLOCK: usize = 512;
 const MANY: usize = 256;
 /// … and at least these, where tiles must be short to keep every core busy.
 const FEW: usize = 32;
+/// Rows of a tile where a set meets itself, at most, and columns of such a tile that are turned around at a time.
+const OWN: (usize, usize) = (512, 16);
 
 /// Every squared distance between two sets, streamed as lower bounds in single precision.
 ///
@@ -107,20 +110,8 @@ impl<'a> Screen<'a> {
                         let right = &mut right[..width * d];
                         let products = &mut products[..width * range.len()];
                         self.centre_into(self.base.rows, first, right);
-                        matmul(
-                            MatMut::from_column_major_slice_mut(products, width, range.len()),
-                            Accum::Replace,
-                            MatRef::from_row_major_slice(right, width, d),
-                            MatRef::from_row_major_slice(left, range.len(), d).transpose(),
-                            -2.0,
-                            Par::Seq,
-                        );
-                        let shrink = 1.0 - self.relative;
-                        for (query, lower) in range.clone().zip(products.chunks_exact_mut(width)) {
-                            let norm = self.queries.norms[query];
-                            for (value, &other) in lower.iter_mut().zip(&self.base.norms[first..]) {
-                                *value += shrink * (norm + other);
-                            }
+                        self.bound(products, (left, range.start, &self.queries), (right, first, &self.base));
+                        for (query, lower) in range.clone().zip(products.chunks_exact(width)) {
                             visit(&mut state, query, first, lower);
                         }
                     }
@@ -128,6 +119,83 @@ impl<'a> Screen<'a> {
                 },
             )
             .collect()
+    }
+
+    /// [`Screen::stream`] where both sides are one set: every pair is bounded once and visited from both of its ends, which
+    /// is half the work. Tiles come in no order, so what `finish` returns must not depend on it.
+    pub(crate) fn stream_own<State: Send, T: Send>(
+        &self,
+        start: impl Fn(Range<usize>) -> State + Sync,
+        visit: impl Fn(&mut State, usize, usize, &[f32]) + Sync,
+        finish: impl Fn(State) -> T + Sync,
+    ) -> Vec<T> {
+        let (n, d) = (self.base.rows.rows(), self.dimension);
+        let height = (n / 16).clamp(FEW, OWN.0);
+        let ranges: Vec<_> = (0..n).step_by(height).map(|first| first..n.min(first + height)).collect();
+        let states: Vec<_> = ranges.iter().map(|range| Mutex::new(start(range.clone()))).collect();
+        // A panic elsewhere ends the whole search, so a poisoned state is never looked at in earnest.
+        let state = |tile: usize| states[tile].lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs: Vec<_> = (0..ranges.len()).flat_map(|i| (i..ranges.len()).map(move |j| (i, j))).collect();
+        pairs.into_par_iter().for_each_init(
+            || (vec![0.0; height * d], vec![0.0; height * d], vec![0.0; height * height], vec![0.0; OWN.1 * height]),
+            |(left, right, products, turned), (i, j)| {
+                let (rows, columns) = (&ranges[i], &ranges[j]);
+                let (left, right) = (&mut left[..rows.len() * d], &mut right[..columns.len() * d]);
+                let products = &mut products[..rows.len() * columns.len()];
+                self.centre_into(self.base.rows, rows.start, left);
+                self.centre_into(self.base.rows, columns.start, right);
+                self.bound(products, (left, rows.start, &self.base), (right, columns.start, &self.base));
+                {
+                    let mut state = state(i);
+                    for (query, lower) in rows.clone().zip(products.chunks_exact(columns.len())) {
+                        visit(&mut state, query, columns.start, lower);
+                    }
+                }
+                if i == j {
+                    return;
+                }
+                for first in columns.clone().step_by(OWN.1) {
+                    let some = first..columns.end.min(first + OWN.1);
+                    let at = first - columns.start;
+                    for (row, lower) in products.chunks_exact(columns.len()).enumerate() {
+                        for (offset, &value) in lower[at..at + some.len()].iter().enumerate() {
+                            turned[offset * rows.len() + row] = value;
+                        }
+                    }
+                    let mut state = state(j);
+                    for (query, lower) in some.zip(turned.chunks_exact(rows.len())) {
+                        visit(&mut state, query, rows.start, lower);
+                    }
+                }
+            },
+        );
+        states.into_par_iter().map(|state| finish(state.into_inner().unwrap_or_else(PoisonError::into_inner))).collect()
+    }
+
+    /// Lower bounds between centred rows of the left side and of the right, one left row after the other.
+    fn bound(
+        &self,
+        bounds: &mut [f32],
+        (left, left_first, left_side): (&[f32], usize, &Side<'_>),
+        (right, right_first, right_side): (&[f32], usize, &Side<'_>),
+    ) {
+        let d = self.dimension;
+        let (height, width) = (left.len() / d, right.len() / d);
+        matmul(
+            MatMut::from_column_major_slice_mut(&mut *bounds, width, height),
+            Accum::Replace,
+            MatRef::from_row_major_slice(right, width, d),
+            MatRef::from_row_major_slice(left, height, d).transpose(),
+            -2.0,
+            Par::Seq,
+        );
+        let shrink = 1.0 - self.relative;
+        let norms = &right_side.norms[right_first..];
+        for (norm, bounds) in left_side.norms[left_first..].iter().zip(bounds.chunks_exact_mut(width)) {
+            for (value, &other) in bounds.iter_mut().zip(norms) {
+                *value += shrink * (norm + other);
+            }
+        }
     }
 
     fn centre_into(&self, rows: &Embedding, first: usize, centred: &mut [f32]) {

@@ -2,24 +2,23 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rand::seq::index::sample;
 use standin_data::Seed;
-use standin_encode::{Embedding, Neighbours, count_within, nearest};
+use standin_encode::{Embedding, Neighbours, nearest};
 
 use crate::frechet::Gaussian;
 use crate::kernel::{Kernel, SelfSums, cross_sums};
-use crate::manifold::Convention;
+use crate::manifold::from_overlap;
 use crate::medsyn::{self, Medsyn};
-use crate::{Against, Error, Estimate, Outcome, Result};
+use crate::overlap::{Overlap, REACH};
+use crate::{Against, Convention, Error, Estimate, Manifold, Outcome, Result};
 
 /// Fewer images than this describe no distribution.
 const FEWEST: usize = 20;
-/// Neighbours within a set that are searched once for every measure: one more than any ball reaches to.
-const WITHIN: usize = 6;
-/// Neighbours between two sets: the nearest, and what takes its place when it is left out.
-const BETWEEN: usize = 2;
+/// Neighbours between two sets: the nearest, and enough more that one is in any half of the set with probability 0.999.
+pub(crate) const BETWEEN: usize = 10;
 
 /// The three sets of a comparison, in one protocol.
 #[derive(Clone, Copy, Debug)]
@@ -95,24 +94,25 @@ fn thinned(set: &Embedding, size: usize, seed: Seed) -> Cow<'_, Embedding> {
 pub(crate) struct Context<'a> {
     prepared: &'a Prepared<'a>,
     neighbours: Cache<(Side, Side), Neighbours>,
-    within: Cache<(Side, Side, Convention), Vec<usize>>,
+    overlaps: Cache<(Side, Side), Overlap>,
+    manifolds: Cache<(Side, Side, Convention), Manifold>,
     gaussians: Cache<Side, Gaussian<'a>>,
     medsyn: Cache<Side, Medsyn>,
     own_kernels: Cache<(Side, Kernel), SelfSums>,
     cross_kernels: Cache<(Side, Side, Kernel), (Vec<f64>, Vec<f64>)>,
 }
 
-type Cache<Key, Value> = RefCell<HashMap<Key, Rc<Value>>>;
+type Cache<Key, Value> = RefCell<HashMap<Key, Arc<Value>>>;
 
 fn cached<Key: Hash + Eq, Value>(
     cache: &Cache<Key, Value>,
     key: Key,
     compute: impl FnOnce() -> Result<Value>,
-) -> Result<Rc<Value>> {
+) -> Result<Arc<Value>> {
     if let Some(value) = cache.borrow().get(&key) {
         return Ok(value.clone());
     }
-    let value = Rc::new(compute()?);
+    let value = Arc::new(compute()?);
     cache.borrow_mut().insert(key, value.clone());
     Ok(value)
 }
@@ -122,7 +122,8 @@ impl<'a> Context<'a> {
         Self {
             prepared,
             neighbours: Cache::default(),
-            within: Cache::default(),
+            overlaps: Cache::default(),
+            manifolds: Cache::default(),
             gaussians: Cache::default(),
             own_kernels: Cache::default(),
             cross_kernels: Cache::default(),
@@ -174,42 +175,50 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Within one side the six nearest other rows, between two the two nearest.
-    pub(crate) fn neighbours(&self, queries: Side, base: Side) -> Result<Rc<Neighbours>> {
+    /// Within one side the 24 nearest other rows, between two the ten nearest; all there are where there are fewer.
+    pub(crate) fn neighbours(&self, queries: Side, base: Side) -> Result<Arc<Neighbours>> {
         let (queries, base) = (self.key(queries), self.key(base));
         cached(&self.neighbours, (queries, base), || {
             let own = queries == base;
-            Ok(nearest(self.rows(queries), self.rows(base), if own { WITHIN } else { BETWEEN }, own)?)
+            let k = if own { REACH.min(self.size(base) - 1) } else { BETWEEN.min(self.size(base)) };
+            Ok(nearest(self.rows(queries), self.rows(base), k, own)?)
         })
     }
 
-    /// In how many balls of `base` each row of `queries` lies.
-    pub(crate) fn within(&self, queries: Side, base: Side, convention: Convention) -> Result<Rc<Vec<usize>>> {
-        let (queries, base) = (self.key(queries), self.key(base));
-        cached(&self.within, (queries, base, convention), || {
-            let radii = self.neighbours(base, base)?.at_rank(convention.k());
-            Ok(count_within(self.rows(queries), self.rows(base), &radii, convention.boundary())?)
+    /// Precision, recall, density and coverage, from one search for every convention.
+    pub(crate) fn manifold(&self, generated: Side, real: Side, convention: Convention) -> Result<Arc<Manifold>> {
+        let (generated, real) = (self.key(generated), self.key(real));
+        cached(&self.manifolds, (generated, real, convention), || {
+            let overlap = cached(&self.overlaps, (generated, real), || {
+                Overlap::of(
+                    self.rows(generated),
+                    &self.neighbours(generated, generated)?,
+                    self.rows(real),
+                    &self.neighbours(real, real)?,
+                )
+            })?;
+            from_overlap(&overlap, self.rows(generated), self.rows(real), convention)
         })
     }
 
-    pub(crate) fn gaussian(&self, side: Side) -> Result<Rc<Gaussian<'a>>> {
+    pub(crate) fn gaussian(&self, side: Side) -> Result<Arc<Gaussian<'a>>> {
         let side = self.key(side);
         cached(&self.gaussians, side, || Gaussian::of(self.rows(side)))
     }
 
-    pub(crate) fn own_kernel(&self, side: Side, kernel: Kernel) -> Result<Rc<SelfSums>> {
+    pub(crate) fn own_kernel(&self, side: Side, kernel: Kernel) -> Result<Arc<SelfSums>> {
         let side = self.key(side);
         cached(&self.own_kernels, (side, kernel), || SelfSums::of(self.rows(side), kernel))
     }
 
-    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Rc<(Vec<f64>, Vec<f64>)>> {
+    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Arc<(Vec<f64>, Vec<f64>)>> {
         let (first, second) = (self.key(first), self.key(second));
         let sums = || Ok(cross_sums(self.rows(first), self.rows(second), kernel));
         cached(&self.cross_kernels, (first, second, kernel), sums)
     }
 
     /// MedSynAnalyzer's shares of a side against all training images.
-    pub(crate) fn medsyn(&self, generated: Side) -> Result<Rc<Medsyn>> {
+    pub(crate) fn medsyn(&self, generated: Side) -> Result<Arc<Medsyn>> {
         let side = self.key(generated);
         cached(&self.medsyn, side, || {
             let own = self.neighbours(Side::AllTrain, Side::AllTrain)?;

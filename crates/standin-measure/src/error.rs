@@ -33,6 +33,26 @@ pub enum Error {
         /// The registered names.
         known: String,
     },
+    /// No convention has that name.
+    #[error("there is no convention `{name}`; choose one of {known}")]
+    UnknownConvention {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The tool that a convention is named after takes no such measure.
+    #[error(
+        "`{measure}` is not taken by the convention `{convention}`, which has {taken}; name one of these, or choose `prdc`"
+    )]
+    NotInConvention {
+        /// The measure asked for.
+        measure: &'static str,
+        /// The convention.
+        convention: &'static str,
+        /// The measures it has.
+        taken: String,
+    },
     /// A set is too small for the definition of a measure.
     #[error("{measure} of {rows} images; it is defined for at least {needed}")]
     TooFew {
@@ -58,6 +78,35 @@ pub enum Error {
         train: usize,
         /// Holdout images.
         holdout: usize,
+    },
+    /// Probabilities that do not fill whole rows.
+    #[error("{values} probabilities of {classes} classes; give one value per class for every image")]
+    RaggedProbabilities {
+        /// Values given.
+        values: usize,
+        /// Classes.
+        classes: usize,
+    },
+    /// An image's class probabilities are none.
+    #[error(
+        "the probabilities of image {image} sum to {sum}{}; give the classifier's softmax output, not its logits",
+        .worst.map(|value| format!(" and one is {value}")).unwrap_or_default()
+    )]
+    NoDistribution {
+        /// The image, counted from 0.
+        image: usize,
+        /// Their sum.
+        sum: f64,
+        /// A value that is negative or not finite, if there is one.
+        worst: Option<f64>,
+    },
+    /// A score over more splits than the images allow.
+    #[error("a class score over {splits} splits of {images} images; take at least 1 split, of at least 2 images each")]
+    Splits {
+        /// Splits asked for.
+        splits: usize,
+        /// Images given.
+        images: usize,
     },
     /// No cell of the partition can be tested for copies.
     #[error(

@@ -32,8 +32,8 @@ const HELD: usize = 4;
 /// of this size on average. With fewer images than features the distance does not follow a + b/N and the interval is
 /// no guarantee, which its method says.
 ///
-/// Time O(n·d² + 15·d³), with n < d images O(n²·d + 15·n³); memory O(d²) and a copy of the images in their random order. Trace norms are taken from eigenvalues of a
-/// squared matrix: 7 digits, far below what the fit leaves open.
+/// Time O(n·d² + 15·d³), with n < d images O(n²·d + 15·n³); memory O(d²), and a copy of the images in their random
+/// order. Trace norms are taken from eigenvalues of a squared matrix: 7 digits, far below what the fit leaves open.
 ///
 /// # Errors
 /// If the protocols differ, a set has fewer than 2 images, or a decomposition does not converge.

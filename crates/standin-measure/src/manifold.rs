@@ -1,65 +1,27 @@
-use std::fmt;
+use std::sync::Arc;
 
-use standin_encode::{Boundary, Embedding, Neighbours, count_within, nearest};
+use standin_encode::{Embedding, Neighbours, nearest};
 
 use crate::context::{Comparison, Context};
-use crate::leave_one_out::{coverage, density, share_inside};
+use crate::error::require_rows;
+use crate::halves::{Spread, divide};
+use crate::overlap::{Overlap, REACH, of_halves};
 use crate::registry::Measure;
-use crate::{Estimate, Result};
-
-/// How balls around images are drawn. Public tools disagree, and their numbers do not compare.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Convention {
-    /// The `prdc` package of Naeem et al.: to the 5th neighbour, boundary outside. The project's default.
-    Prdc,
-    /// The `torch-fidelity` package: to the 3rd neighbour, boundary inside.
-    TorchFidelity,
-    /// DPImageBench, through the `fld` package: to the 3rd neighbour, boundary outside. Its k = 4 counts the image itself.
-    DpImageBench,
-}
-
-impl Convention {
-    /// A ball reaches to this neighbour of its centre, not counting the centre.
-    pub const fn k(self) -> usize {
-        match self {
-            Self::Prdc => 5,
-            Self::TorchFidelity | Self::DpImageBench => 3,
-        }
-    }
-
-    /// Whether an image at exactly the radius is inside.
-    pub const fn boundary(self) -> Boundary {
-        match self {
-            Self::Prdc | Self::DpImageBench => Boundary::Open,
-            Self::TorchFidelity => Boundary::Closed,
-        }
-    }
-}
-
-impl fmt::Display for Convention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Prdc => "prdc",
-            Self::TorchFidelity => "torch-fidelity",
-            Self::DpImageBench => "DPImageBench",
-        };
-        let sign = match self.boundary() {
-            Boundary::Open => "<",
-            Boundary::Closed => "≤",
-        };
-        write!(f, "k={}, distance {sign} radius ({name})", self.k())
-    }
-}
+use crate::share::share_from_halves;
+use crate::{Convention, Estimate, Result, t_quantile};
 
 /// Precision and recall (Kynkäänniemi et al., NeurIPS 2019), density and coverage (Naeem et al., ICML 2020): overlap of
 /// two sets, each seen as balls around its images that reach to the k-th neighbour in the set.
 ///
-/// **Intervals** are jackknife over both sets, exact: leaving an image out removes its ball and lets those that reached
-/// to it as a neighbour grow, and both is followed up (see the module `leave_one_out`). The jackknife's variance is at
-/// least the true one on average (Efron and Stein 1981), also for such unsmooth statistics: simulated intervals were
-/// between 1.1 and 3 times as wide as they had to be, and taking either set as given made them too narrow by as much.
-/// Shares get a Wilson interval with the number of trials that has this variance. With duplicated or constant features and an open boundary balls are
+/// **Intervals** are for the expected value at these numbers of images, over both sets drawn anew: other real images
+/// and the generator's next sample. The variance is that between random halves of both sets (see the module `halves`);
+/// shares get a Clopper–Pearson interval with the number of independent trials that would vary as much. Simulated
+/// intervals covered the expected value in 92 to 98 of 100 cases, more where a share is so near to 0 or 1 that less than
+/// one image is expected to make the difference. With duplicated or constant features and an open boundary balls are
 /// empty, and density and coverage 0: the definition, not an accident.
+///
+/// For equal populations the expected density is 1, and the expected coverage 1 − Π (r−1−i)/(r+g−1−i) over i < k for r
+/// real and g generated images (Naeem et al., eq. 6, with the centre itself not counted).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifold {
     /// Share of generated images inside a ball of the real set.
@@ -73,25 +35,75 @@ pub struct Manifold {
     pub coverage: Estimate,
 }
 
-/// All four numbers. Nine passes over pairs of images: O((g + r)²·d) time, O(g + r) memory unless very many images lie
-/// just outside very many balls.
+/// All four numbers. Three passes over pairs of images: within either set and between them. O((g + r)²·d) time,
+/// O(g + r) memory beyond the inputs, about 1 KiB for each image.
 ///
 /// # Errors
-/// If the protocols differ, a set has fewer than k + 2 images, or the generated one fewer than 2.
+/// If the protocols differ or a set has fewer than 2k + 2 images, too few for balls within its halves.
 pub fn manifold(generated: &Embedding, real: &Embedding, convention: Convention) -> Result<Manifold> {
-    let within = |set| nearest(set, set, convention.k() + 1, true);
-    let (generated_own, real_own) = (within(generated)?, within(real)?);
-    let counts = |points, centres, own: &Neighbours| {
-        count_within(points, centres, &own.at_rank(convention.k()), convention.boundary())
-    };
-    let in_real = counts(generated, real, &real_own)?;
-    let in_generated = counts(real, generated, &generated_own)?;
+    let overlap = Overlap::of(generated, &within(generated, convention)?, real, &within(real, convention)?)?;
+    from_overlap(&overlap, generated, real, convention)
+}
+
+/// The neighbours within a set; fails if it is too small for its halves to have balls.
+pub(crate) fn within(set: &Embedding, convention: Convention) -> Result<Arc<Neighbours>> {
+    require_rows("precision, recall, density and coverage", set.rows(), 2 * convention.k() + 2)?;
+    Ok(Arc::new(nearest(set, set, REACH.min(set.rows() - 1), true)?))
+}
+
+/// Precision, recall, density and coverage of both halves of a real and a generated set, for every division.
+pub(crate) type Divisions = Vec<[[f64; 2]; 4]>;
+
+pub(crate) fn divisions(overlap: &Overlap, generated: usize, real: usize, convention: Convention) -> Divisions {
+    divide([real, generated], |[real, generated]| of_halves(overlap, convention, generated, real))
+}
+
+/// All four numbers from one search, which serves every convention.
+pub(crate) fn from_overlap(
+    overlap: &Overlap,
+    generated: &Embedding,
+    real: &Embedding,
+    convention: Convention,
+) -> Result<Manifold> {
+    let divisions = divisions(overlap, generated.rows(), real.rows(), convention);
+    from_divisions(overlap, &divisions, generated, real, convention)
+}
+
+pub(crate) fn from_divisions(
+    overlap: &Overlap,
+    divisions: &Divisions,
+    generated: &Embedding,
+    real: &Embedding,
+    convention: Convention,
+) -> Result<Manifold> {
+    let in_real = overlap.in_real.whole(generated, real, convention)?;
+    let in_generated = overlap.in_generated.whole(real, generated, convention)?;
+    let (images, real_images) = (generated.rows(), real.rows());
+    // An image shares its fate with about k others of its set.
+    let neighbourhoods = images.min(real_images) as f64 / convention.k() as f64;
+    let spread = |at: usize| Spread::of(divisions.iter().map(|halves| halves[at]), neighbourhoods);
+    let precision = share_from_halves(in_real.share_inside(), &spread(0), images);
     Ok(Manifold {
-        precision: share_inside(generated, real, &real_own, &in_real, convention)?,
-        recall: share_inside(real, generated, &generated_own, &in_generated, convention)?,
-        density: density(generated, real, &real_own, &in_real, convention)?,
-        coverage: coverage(&nearest(real, generated, 2, false)?, &real_own, generated.rows(), convention),
+        density: density(in_real.density(convention.k()), &spread(2), &precision),
+        recall: share_from_halves(in_generated.share_inside(), &spread(1), real_images),
+        coverage: share_from_halves(in_real.coverage(), &spread(3), real_images),
+        precision,
     })
+}
+
+/// Density with Student's interval on the scale of its logarithm, because it is a mean of counts that vary the more the
+/// larger they are. Without any image in a ball, those that might be are expected in about k balls each, so density ends
+/// where precision does.
+fn density(value: f64, spread: &Spread, precision: &Estimate) -> Estimate {
+    let factor = (t_quantile(spread.degrees) * spread.variance.sqrt() / value).exp();
+    let (low, high) = if value > 0.0 { (value / factor, value * factor) } else { (0.0, precision.high) };
+    Estimate {
+        value,
+        low,
+        high,
+        n: precision.n,
+        method: "Student's t of the logarithm, random halves of both sets".into(),
+    }
 }
 
 /// One of the four as a registered measure.
@@ -109,27 +121,14 @@ pub(crate) enum Quantity {
 impl Measure for ManifoldMeasure {
     fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>> {
         let Self(quantity, convention) = self;
-        let convention = *convention;
         context.both_ways(&convention.to_string(), |generated, real| {
-            let share = |points, centres| {
-                let balls = context.within(points, centres, convention)?;
-                let own = context.neighbours(centres, centres)?;
-                share_inside(context.rows(points), context.rows(centres), &own, &balls, convention)
-            };
-            let rows = |side| context.rows(side);
-            let real_own = context.neighbours(real, real)?;
-            match quantity {
-                Quantity::Precision => share(generated, real),
-                Quantity::Recall => share(real, generated),
-                Quantity::Density => {
-                    let balls = context.within(generated, real, convention)?;
-                    density(rows(generated), rows(real), &real_own, &balls, convention)
-                }
-                Quantity::Coverage => {
-                    let to_generated = context.neighbours(real, generated)?;
-                    Ok(coverage(&to_generated, &real_own, rows(generated).rows(), convention))
-                }
-            }
+            let found = context.manifold(generated, real, *convention)?;
+            Ok(match quantity {
+                Quantity::Precision => found.precision.clone(),
+                Quantity::Recall => found.recall.clone(),
+                Quantity::Density => found.density.clone(),
+                Quantity::Coverage => found.coverage.clone(),
+            })
         })
     }
 }

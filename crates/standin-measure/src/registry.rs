@@ -7,14 +7,17 @@ use crate::closest::DcrShare;
 use crate::cmmd::GaussianDiscrepancy;
 use crate::context::{Comparison, Context, Prepared};
 use crate::fd_infinity::FrechetDistanceInfinity;
+use crate::feature_likelihood::FeatureLikelihood;
 use crate::frechet::FrechetDistance;
 use crate::kernel::KernelDistance;
-use crate::manifold::{Convention, ManifoldMeasure, Quantity};
+use crate::manifold::{ManifoldMeasure, Quantity};
+use crate::memorisation_fid::MemorisationFid;
+use crate::retrieval::Retrieval;
 use crate::sliced_wasserstein::SlicedWasserstein;
 use crate::two_sample_classifier::TwoSampleClassifier;
 use crate::two_sample_neighbours::TwoSampleNeighbours;
 use crate::vendi::VendiScore;
-use crate::{Aspect, Error, Finding, Result, Sets};
+use crate::{Aspect, Convention, Error, Finding, Result, Sets};
 use crate::{
     copying::CopyingZ, feature_spread::FeatureSpread, identical::IdenticalMatches, medsyn::MedsynMeasure,
     nearest_ratio::NearestRatioMeasure, realism::Realism,
@@ -352,6 +355,61 @@ pub const MEASURES: &[Family] = &[
         cost: "O(n²·d), three searches",
         source: "Schilling, JASA 1986; Xu et al., 2018",
         measure: &TwoSampleNeighbours,
+    },
+    Family {
+        name: "memorisation-fid",
+        aspect: Aspect::Copying,
+        better: "lower",
+        least: 0.0,
+        most: f64::INFINITY,
+        summary: "Fréchet distance divided by the mean least cosine distance below 0.1 (MiFID)",
+        cost: "O(n·d² + d³ + n²·d)",
+        source: "Bai et al., KDD 2021",
+        measure: &MemorisationFid,
+    },
+    Family {
+        name: "feature-likelihood",
+        aspect: Aspect::Fidelity,
+        better: "lower",
+        least: f64::NEG_INFINITY,
+        most: f64::INFINITY,
+        summary: "how unlikely holdout images are under Gaussians around the synthetic ones (FLD)",
+        cost: "O(n²·d), at most 10 000 of each, 400 MB",
+        source: "Jiralerspong et al., NeurIPS 2023",
+        measure: &FeatureLikelihood::Divergence,
+    },
+    Family {
+        name: "feature-likelihood-gap",
+        aspect: Aspect::Copying,
+        better: "lower",
+        least: f64::NEG_INFINITY,
+        most: f64::INFINITY,
+        summary: "how much less likely holdout than training images are under the same Gaussians",
+        cost: "O(n²·d), at most 10 000 of each, 400 MB",
+        source: "Jiralerspong et al., NeurIPS 2023",
+        measure: &FeatureLikelihood::Gap,
+    },
+    Family {
+        name: "retrieval",
+        aspect: Aspect::Variety,
+        better: "higher",
+        least: 0.0,
+        most: 1.0,
+        summary: "share of the training images learnt, from how many are the nearest of some image (IRS∞)",
+        cost: NEIGHBOUR_COST,
+        source: "Dombrowski et al., CVPR 2025",
+        measure: &Retrieval::Plain,
+    },
+    Family {
+        name: "retrieval-adjusted",
+        aspect: Aspect::Variety,
+        better: "higher",
+        least: 0.0,
+        most: f64::INFINITY,
+        summary: "the same divided by that of holdout images",
+        cost: NEIGHBOUR_COST,
+        source: "Dombrowski et al., CVPR 2025",
+        measure: &Retrieval::Adjusted,
     },
 ];
 

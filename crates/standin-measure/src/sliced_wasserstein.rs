@@ -5,7 +5,7 @@ use standin_data::Seed;
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context};
-use crate::error::require_rows;
+use crate::error::{require_euclidean, require_rows};
 use crate::linear::{in_parts, product};
 use crate::registry::Measure;
 use crate::uncertainty::{average, influence_variance, normal};
@@ -32,7 +32,7 @@ const HELD: usize = 128;
 /// Time O((n₁ + n₂)·(d + log n)·directions); memory 1 KiB per image.
 ///
 /// # Errors
-/// If the protocols differ or a set has fewer than 2 images.
+/// If the protocols differ or are not Euclidean, or a set has fewer than 2 images.
 ///
 /// # Panics
 /// If there are no directions.
@@ -40,6 +40,7 @@ pub fn sliced_wasserstein(first: &Embedding, second: &Embedding, directions: usi
     assert!(directions > 0, "a mean over no directions");
     first.require_same_protocol(second)?;
     for set in [first, second] {
+        require_euclidean("the sliced Wasserstein distance", set)?;
         require_rows("the sliced Wasserstein distance", set.rows(), 2)?;
     }
     Ok(along(first, second, &unit_vectors(directions, first.dimension(), seed)))

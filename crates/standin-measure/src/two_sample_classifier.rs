@@ -6,7 +6,7 @@ use standin_data::Seed;
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context};
-use crate::error::require_rows;
+use crate::error::{require_euclidean, require_rows};
 use crate::logistic::Logistic;
 use crate::registry::Measure;
 use crate::share::wilson_at;
@@ -33,9 +33,10 @@ const FOLDS: usize = 5;
 /// Time O(n·d) a step of the training, of which five classifiers take up to 500 each; memory O(n + d).
 ///
 /// # Errors
-/// If the protocols differ or a set has fewer than 10 images.
+/// If the protocols differ or are not Euclidean, or a set has fewer than 10 images.
 pub fn two_sample_classifier(generated: &Embedding, real: &Embedding, seed: Seed) -> Result<Estimate> {
     generated.require_same_protocol(real)?;
+    require_euclidean("the classifier two-sample test", generated)?;
     let n = generated.rows().min(real.rows());
     require_rows("the classifier two-sample test", n, 2 * FOLDS)?;
     let drawn = |set: &Embedding, purpose| sample(&mut seed.derive(purpose).rng(), set.rows(), n).into_vec();

@@ -5,8 +5,10 @@ mod sequence;
 
 use serde_json::Value;
 use standin_data::{Seed, Silent};
-use standin_encode::{Embedding, Stamp};
-use standin_measure::{copying_z, feature_spread, identical_matches, image_scores, medsyn, nearest_ratio, realism};
+use standin_encode::{Embedding, Metric, Stamp};
+use standin_measure::{
+    Finding, Sets, copying_z, evaluate, feature_spread, identical_matches, image_scores, medsyn, nearest_ratio, realism,
+};
 
 struct Case {
     train: Embedding,
@@ -116,4 +118,85 @@ fn results_do_not_depend_on_the_number_of_threads() {
         })
     };
     assert_eq!(with(1), with(3));
+}
+
+/// Rows of 12 codes below 4, so that distances tie often.
+fn codes(rows: usize, seed: u64) -> Embedding {
+    let stamp = Stamp { metric: Metric::Hamming, ..Stamp::new("codes", "") };
+    let values = sequence::uniform(rows * 12, seed).into_iter().map(|uniform| (4.0 * uniform).floor()).collect();
+    Embedding::new(values, 12, stamp).unwrap()
+}
+
+fn places_that_differ(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).filter(|(x, y)| x != y).count() as f64
+}
+
+#[test]
+fn codes_compare_by_the_places_that_differ() {
+    let (train, holdout) = (codes(90, 1), codes(70, 2));
+    let synthetic = codes(50, 3).concat(&train.select(&[5, 6, 7])).unwrap();
+    let to_train = |image: usize| -> Vec<f64> {
+        (0..90).map(|row| places_that_differ(synthetic.row(image), train.row(row))).collect()
+    };
+    let radius = |centre: usize, rank: usize| {
+        let others = (0..90).filter(|&row| row != centre);
+        let mut all: Vec<f64> = others.map(|row| places_that_differ(train.row(centre), train.row(row))).collect();
+        all.sort_unstable_by(f64::total_cmp);
+        all[rank - 1]
+    };
+    let inside = |image: usize, rank: usize| to_train(image).iter().enumerate().any(|(row, d)| *d < radius(row, rank));
+    let share = |holds: &dyn Fn(usize) -> bool| (0..53).filter(|&image| holds(image)).count() as f64 / 53.0;
+    let found = medsyn(&synthetic, &train).unwrap();
+    assert_eq!(found.fidelity.value, share(&|image| inside(image, 5)));
+    assert_eq!(found.privacy.value, share(&|image| !inside(image, 1)));
+    assert_eq!(found.fidelity_and_privacy.value, share(&|image| inside(image, 5) && !inside(image, 1)));
+
+    let mut radii: Vec<f64> = (0..90).map(|centre| radius(centre, 3)).collect();
+    let all = radii.clone();
+    radii.sort_unstable_by(f64::total_cmp);
+    let median = (radii[44] + radii[45]) / 2.0;
+    let real = |image: usize| {
+        let ratios = to_train(image).into_iter().zip(&all).filter(|(_, radius)| **radius <= median);
+        ratios.map(|(distance, radius)| radius / distance).fold(0.0, f64::max)
+    };
+    assert_eq!(realism(&synthetic, &train).unwrap(), (0..53).map(real).collect::<Vec<_>>());
+
+    let scores = image_scores(&train, Some(&holdout), &synthetic, 0.05, &Silent).unwrap().scores;
+    for (image, score) in scores.iter().enumerate() {
+        assert_eq!(score.distance, to_train(image).into_iter().fold(f64::INFINITY, f64::min));
+    }
+    assert!(copying_z(&synthetic, &train, &holdout, 2, Seed::new(1)).unwrap().value.is_finite());
+    assert_eq!(identical_matches(&synthetic, &train).unwrap().value, 3.0 / 53.0);
+}
+
+#[test]
+fn every_copying_measure_sees_planted_copies_and_none_sees_them_in_new_images() {
+    let set = |seed| Embedding::new(sequence::uniform(500 * 6, seed), 6, Stamp::new("test", "")).unwrap();
+    let (train, holdout, honest) = (set(11), set(12), set(13));
+    let half: Vec<usize> = (0..250).collect();
+    let copying = train.select(&half).concat(&honest.select(&half)).unwrap();
+    let names = [
+        "copying-z",
+        "nearest-ratio",
+        "nearest-ratio-median",
+        "identical-matches",
+        "medsyn-privacy",
+        "medsyn-fidelity-and-privacy",
+    ];
+    let measured = |synthetic: &Embedding| -> Vec<Finding> {
+        let sets = Sets { train: &train, holdout: Some(&holdout), synthetic };
+        evaluate(&names.map(str::to_owned), sets, Seed::new(1), &Silent).unwrap()
+    };
+    for (copies, new) in measured(&copying).into_iter().zip(measured(&honest)) {
+        let interval = |finding: &Finding| {
+            let reference = finding.reference.as_ref().map(|outcome| outcome.estimate().unwrap().clone());
+            let (low, high) = reference.map_or((0.0, 0.0), |reference| (reference.low, reference.high));
+            (finding.outcome.estimate().unwrap().clone(), low, high)
+        };
+        let (found, low, high) = interval(&copies);
+        let apart = if copies.better == "lower" { found.low > high } else { found.high < low };
+        assert!(apart, "{}: {found} beside {low} to {high}", copies.measure);
+        let (found, low, high) = interval(&new);
+        assert!(found.low <= high && low <= found.high, "{}: {found} beside {low} to {high}", new.measure);
+    }
 }

@@ -64,8 +64,11 @@ fn two_digits(width: f64) -> usize {
     if width > 0.0 { ((-width.log10()).ceil() + 1.0).max(0.0) as usize } else { 1 }
 }
 
-/// A number with a fixed count of decimals and a true minus sign.
+/// A number with a fixed count of decimals, a true minus sign and a true sign of infinity.
 pub(crate) fn fixed(value: f64, decimals: usize) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "∞".into() } else { "−∞".into() };
+    }
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {
         Some(digits) if digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) => digits.into(),
@@ -163,6 +166,7 @@ mod tests {
     fn zero_has_no_sign() {
         assert_eq!(fixed(-0.0001, 2), "0.00");
         assert_eq!(fixed(-0.5, 1), "−0.5");
+        assert_eq!([f64::INFINITY, f64::NEG_INFINITY].map(|value| fixed(value, 2)), ["∞", "−∞"]);
     }
 
     #[test]

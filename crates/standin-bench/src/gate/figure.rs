@@ -199,7 +199,6 @@ const ALIASES: &[(&str, &str, Option<&str>)] = &[
     ("fd-inf", "fd-infinity", None),
     ("fid-infinity", "fd-infinity", Some("inception")),
     ("is", "inception-score", None),
-    ("cmmd", "clip-mmd", None),
     ("mifid", "memorisation-fid", None),
     ("fld", "feature-likelihood", None),
     ("irs", "retrieval", None),
@@ -227,14 +226,18 @@ pub(super) fn measure_named(written: &str) -> Named {
     Named { name: name.into(), side, encoder }
 }
 
+/// The name of the encoder with which a stamp begins.
+fn encoder_of(stamp: &str) -> &str {
+    stamp.split(['(', ';', ',']).next().unwrap_or(stamp).trim()
+}
+
 /// Whether the words of `wanted` stand next to each other in the name of the encoder with which a stamp begins.
 fn is_encoder(stamp: &str, wanted: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
         parts.map(str::to_lowercase).collect()
     };
-    let name = stamp.split(['(', ';', ',']).next().unwrap_or(stamp);
-    let (name, wanted) = (words(name), words(wanted));
+    let (name, wanted) = (words(encoder_of(stamp)), words(wanted));
     !wanted.is_empty() && name.windows(wanted.len()).any(|window| window == wanted)
 }
 
@@ -312,7 +315,7 @@ impl Quantity {
                 rows.map(|row| {
                     let against =
                         if row.against.is_empty() { String::new() } else { format!(" against {}", row.against) };
-                    (format!("{}{against} ({})", row.measure, row.stamp), row.outcome.clone())
+                    (format!("{}{against} ({})", row.measure, encoder_of(&row.stamp)), row.outcome.clone())
                 })
                 .collect()
             }
@@ -322,7 +325,8 @@ impl Quantity {
                         && encoder.as_ref().is_none_or(|encoder| is_encoder(&row.stamp, encoder))
                 });
                 rows.filter_map(|row| {
-                    Some((format!("{} of {} ({})", figure.in_words(), row.attack, row.stamp), figure.of(row)?))
+                    let label = format!("{} of {} ({})", figure.in_words(), row.attack, encoder_of(&row.stamp));
+                    Some((label, figure.of(row)?))
                 })
                 .collect()
             }
@@ -445,7 +449,7 @@ impl ScoreFigure {
     /// Copies are counted in the set that is released, so their number is exact; their share is also read as a property
     /// of what made the set, with Wilson's interval.
     fn of(self, scores: &crate::summary::ImageScores) -> (String, Outcome) {
-        let label = |what: &str| format!("{what} ({})", scores.stamp);
+        let label = |what: &str| format!("{what} ({})", encoder_of(&scores.stamp));
         if scores.threshold.is_none() {
             let reason = "without holdout images no threshold for copies could be set";
             return (label("copies"), Outcome::NotMeasurable(reason.into()));
@@ -497,10 +501,15 @@ impl Comparison {
         let tested = end.of(estimate);
         let holds = relation.holds(tested, self.bound);
         let [value, low, high] = [estimate.value, estimate.low, estimate.high].map(digits);
-        let (end, symbol, bound) = (end.in_words(), relation.symbol(), self.bound);
-        let tested = apart(tested, bound);
+        let (symbol, bound) = (relation.symbol(), self.bound);
+        let shown = apart(tested, bound);
         let is = if holds { "is" } else { "is not" };
-        Figure { holds, text: format!("{label} = {value} [{low}, {high}]; {end} {tested} {is} {symbol} {bound}") }
+        let text = if estimate.low == estimate.high {
+            format!("{label} = {value}, which {is} {symbol} {bound}")
+        } else {
+            format!("{label} = {value} [{low}, {high}]; {} {shown} {is} {symbol} {bound}", end.in_words())
+        };
+        Figure { holds, text }
     }
 }
 

@@ -260,6 +260,8 @@ fn what_is_not_measured_meets_neither_a_comparison_nor_its_opposite() {
     without.scores.as_mut().unwrap().threshold = None;
     let gate = parsed("scores.copies <= 10").evaluate(&summary(vec![without]));
     assert!(!gate.passed && gate.figures[0].contains("without holdout images"));
+    let gate = parsed("scores.copies <= 3").evaluate(&summary(vec![release("a", 19.0)]));
+    assert_eq!(gate.figures, ["a: copies (pixels) = 4, which is not <= 3"], "a count has no interval");
     let gate = parsed("fd < 20").evaluate(&summary(vec![]));
     assert!(!gate.passed && gate.figures[0].contains("no set of synthetic images"));
 }
@@ -275,10 +277,8 @@ fn every_set_must_pass_and_those_that_fail_are_named_first() {
     assert_eq!(
         gate.figures,
         [
-            "poor: frechet-distance against holdout (pixels (28×28); 500 synthetic) = 40 [39, 41]; its upper end 41 is \
-             not < 20",
-            "good: frechet-distance against holdout (pixels (28×28); 500 synthetic) = 10 [9, 11]; its upper end 11 is < \
-             20"
+            "poor: frechet-distance against holdout (pixels) = 40 [39, 41]; its upper end 41 is not < 20",
+            "good: frechet-distance against holdout (pixels) = 10 [9, 11]; its upper end 11 is < 20"
         ]
     );
 }

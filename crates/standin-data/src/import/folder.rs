@@ -85,15 +85,30 @@ pub(super) fn nothing(path: &Path, entries: &[PathBuf]) -> Error {
             first.file_name().map(|name| name.to_string_lossy()).unwrap_or_default()
         ),
     };
-    Error::Empty {
-        path: path.to_path_buf(),
-        found,
-        remedy: format!(
+    // Of a folder that cannot be walked only the first level is known, and the error about pictures stands.
+    let others = pictures(path).map(|found| found.others).unwrap_or_default();
+    let remedy = others.iter().find_map(|file| elsewhere(file)).unwrap_or_else(|| {
+        format!(
             "pictures ({}), class folders of them, Parquet files, tar shards, IDX or CIFAR files were expected; .npz is \
              given as a file",
             ENDINGS.join(", ")
-        ),
+        )
+    });
+    Error::Empty { path: path.to_path_buf(), found, remedy }
+}
+
+/// What to do with a file of images that is no picture.
+fn elsewhere(file: &Path) -> Option<String> {
+    let name = file.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let file = file.display();
+    if [".nii", ".nii.gz"].iter().any(|ending| name.ends_with(ending)) {
+        return Some(format!("{file} is a NIfTI volume: volumes are for standin segment"));
     }
+    if [".dcm", ".dicom"].iter().any(|ending| name.ends_with(ending)) {
+        return Some(format!("{file} is DICOM: convert it to 16-bit PNG or TIFF first, and import that with --window"));
+    }
+    let archive = [".zip", ".7z", ".rar"].iter().any(|ending| name.ends_with(ending));
+    archive.then(|| format!("{file} is an archive: unpack it first"))
 }
 
 /// All pictures below a folder, without labels.

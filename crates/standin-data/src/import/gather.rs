@@ -127,7 +127,7 @@ impl<'a> Gathering<'a> {
         let decoded: Vec<Result<Picture, Refusal>> = batch
             .par_iter()
             .map(|encoded| {
-                let picture = encoded.with_bytes(|bytes| picture::decode(bytes, encoded.file_name(), options))?;
+                let picture = encoded.with_bytes(|bytes| picture::decode(bytes, &encoded.name, options))?;
                 let values = self.conversion.apply(picture.shape, picture.values);
                 Ok(Picture { shape: self.conversion.target(picture.shape), values, ..picture })
             })
@@ -182,7 +182,7 @@ impl<'a> Gathering<'a> {
     fn survey(&mut self, batch: &[Encoded]) {
         let shapes: Vec<Option<Shape>> = batch
             .par_iter()
-            .map(|encoded| encoded.with_bytes(|bytes| Ok(picture::shape(bytes, encoded.file_name()))).ok().flatten())
+            .map(|encoded| encoded.with_bytes(|bytes| Ok(picture::shape(bytes, &encoded.name))).ok().flatten())
             .collect();
         for (shape, encoded) in shapes.into_iter().zip(batch) {
             if let Some(shape) = shape {
@@ -219,16 +219,6 @@ impl<'a> Gathering<'a> {
             .finish(shape, self.kept.len())?
             .with_column(Column { name: metadata::FILE_NAME.to_owned(), values: self.names })?;
         Ok(Gathered { set, kept: self.kept, skipped: self.skipped, tally: self.tally })
-    }
-}
-
-impl Encoded {
-    /// The name whose ending may tell the format.
-    fn file_name(&self) -> &str {
-        match &self.place {
-            Place::Within { entry, .. } => entry,
-            _ => &self.name,
-        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) enum Refusal {
 fn format(bytes: &[u8], name: &str) -> Result<ImageFormat, Refusal> {
     image::guess_format(bytes)
         .or_else(|_| ImageFormat::from_path(Path::new(name)))
-        .map_err(|error| Refusal::Unreadable(format!("no picture: {error}")))
+        .map_err(|_| Refusal::Unreadable("no picture: neither the first bytes nor the name tell its format".to_owned()))
 }
 
 /// Decodes a file's content; `name` helps where the first bytes do not tell its format.

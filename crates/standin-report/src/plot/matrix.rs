@@ -10,7 +10,7 @@ pub(crate) struct CorrelationMatrix<'a> {
     pub(crate) values: &'a [Vec<Option<f64>>],
 }
 
-const CELL: (f64, f64) = (40.0, 25.0);
+const CELL: (f64, f64) = (46.0, 25.0);
 const TOP: f64 = 22.0;
 const LABEL: f64 = 12.0;
 

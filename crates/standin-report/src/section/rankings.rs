@@ -20,6 +20,8 @@ pub(super) struct Section<'a> {
 
 struct Row<'a> {
     measure: &'a str,
+    /// What of the measure, the classifier or the attack: encoder, accuracy or AUC.
+    what: &'a str,
     against: &'a str,
     better: String,
     /// Number of the protocol below the table, from 1.
@@ -46,6 +48,7 @@ impl<'a> Section<'a> {
         }
         let rows = summary.rankings.iter().map(|ranking| Row {
             measure: &ranking.measure,
+            what: words::ranked_by(ranking),
             against: if ranking.against.is_empty() { "–" } else { &ranking.against },
             better: words::better(&ranking.better),
             protocol: 1 + protocols.iter().position(|stamp| *stamp == ranking.stamp).unwrap_or(0),

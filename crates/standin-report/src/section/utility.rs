@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use askama::Template;
 use standin_bench::summary::{GroupAccuracy, Release, Summary, Utility};
 use standin_measure::Outcome;
@@ -39,13 +37,14 @@ struct Exchange<'a> {
     cells: [Cell; 4],
 }
 
-/// The test images of one group, with each classifier trained on each release, then on the private images.
+/// The test images of one group with one classifier.
 struct Group<'a> {
-    column: &'a str,
-    name: &'a str,
-    images: usize,
-    images_text: String,
-    cells: Vec<Cell>,
+    found: &'a GroupAccuracy,
+    images: String,
+    release: &'a str,
+    classifier: &'a str,
+    accuracy: Cell,
+    real: Cell,
 }
 
 /// A release with one of its classifiers.
@@ -139,44 +138,39 @@ fn lowest<'a>(outcomes: impl IntoIterator<Item = &'a Outcome>) -> Option<usize> 
     measured.iter().any(|(_, value)| *value > least).then_some(index)
 }
 
-/// Every group that a classifier was judged on, with one cell for each classifier of each release.
+/// Every group with each classifier that was judged on it, the groups of one column together.
 fn groups<'a>(all: &[Judged<'a>], notes: &mut Notes) -> Vec<Group<'a>> {
-    let mut known: Vec<&'a GroupAccuracy> = Vec::new();
-    let same = |a: &GroupAccuracy, b: &GroupAccuracy| a.column == b.column && a.group == b.group;
-    for group in all.iter().flat_map(|(_, utility)| &utility.per_group) {
-        if !known.iter().any(|other| same(other, group)) {
-            known.push(group);
+    let mut order: Vec<(&str, &str)> = Vec::new();
+    let mut groups = Vec::new();
+    for (release, utility) in all {
+        for found in &utility.per_group {
+            let column: Vec<&GroupAccuracy> =
+                utility.per_group.iter().filter(|other| other.column == found.column).collect();
+            let weakest = lowest(column.iter().map(|group| &group.accuracy)).map(|index| column[index]);
+            let accuracy = accuracy_cell(Some(&found.accuracy), notes);
+            let is_weakest = weakest.is_some_and(|weakest| std::ptr::eq(weakest, found));
+            let key = (found.column.as_str(), found.group.as_str());
+            if !order.contains(&key) {
+                order.push(key);
+            }
+            groups.push(Group {
+                found,
+                images: count(found.images),
+                release: &release.name,
+                classifier: &utility.classifier,
+                accuracy: if is_weakest { accuracy.with_remark("lowest group") } else { accuracy },
+                real: match &found.real {
+                    Some(outcome) => accuracy_cell(Some(outcome), notes),
+                    None => Cell::empty(),
+                },
+            });
         }
     }
-    let columns: BTreeSet<&str> = known.iter().map(|group| group.column.as_str()).collect();
-    let mut weakest: Vec<Vec<&str>> = Vec::new();
-    for (_, utility) in all {
-        let within = |column: &&str| {
-            let groups: Vec<&GroupAccuracy> =
-                utility.per_group.iter().filter(|group| group.column == **column).collect();
-            lowest(groups.iter().map(|group| &group.accuracy)).map(|index| groups[index].group.as_str())
-        };
-        weakest.push(columns.iter().map(|column| within(column).unwrap_or_default()).collect());
-    }
-    let row = |group: &&'a GroupAccuracy| {
-        let column = columns.iter().position(|name| *name == group.column).unwrap_or(0);
-        let cells = all.iter().zip(&weakest).map(|((_, utility), weakest)| {
-            let found = utility.per_group.iter().find(|other| same(other, group));
-            let cell = accuracy_cell(found.map(|found| &found.accuracy), notes);
-            let mut remarks = Vec::new();
-            if found.is_some() && weakest[column] == group.group {
-                remarks.push("lowest group".to_owned());
-            }
-            if let Some(real) = found.and_then(|found| found.real.as_ref()).and_then(Outcome::estimate) {
-                remarks.push(format!("private images: {}", Style::Percent.full(real)));
-            }
-            cell.with_remark(remarks.join("; "))
-        });
-        let cells = cells.collect();
-        let images_text = count(group.images);
-        Group { column: &group.column, name: &group.group, images: group.images, images_text, cells }
+    let place = |group: &Group<'_>| {
+        order.iter().position(|key| *key == (group.found.column.as_str(), group.found.group.as_str()))
     };
-    known.iter().map(row).collect()
+    groups.sort_by_key(place);
+    groups
 }
 
 #[cfg(test)]

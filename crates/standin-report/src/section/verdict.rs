@@ -14,10 +14,11 @@ use crate::words;
 #[template(path = "verdict.html")]
 pub(super) struct Section<'a> {
     failures: &'a [String],
-    gates: Vec<&'a Gate>,
+    gates: Vec<Tested<'a>>,
     failed_gates: usize,
     reproducible: String,
     headline: &'a str,
+    /// Empty where nothing was held against them.
     thresholds: String,
     cards: Vec<Card<'a>>,
     warnings: Vec<String>,
@@ -26,12 +27,22 @@ pub(super) struct Section<'a> {
 struct Card<'a> {
     name: &'a str,
     what: String,
-    passes: bool,
+    mark: &'static str,
     outcome: &'static str,
     pareto: bool,
     facts: Vec<Fact>,
     reasons: &'a [String],
 }
+
+/// A gate with the figures that are shown at once, and the others.
+struct Tested<'a> {
+    gate: &'a Gate,
+    first: &'a [String],
+    others: &'a [String],
+}
+
+/// Figures of a gate shown at once: those that fail come first.
+const FIGURES: usize = 3;
 
 /// One number of a card: what it is, what the verdict makes of it, and against what.
 struct Fact {
@@ -57,17 +68,22 @@ impl<'a> Section<'a> {
                  on where the private images may not go."
             ));
         }
+        let judged = summary.releases.iter().any(|release| !(release.utility.is_empty() && release.attacks.is_empty()));
         let cards = summary.releases.iter().zip(&summary.verdict.releases);
         let (passed, mut gates): (Vec<&Gate>, Vec<&Gate>) = summary.gates.iter().partition(|gate| gate.passed);
         let failed_gates = gates.len();
         gates.extend(passed);
+        let tested = |gate: &'a Gate| {
+            let (first, others) = gate.figures.split_at(gate.figures.len().min(FIGURES));
+            Tested { gate, first, others }
+        };
         Self {
             failures: &found.failures,
-            gates,
+            gates: gates.into_iter().map(tested).collect(),
             failed_gates,
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,
-            thresholds: words::thresholds(&summary.thresholds),
+            thresholds: if judged { words::thresholds(&summary.thresholds) } else { String::new() },
             cards: cards.map(|(release, verdict)| card(summary, release, verdict)).collect(),
             warnings,
         }
@@ -88,8 +104,8 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
     Card {
         name: &release.name,
         what: words::kind_and_origin(release),
-        passes: verdict.useful && verdict.resists_attacks,
-        outcome: words::outcome(verdict),
+        mark: words::mark(release, verdict),
+        outcome: words::outcome(release, verdict),
         pareto: verdict.pareto,
         facts,
         reasons: &verdict.reasons,

@@ -39,7 +39,7 @@ pub fn summary() -> Summary {
         questions: Vec::new(),
         verdict: Verdict {
             headline: "Release psi-0.85: the images are useful and no attack finds their training images.".into(),
-            releases: releases.iter().map(verdict).collect(),
+            releases: releases.iter().map(|release| verdict(release, &releases)).collect(),
         },
         warnings: vec!["With 500 holdout images, true-positive rates below 0.2 % cannot be measured.".into()],
         releases,
@@ -49,13 +49,15 @@ pub fn summary() -> Summary {
     summary
 }
 
-fn verdict(release: &Release) -> ReleaseVerdict {
-    let leaks = release.attacks.iter().any(|attack| attack.auc.high > 0.6);
+fn verdict(release: &Release, all: &[Release]) -> ReleaseVerdict {
+    let leak = |release: &Release| release.attacks.iter().map(|attack| attack.auc.value).fold(0.0, f64::max);
+    let accuracy = |release: &Release| release.utility[0].accuracy.value;
+    let beaten = |other: &Release| accuracy(other) > accuracy(release) && leak(other) < leak(release);
     ReleaseVerdict {
         name: release.name.clone(),
-        useful: release.utility[0].accuracy.value > 0.68,
-        resists_attacks: !leaks,
-        pareto: !leaks,
+        useful: release.utility[0].replacement_ratio.as_ref().is_some_and(|ratio| ratio.value >= 0.9),
+        resists_attacks: release.attacks.iter().all(|attack| attack.auc.high <= 0.6),
+        pareto: !all.iter().any(beaten),
         reasons: vec!["Judged at the thresholds of the audit.".into()],
     }
 }

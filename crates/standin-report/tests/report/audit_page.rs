@@ -65,8 +65,14 @@ fn what_an_audit_does_not_have_is_left_out() {
         assert!(!document.contains(&format!("id=\"{anchor}\"")), "{anchor}");
         assert!(!document.contains(&format!("href=\"#{anchor}\"")), "{anchor}");
     }
+    assert!(
+        document.contains("Not judged") && !document.contains("Fails both"),
+        "what was not measured has not failed"
+    );
+    assert!(!document.contains("A release passes when"));
     assert!(document.contains("1200 private training images, 500 holdout; 1 repetition"));
     let markdown = report(&bare).markdown();
+    assert!(markdown.contains("– Not judged"));
     for title in ["## Gates", "## Comparison", "## Utility", "## Copies", "## What foretells"] {
         assert!(!markdown.contains(title), "{title}");
     }
@@ -155,7 +161,7 @@ fn copies_are_counted_beside_what_chance_gives() {
     let document = html(&audit::summary());
     let copies = section(&document, "copies");
     assert_eq!(copies.matches("more than chance").count(), 1, "only the set that copies has more");
-    assert_eq!(copies.matches("counts as a copy").count(), 7);
+    assert_eq!(copies.matches(">counts as a copy</text>").count(), 7);
     assert!(copies.contains("scores/copier.parquet"));
     let mut summary = audit::summary();
     for scores in summary.releases.iter_mut().filter_map(|release| release.scores.as_mut()) {

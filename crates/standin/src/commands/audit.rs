@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use standin_bench::study::{Attacks, Classifier, Data, GivenImages, Measures, Protocols, Side, Study, StudyImages};
 use standin_data::{ExportFormat, ImageSet, Parts, Source, export};
+use standin_measure::{Convention, MEASURES};
 
 use super::Context;
 use super::audit_results::results;
 use super::data::ImportArguments;
-use super::measure::measure_names;
+use super::measure::{defaults, measure_names};
 use super::run_study::{Finished, Folders};
 use crate::failure::{Failure, Status};
 
@@ -65,7 +66,7 @@ pub struct Arguments {
 
     /// The tool whose precision, recall, density and coverage are wanted: prdc, torch-fidelity, dpimagebench
     #[arg(long, value_name = "TOOL")]
-    convention: Option<String>,
+    convention: Option<Convention>,
 
     /// Attacks to run [default: every one on images]
     #[arg(long = "attack", value_name = "NAME", value_delimiter = ',')]
@@ -193,8 +194,8 @@ impl Arguments {
         };
         let measures = Measures::default();
         let names = match self.measures.as_slice() {
-            [] => measures.names.iter().map(String::as_str).chain(ON_COPYING).map(str::to_owned).collect(),
-            [all] if all == "all" => standin_measure::MEASURES.iter().map(|family| family.name.to_owned()).collect(),
+            [] => defaults(measures.names.iter().map(String::as_str).chain(ON_COPYING), self.convention),
+            [all] if all == "all" => MEASURES.iter().map(|family| family.name.to_owned()).collect(),
             _ => self.measures,
         };
         let encoders = if self.encoders.is_empty() { measures.encoders } else { self.encoders };
@@ -228,7 +229,7 @@ impl Arguments {
             utility: Protocols { real_on_synthetic: true, augmented: self.augmented, groups: self.groups },
             measures: Measures {
                 encoders: encoders.clone(),
-                names: measure_names(&names, self.convention.as_deref(), None)?,
+                names: measure_names(&names, self.convention, None)?,
                 limit: self.limit,
                 near_copies: self.near_copies,
                 false_match_rate: self.false_match_rate,

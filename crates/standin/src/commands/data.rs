@@ -168,6 +168,7 @@ impl Target {
     /// Prints what was written.
     fn report(&self, parts: &Parts, context: &Context<'_>) -> Result<(), Failure> {
         let overview = Overview::of(parts);
+        hint_at_labels(parts, context);
         let images: usize = parts.iter().map(|(_, set)| set.len()).sum();
         warn_of_overlap(parts, context);
         context.output.print(&Written { path: &self.out, content: &overview }, || {
@@ -182,6 +183,31 @@ struct Written<'a> {
     path: &'a Path,
     #[serde(flatten)]
     content: &'a Overview,
+}
+
+/// Names the columns that may be labels where none was taken as the label.
+fn hint_at_labels(parts: &Parts, context: &Context<'_>) {
+    /// Columns of more values than this are identifiers or measurements.
+    const MOST: usize = 50;
+
+    let Some((_, set)) = parts.iter().next().filter(|(_, set)| set.labels().is_none()) else { return };
+    let candidates: Vec<String> = set
+        .columns()
+        .iter()
+        .filter_map(|column| {
+            let mut values: Vec<&str> = column.values.iter().map(String::as_str).collect();
+            values.sort_unstable();
+            values.dedup();
+            let complete = values.first().is_some_and(|value| !value.is_empty());
+            (complete && (2..=MOST).contains(&values.len()) && values.len() * 2 <= set.len())
+                .then(|| format!("{} ({} values)", column.name, values.len()))
+        })
+        .collect();
+    if !candidates.is_empty() {
+        context
+            .terminal
+            .note(&format!("no labels; --label COLUMN takes them from a column: {}", candidates.join(", ")));
+    }
 }
 
 fn warn_of_overlap(parts: &Parts, context: &Context<'_>) {
@@ -226,6 +252,7 @@ struct Info {
 impl Info {
     fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let parts = self.source.load(context)?;
+        hint_at_labels(&parts, context);
         warn_of_overlap(&parts, context);
         let overview = Overview::of(&parts);
         context.output.print(&overview, || overview.text())

@@ -6,7 +6,8 @@ use serde::Serialize;
 use standin_data::{ImageSet, ImportOptions, Seed, Source};
 use standin_encode::{Embedding, Stamp, encoder, holds_features};
 use standin_measure::{
-    ALIASES, Against, Alias, Aspect, Finding, Moments, Outcome, Sets, evaluate, frechet_distance_to, full_name,
+    ALIASES, Against, Alias, Aspect, Convention, Finding, Moments, Outcome, Sets, evaluate, frechet_distance_to,
+    full_name,
 };
 
 use super::Context;
@@ -54,7 +55,7 @@ pub struct Arguments {
 
     /// The tool whose precision, recall, density and coverage are wanted: prdc, torch-fidelity, dpimagebench
     #[arg(long, value_name = "TOOL")]
-    convention: Option<String>,
+    convention: Option<Convention>,
 
     /// The encoder of images
     #[arg(long, value_name = "NAME", default_value = "scattering")]
@@ -101,10 +102,10 @@ impl Arguments {
     /// Measures and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         let asked = match (self.measures.is_empty(), self.pairs.is_empty()) {
-            (true, true) => DEFAULT.map(str::to_owned).to_vec(),
+            (true, true) => defaults(DEFAULT, self.convention),
             _ => self.measures.clone(),
         };
-        let names = measure_names(&asked, self.convention.as_deref(), Some(&self.encoder))?;
+        let names = measure_names(&asked, self.convention, Some(&self.encoder))?;
         let reader = Reader { encoder: &self.encoder, options: self.import.options(), context };
         let pairs = self.measure_pairs(&reader)?;
         if names.is_empty() {
@@ -293,11 +294,21 @@ impl Reader<'_> {
     }
 }
 
+/// Those of a list of defaults that a tool has.
+pub fn defaults<'a>(names: impl IntoIterator<Item = &'a str>, convention: Option<Convention>) -> Vec<String> {
+    let has = |name: &&str| convention.is_none_or(|convention| convention.measure(&full_name(name)).is_ok());
+    names.into_iter().filter(has).map(str::to_owned).collect()
+}
+
 /// The registered measures that names stand for.
 ///
 /// # Errors
 /// If one is unknown, is not what the encoder's features give, or is not of that tool.
-pub fn measure_names(names: &[String], _: Option<&str>, encoder: Option<&str>) -> Result<Vec<String>, Failure> {
+pub fn measure_names(
+    names: &[String],
+    convention: Option<Convention>,
+    encoder: Option<&str>,
+) -> Result<Vec<String>, Failure> {
     names
         .iter()
         .map(|name| {
@@ -308,6 +319,10 @@ pub fn measure_names(names: &[String], _: Option<&str>, encoder: Option<&str>) -
                 return Err(NotThatEncoder { short, measure, needed, encoder: encoder.to_owned() }.into());
             }
             let name = full_name(name);
+            let name = match convention {
+                Some(convention) => convention.measure(&name)?.to_owned(),
+                None => name,
+            };
             Ok(standin_measure::measure(&name)?.name.to_owned())
         })
         .collect()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use standin_classify::{Answers, replacement_ratio};
 use standin_data::{Column, ImageSet, Labels, Progress, Seed};
 use standin_measure::{
-    Estimate, MEASURES, Outcome, normalised_variety, pool_outcomes, pool_outcomes_within, pool_within,
+    Estimate, MEASURES, Outcome, class_score, normalised_variety, pool_outcomes, pool_outcomes_within, pool_within,
 };
 use standin_privacy::{Guarantee, NoiseOrigin};
 
@@ -175,7 +175,9 @@ impl Gathering<'_> {
         let mut measures: Vec<Vec<MeasureRow>> = Vec::new();
         let mut attacks: Vec<Vec<AttackRow>> = Vec::new();
         for repetition in &release.repetitions {
-            measures.push(self.rows(&repetition.measures, "measures.json")?);
+            let mut rows = self.rows(&repetition.measures, "measures.json")?;
+            rows.extend(self.class_scores(release, repetition)?);
+            measures.push(rows);
             attacks.push(self.rows(&repetition.attacks, "attacks.json")?);
         }
         let sample = release.repetitions.first().and_then(|repetition| repetition.sample);
@@ -196,6 +198,33 @@ impl Gathering<'_> {
             gallery: release.gallery.map(|id| copy_gallery(inputs.folder(id)?, &own, self.out)).transpose()?,
             scores: release.scores.map(|id| copy_scores(inputs.folder(id)?, &own, self.out)).transpose()?,
         })
+    }
+
+    /// The class score of the sample, by each classifier trained on private images; real test images are the reference.
+    fn class_scores(&self, release: &ReleasedRun, repetition: &Repetition) -> Result<Vec<MeasureRow>, BoxedError> {
+        let score = |path: &Path| -> Result<Outcome, BoxedError> {
+            let logits = Predictions::read(path)?;
+            Ok(match class_score(&logits.probabilities(), logits.classes(), 1) {
+                Ok(estimate) => Outcome::Measured(estimate),
+                Err(error) => Outcome::NotMeasurable(error.to_string()),
+            })
+        };
+        let stages = repetition.on_sample.iter().zip(&repetition.real);
+        let names = release.classifiers.iter();
+        names
+            .zip(stages)
+            .map(|(classifier, (&on_sample, &real))| {
+                Ok(MeasureRow {
+                    measure: "class-score".into(),
+                    aspect: "fidelity".into(),
+                    against: String::new(),
+                    outcome: score(&self.inputs.folder(on_sample)?.join("sample.npy"))?,
+                    reference: Some(score(&self.inputs.folder(real)?.join("test.npy"))?),
+                    better: "higher".into(),
+                    stamp: format!("{classifier} trained on real images, 1 split"),
+                })
+            })
+            .collect()
     }
 
     /// The rows of all encoders' stages of one repetition.
