@@ -198,7 +198,7 @@ const ALIASES: &[(&str, &str, Option<&str>)] = &[
     ("kid", "kernel-distance", None),
     ("fd-inf", "fd-infinity", None),
     ("fid-infinity", "fd-infinity", Some("inception")),
-    ("is", "inception-score", None),
+    ("is", "class-score", None),
     ("mifid", "memorisation-fid", None),
     ("fld", "feature-likelihood", None),
     ("irs", "retrieval", None),
