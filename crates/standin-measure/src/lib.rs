@@ -105,7 +105,7 @@ pub use moments::Moments;
 pub use near_copies::{NearCopy, near_copies};
 pub use nearest_ratio::{NearestRatio, nearest_ratio};
 pub use pool::{pool, pool_outcomes, pool_outcomes_within, pool_within};
-pub use rank_correlation::{spearman, spearman_interval};
+pub use rank_correlation::{mid_ranks, spearman, spearman_interval};
 pub use realism::realism;
 pub use registry::{Family, MEASURES, evaluate, measure};
 pub use retrieval::{retrieval, retrieval_adjusted};

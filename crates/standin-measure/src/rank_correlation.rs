@@ -49,7 +49,7 @@ pub fn spearman_interval(x: &[f64], y: &[f64]) -> Option<Estimate> {
 }
 
 /// Ranks from 1, in the order of the values; equal values get the mean of theirs.
-fn mid_ranks(values: &[f64]) -> Vec<f64> {
+pub fn mid_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
@@ -80,6 +80,18 @@ mod tests {
         // 1 − 6·Σd²/(n(n²−1)) with squared rank differences 1, 1, 0, 0.
         assert!((spearman(&[1.0, 2.0, 3.0, 4.0], &[2.0, 1.0, 3.0, 9.0]).unwrap() - 0.8).abs() < 1e-15);
         assert_eq!(spearman(&[1.0, 2.0, 30.0], &[5.0, 4.0, -1e9]), Some(-1.0));
+    }
+
+    #[test]
+    fn spearman_equals_scipy() {
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../tests/fixtures/spearman.json")).unwrap();
+        assert!(cases.len() >= 4);
+        for case in cases {
+            let column = |name: &str| -> Vec<f64> { serde_json::from_value(case[name].clone()).unwrap() };
+            let found = spearman(&column("x"), &column("y")).unwrap();
+            assert!((found - case["rho"].as_f64().unwrap()).abs() < 1e-12, "{found} for {}", case["rho"]);
+        }
     }
 
     #[test]
