@@ -202,14 +202,14 @@ mod tests {
 
     fn brute(centres: &Embedding, points: &Embedding, radii: &[f64], distance: fn(&[f32], &[f32]) -> f64) -> Vec<Held> {
         let mut held: Vec<Held> = Vec::new();
-        for centre in 0..centres.rows() {
+        for (centre, &radius) in radii.iter().enumerate() {
             let mut around: Vec<Held> = (0..points.rows())
                 .map(|point| Held {
                     centre: centre as u32,
                     point: point as u32,
                     distance: distance(centres.row(centre), points.row(point)),
                 })
-                .filter(|held| held.distance <= radii[centre])
+                .filter(|held| held.distance <= radius)
                 .collect();
             around.sort_by(|a, b| a.distance.total_cmp(&b.distance).then(a.point.cmp(&b.point)));
             held.extend(around);

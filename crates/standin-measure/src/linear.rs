@@ -312,7 +312,7 @@ mod tests {
         };
         let truth: Vec<f64> = (0..17).map(|at| if at < 14 { 10_f64.powi(-at) } else { 0.0 }).collect();
         let (u, v) = (orthogonal(3), orthogonal(7));
-        let scaled = Mat::from_fn(17, 17, |i, j| u[(i, j)] * truth[j as usize]);
+        let scaled = Mat::from_fn(17, 17, |i, j| u[(i, j)] * truth[j]);
         let (_, mut values, _) = singular_values(product(scaled.as_ref(), v.transpose()).as_ref()).unwrap();
         values.sort_by(|a, b| b.total_cmp(a));
         for (found, expected) in values.iter().zip(&truth) {
