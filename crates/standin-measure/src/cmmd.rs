@@ -1,7 +1,7 @@
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context};
-use crate::kernel::{Kernel, SelfSums, cross_sums, distance};
+use crate::kernel::{CrossSums, Kernel, SelfSums, cross_sums, distance};
 use crate::registry::Measure;
 use crate::{Estimate, Result};
 
@@ -31,7 +31,7 @@ pub fn cmmd(first: &Embedding, second: &Embedding) -> Result<Estimate> {
     discrepancy(&own(first)?, &own(second)?, &cross_sums(first, second, Kernel::UnitGaussian))
 }
 
-fn discrepancy(first: &SelfSums, second: &SelfSums, between: &(Vec<f64>, Vec<f64>)) -> Result<Estimate> {
+fn discrepancy(first: &SelfSums, second: &SelfSums, between: &CrossSums) -> Result<Estimate> {
     let unbiased = distance(first, second, between)?;
     let (n, m) = (first.0.len() as f64, second.0.len() as f64);
     // The kernel of an image with itself, less 1, is 0: the sums with and without it are the same.

@@ -9,7 +9,7 @@ use standin_data::Seed;
 use standin_encode::{Embedding, Neighbours, nearest};
 
 use crate::frechet::Gaussian;
-use crate::kernel::{Kernel, SelfSums, cross_sums};
+use crate::kernel::{CrossSums, Kernel, SelfSums, cross_sums};
 use crate::manifold::from_overlap;
 use crate::medsyn::{self, Medsyn};
 use crate::overlap::{Overlap, REACH};
@@ -99,7 +99,11 @@ pub(crate) struct Context<'a> {
     gaussians: Cache<Side, Gaussian<'a>>,
     medsyn: Cache<Side, Medsyn>,
     own_kernels: Cache<(Side, Kernel), SelfSums>,
+<<<<<<< HEAD
     cross_kernels: Cache<(Side, Side, Kernel), RowAndColumnSums>,
+=======
+    cross_kernels: Cache<(Side, Side, Kernel), CrossSums>,
+>>>>>>> speed
 }
 
 type RowAndColumnSums = (Vec<f64>, Vec<f64>);

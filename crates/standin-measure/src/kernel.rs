@@ -126,8 +126,11 @@ impl SelfSums {
     }
 }
 
-/// For every row of each set the sum of its kernel with the other set.
-pub(crate) fn cross_sums(first: &Embedding, second: &Embedding, kernel: Kernel) -> (Vec<f64>, Vec<f64>) {
+/// For every row of two sets the sum of its kernel with the other set.
+pub(crate) type CrossSums = (Vec<f64>, Vec<f64>);
+
+/// The sums between two sets.
+pub(crate) fn cross_sums(first: &Embedding, second: &Embedding, kernel: Kernel) -> CrossSums {
     kernel_sums(first, Some(second), kernel)
 }
 
@@ -135,7 +138,7 @@ pub(crate) fn cross_sums(first: &Embedding, second: &Embedding, kernel: Kernel) 
 pub(crate) fn distance(
     SelfSums(first): &SelfSums,
     SelfSums(second): &SelfSums,
-    (rows, columns): &(Vec<f64>, Vec<f64>),
+    (rows, columns): &CrossSums,
 ) -> Result<Estimate> {
     let (n, m) = (first.len() as f64, second.len() as f64);
     let (within_first, within_second) = (first.iter().sum::<f64>(), second.iter().sum::<f64>());

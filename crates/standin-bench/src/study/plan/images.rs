@@ -1,0 +1,199 @@
+//! The stages behind a release of images.
+
+use standin_data::Seed;
+
+use super::{Holdout, Maker, Planner, Run};
+use crate::graph::UnknownInput;
+use crate::stage::StageId;
+use crate::study::configuration::Classifier;
+use crate::study::stages::{
+    AnswerOnSample, AttackImages, Attacked, DrawGallery, Images, Measure, MeasureImages, ReleasedRun, Repetition,
+    ScoreImages, TrainingSet,
+};
+use crate::summary::ReleaseKind;
+
+impl Planner<'_> {
+    /// A release of images: sampled by a generator of the study, or made elsewhere.
+    pub(super) fn images(
+        &mut self,
+        division: StageId,
+        splits: &[StageId],
+        maker: Maker<'_>,
+    ) -> Result<ReleasedRun, UnknownInput> {
+        let study = self.study;
+        let name = maker.name();
+        let classified = match maker {
+            Maker::Generator(_) => true,
+            Maker::Other { classified, .. } => classified,
+        };
+        let classifiers: &[Classifier] = if classified { &study.classifiers } else { &[] };
+        let mut repetitions = Vec::new();
+        let (mut gallery, mut scores) = (None, None);
+        for (&seed, &split) in study.seeds.iter().zip(splits) {
+            let label = format!("seed {seed}");
+            let run = Run { division, split, seed: Seed::new(seed), label: &label, attacked: false };
+            let sample = match maker {
+                Maker::Generator(generator) => self.sample(&run, generator)?,
+                Maker::Other { take, .. } => take,
+            };
+            let mut repetition = Repetition { sample: Some(sample), ..Repetition::default() };
+            for classifier in classifiers {
+                repetition.classify.push(self.synthetic(&run, classifier, maker, sample)?);
+                let real = self.real(&run, classifier)?;
+                repetition.real.push(real);
+                if study.utility.real_on_synthetic {
+                    let label = format!("{} trained on real images, on {name}, {label}", classifier.name);
+                    repetition.on_sample.push(self.graph.add(AnswerOnSample { classify: real, sample, label })?);
+                }
+                if study.utility.augmented {
+                    let together = TrainingSet::Augmented { split, sample };
+                    repetition.augmented.push(self.classify(
+                        &run,
+                        classifier,
+                        together,
+                        &format!("real and {name}"),
+                    )?);
+                }
+            }
+            // The same images on all sides give the same figures again, whatever the seed.
+            let again =
+                matches!(maker, Maker::Other { .. }) && self.holdout != Holdout::Drawn && !repetitions.is_empty();
+            if !again {
+                self.measure(&run, maker, sample, &mut repetition, &mut gallery, &mut scores)?;
+                self.attack(&run, maker, sample, &mut repetition)?;
+            }
+            repetitions.push(repetition);
+        }
+        Ok(ReleasedRun {
+            name: name.to_owned(),
+            kind: ReleaseKind::Images,
+            generator: match maker {
+                Maker::Generator(generator) => Some((generator.name.clone(), generator.family.clone())),
+                Maker::Other { .. } => None,
+            },
+            source: match maker {
+                Maker::Generator(_) => None,
+                Maker::Other { images, .. } => Some(images.source.clone()),
+            },
+            classifiers: classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
+            repetitions,
+            gallery,
+            scores,
+        })
+    }
+
+    /// Measures one repetition's sample through every encoder; pictures and single images through the first.
+    fn measure(
+        &mut self,
+        run: &Run<'_>,
+        maker: Maker<'_>,
+        sample: StageId,
+        repetition: &mut Repetition,
+        gallery: &mut Option<StageId>,
+        scores: &mut Option<StageId>,
+    ) -> Result<(), UnknownInput> {
+        let study = self.study;
+        let (name, label, split) = (maker.name(), run.label, run.split);
+        let side = |stage, folder| Images { stage, folder };
+        if !study.measures.encoders.is_empty() {
+            repetition.measures.push(self.graph.add(MeasureImages {
+                sample,
+                split,
+                seed: run.seed.derive("measure"),
+                label: format!("mean images of {name}, {label}"),
+            })?);
+        }
+        for encoder in &study.measures.encoders {
+            let limit = study.measures.limit;
+            let encoder = self.encoder(run, encoder)?;
+            let train = self.embed(side(split, "train"), &encoder, limit, format!("train, {label}"))?;
+            let holdout = match self.holdout {
+                Holdout::None => None,
+                _ => Some(self.embed(side(split, "holdout"), &encoder, limit, format!("holdout, {label}"))?),
+            };
+            let limit = if maker.size(self.study, &self.sizes) <= limit { usize::MAX } else { limit };
+            let synthetic = self.embed(side(sample, "images"), &encoder, limit, format!("{name}, {label}"))?;
+            repetition.measures.push(self.graph.add(Measure {
+                train,
+                holdout,
+                synthetic,
+                names: study.measures.names.clone(),
+                seed: run.seed.derive("measure"),
+                label: format!("measures of {name} on {}, {label}", encoder.name),
+            })?);
+            if gallery.is_none() {
+                *gallery = Some(self.graph.add(DrawGallery {
+                    sample,
+                    split,
+                    train,
+                    holdout,
+                    synthetic,
+                    near_copies: study.measures.near_copies,
+                    label: format!("gallery of {name}"),
+                })?);
+                let whole = usize::MAX;
+                let train = self.embed(side(split, "train"), &encoder, whole, format!("train, {label}"))?;
+                let holdout = match self.holdout {
+                    Holdout::None => None,
+                    _ => Some(self.embed(side(split, "holdout"), &encoder, whole, format!("holdout, {label}"))?),
+                };
+                let synthetic = self.embed(side(sample, "images"), &encoder, whole, format!("{name}, {label}"))?;
+                let score = self.graph.add(ScoreImages {
+                    train,
+                    holdout,
+                    synthetic,
+                    false_match_rate: study.measures.false_match_rate,
+                    label: format!("scores of each image of {name}"),
+                })?;
+                self.scores.push((name.to_owned(), score));
+                *scores = Some(score);
+            }
+        }
+        Ok(())
+    }
+
+    /// Attacks one repetition's sample through every encoder, if there is a holdout to compare with.
+    fn attack(
+        &mut self,
+        run: &Run<'_>,
+        maker: Maker<'_>,
+        sample: StageId,
+        repetition: &mut Repetition,
+    ) -> Result<(), UnknownInput> {
+        if self.holdout == Holdout::None {
+            return Ok(());
+        }
+        let study = self.study;
+        let (name, label, split) = (maker.name(), run.label, run.split);
+        let side = |stage, folder| Images { stage, folder };
+        for encoder in &study.attacks.encoders {
+            let (limit, whole) = (study.attacks.limit, usize::MAX);
+            let encoder = self.encoder(run, encoder)?;
+            let train = self.embed(side(split, "train"), &encoder, limit, format!("members, {label}"))?;
+            let holdout = self.embed(side(split, "holdout"), &encoder, limit, format!("non-members, {label}"))?;
+            let reference = if self.sizes.tested && self.holdout != Holdout::IsTest {
+                Some(self.embed(side(run.division, "test"), &encoder, whole, "reference".into())?)
+            } else {
+                None
+            };
+            let synthetic = self.embed(side(sample, "images"), &encoder, whole, format!("{name}, {label}"))?;
+            let generator = match maker {
+                Maker::Generator(generator) => Some(generator),
+                Maker::Other { .. } => None,
+            };
+            repetition.attacks.push(self.graph.add(AttackImages {
+                train,
+                holdout,
+                reference,
+                synthetic,
+                attacked: Attacked {
+                    names: study.attacks.names.clone(),
+                    seed: run.seed.derive("attack"),
+                    delta: self.delta(generator),
+                    label: format!("attacks on {name} through {}, {label}", encoder.name),
+                },
+            })?);
+        }
+        Ok(())
+    }
+}
