@@ -99,14 +99,9 @@ pub(crate) struct Context<'a> {
     gaussians: Cache<Side, Gaussian<'a>>,
     medsyn: Cache<Side, Medsyn>,
     own_kernels: Cache<(Side, Kernel), SelfSums>,
-<<<<<<< HEAD
-    cross_kernels: Cache<(Side, Side, Kernel), RowAndColumnSums>,
-=======
     cross_kernels: Cache<(Side, Side, Kernel), CrossSums>,
->>>>>>> speed
 }
 
-type RowAndColumnSums = (Vec<f64>, Vec<f64>);
 type Cache<Key, Value> = RefCell<HashMap<Key, Arc<Value>>>;
 
 fn cached<Key: Hash + Eq, Value>(
@@ -216,7 +211,7 @@ impl<'a> Context<'a> {
         cached(&self.own_kernels, (side, kernel), || SelfSums::of(self.rows(side), kernel))
     }
 
-    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Arc<RowAndColumnSums>> {
+    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Arc<CrossSums>> {
         let (first, second) = (self.key(first), self.key(second));
         let sums = || Ok(cross_sums(self.rows(first), self.rows(second), kernel));
         cached(&self.cross_kernels, (first, second, kernel), sums)

@@ -146,11 +146,12 @@ impl Arguments {
         if filter.is_some() && images.data.holdout == Side::Count(0) {
             return Err(NoThreshold.into());
         }
-        if !asked && !study.classifiers.is_empty() {
-            if let Some(reason) = without_utility(&images) {
-                context.terminal.note(&format!("{reason}: usefulness is not measured"));
-                study.classifiers.clear();
-            }
+        if !asked
+            && !study.classifiers.is_empty()
+            && let Some(reason) = without_utility(&images)
+        {
+            context.terminal.note(&format!("{reason}: usefulness is not measured"));
+            study.classifiers.clear();
         }
         study.check(Path::new(ORIGIN))?;
         if show {
