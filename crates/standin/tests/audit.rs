@@ -86,7 +86,8 @@ fn copies_among_images_made_elsewhere_are_found_and_left_out() {
 
     // The single images' table and the report are written, and a second run has nothing to do.
     let report = std::fs::read_dir(folder.join("reports")).unwrap().next().unwrap().unwrap().path();
-    let table = std::fs::read_to_string(report.join(leak["scores"]["table"].as_str().unwrap())).unwrap();
+    let table = std::fs::read_to_string(report.join("scores/leak.csv")).unwrap();
+    assert!(report.join("scores/leak.parquet").exists());
     assert_eq!(table.lines().count(), 401);
     assert!(std::fs::metadata(report.join("report.html")).unwrap().len() > 10_000);
     let again =

@@ -6,6 +6,7 @@ use standin_bench::store::Store;
 use standin_report::Report;
 
 use super::Context;
+use super::run_study::copy_scores;
 use crate::failure::{Failure, Status};
 
 /// Write the report of a finished study: one HTML file that opens offline, JSON and Markdown
@@ -48,6 +49,7 @@ impl Arguments {
             Path::new("reports").join(name.chars().take(12).collect::<String>())
         });
         report.write(&out, self.force)?;
+        copy_scores(report.summary(), &folder, &out)?;
         context.terminal.note(&format!("report: {}", out.join("report.html").display()));
         context.output.print(report.summary(), || report.markdown())?;
         Ok(Status::Done)

@@ -66,6 +66,7 @@ impl Folders {
             context.terminal.note(&format!("the report in {} is up to date", out.display()));
         } else {
             report.write(&out, self.force)?;
+            copy_scores(report.summary(), &store.folder(plan.summary), &out)?;
             context.terminal.note(&format!("report: {}", out.join("report.html").display()));
         }
         Ok(Finished { report, plan, store })
@@ -96,6 +97,17 @@ impl Finished {
         let gates = self.summary().gates.iter().all(|gate| gate.passed);
         if contradictions.is_empty() && gates { Status::Done } else { Status::GateFailed }
     }
+}
+
+/// Copies the tables of single images from a finished study's folder to where its report is.
+pub fn copy_scores(summary: &Summary, from: &Path, out: &Path) -> Result<(), Failure> {
+    for scores in summary.releases.iter().filter_map(|release| release.scores.as_ref()) {
+        for table in [PathBuf::from(&scores.table), Path::new(&scores.table).with_extension("parquet")] {
+            std::fs::create_dir_all(out.join(&table).parent().unwrap_or(out))?;
+            std::fs::copy(from.join(&table), out.join(&table))?;
+        }
+    }
+    Ok(())
 }
 
 /// A gate with its outcome, and the figures where it failed.

@@ -46,7 +46,7 @@ impl Gathering<'_> {
             Some(sample) => read_json(&inputs.folder(sample)?.join("guarantee.json"))?,
             None => None,
         };
-        let own = own_folder(&release.name);
+        let own = file_name(&release.name);
         Ok(Release {
             name: release.name.clone(),
             kind: release.kind,
@@ -167,26 +167,25 @@ fn by_group(column: &Column, own: &[Answers], real: &[Answers]) -> Vec<GroupAccu
         .collect()
 }
 
-/// The folder of a release's files next to the summary.
-fn own_folder(release: &str) -> String {
-    let own: String = release.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-    format!("pictures/{own}")
+/// A release's name as that of files.
+fn file_name(release: &str) -> String {
+    release.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
-/// Copies the table of single images next to the summary.
+/// Copies the tables of single images next to the summary.
 fn copy_scores(folder: &Path, own: &str, out: &Path) -> Result<ImageScores, BoxedError> {
     let mut scores: ImageScores = read_json(&folder.join("scores.json"))?;
-    std::fs::create_dir_all(out.join(own))?;
-    for table in [scores.table.as_str(), "scores.parquet"] {
-        std::fs::copy(folder.join(table), out.join(own).join(table))?;
-    }
-    scores.table = format!("{own}/{}", scores.table);
+    std::fs::create_dir_all(out.join("scores"))?;
+    scores.table = format!("scores/{own}.csv");
+    std::fs::copy(folder.join("scores.csv"), out.join(&scores.table))?;
+    std::fs::copy(folder.join("scores.parquet"), out.join(format!("scores/{own}.parquet")))?;
     Ok(scores)
 }
 
 /// Copies the pictures of a release next to the summary.
 fn copy_gallery(folder: &Path, own: &str, out: &Path) -> Result<Gallery, BoxedError> {
-    std::fs::create_dir_all(out.join(own))?;
+    let own = format!("pictures/{own}");
+    std::fs::create_dir_all(out.join(&own))?;
     let copy = |picture: &mut String| -> Result<(), BoxedError> {
         let inside = format!("{own}/{picture}");
         std::fs::copy(folder.join(&*picture), out.join(&inside))?;

@@ -74,7 +74,7 @@ impl Stage for Summarise {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
