@@ -30,6 +30,15 @@ echo '-- one generator sampled from timidly to boldly'
 "$standin" bench "$examples/sweep.toml" --quiet --out sweep
 test -s sweep/report.html
 
+echo '-- an audit of images made elsewhere: here real ones stand in for them, so that nothing is copied'
+"$standin" audit --train sides@train --holdout sides@holdout --synthetic honest=sides@test --encoder pixels \
+  --classifier logistic --repetitions 1 --gate 'scores.copies_share < 0.05' --filter-copies kept --quiet --out audit
+test -s audit/report.html && test -s kept/left-out.csv
+
+echo '-- one number, from images and from their features'
+"$standin" measure --real sides@train --synthetic sides@test --measures fd,precision,recall --save-features features
+"$standin" measure --real features/real.npy --synthetic features/synthetic.npy --measures fd --json
+
 echo '-- what there is'
 "$standin" list attacks
 

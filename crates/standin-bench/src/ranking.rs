@@ -8,7 +8,7 @@
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use standin_data::Seed;
-use standin_measure::Estimate;
+use standin_measure::{Estimate, mid_ranks};
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::summary::{Place, Ranking, Release, ReleaseKind};
@@ -221,16 +221,6 @@ fn chances_of_best(estimates: &[(Seed, &Estimate)], better: Better) -> Vec<f64> 
         best.iter().for_each(|&at| wins[at] += 1.0 / best.len() as f64);
     }
     wins.into_iter().map(|won| won / DRAWS as f64).collect()
-}
-
-/// The rank of each value, 1 for the least; equal values share the mean of their ranks.
-fn mid_ranks(values: &[f64]) -> Vec<f64> {
-    let rank = |value: &f64| {
-        let below = values.iter().filter(|other| *other < value).count();
-        let equal = values.iter().filter(|other| *other == value).count();
-        below as f64 + (equal as f64 + 1.0) / 2.0
-    };
-    values.iter().map(rank).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 use std::path::Path;
 
 use crate::import::is_there;
-use crate::{Dataset, Error, ExportFormat, ImportOptions, Parts, Progress, Result, digits, export, import, import_to};
+use crate::{
+    Dataset, Error, ExportFormat, ImportOptions, Parts, Progress, Result, Source, digits, export, import, import_to,
+};
 
-/// Loads what a user names: a path in any form [`import`] reads, or a built-in set ("digits"). A path wins over a name.
+/// Loads what a user names: a path in any form [`import`] reads, or a built-in set ("digits"), or some images of it as a
+/// [`Source`] names them. A path wins over a name.
 ///
 /// # Errors
 /// As [`import`]; and if the name is of a set that has to be fetched first, with the command that does it.
@@ -11,6 +14,10 @@ pub fn load(source: &str, options: &ImportOptions, progress: &dyn Progress) -> R
     let path = Path::new(source);
     if is_there(path) {
         return import(path, options, progress);
+    }
+    let selection = Source::parse(source)?;
+    if selection.chooses() {
+        return selection.choose(load(selection.set(), options, progress)?);
     }
     match Dataset::find(source) {
         Ok(dataset) if dataset.built_in() => {

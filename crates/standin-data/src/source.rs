@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::import::is_there;
 use crate::{Dataset, Error, ImageSet, ImportOptions, Parts, Progress, Result, get, import};
 
 /// Which images, as a user names them: `SET[@PART][@COLUMN=VALUE]…`.
@@ -21,7 +22,7 @@ impl Source {
     /// # Errors
     /// If it names no set, or two parts.
     pub fn parse(text: &str) -> Result<Self> {
-        if Path::new(text).exists() {
+        if is_there(Path::new(text)) {
             return Ok(Self { set: text.to_owned(), part: None, conditions: Vec::new() });
         }
         let mut pieces = text.split('@');
@@ -76,11 +77,26 @@ impl Source {
         progress: &dyn Progress,
     ) -> Result<Parts> {
         let path = Path::new(&self.set);
-        let parts = if !path.exists() && Dataset::find(&self.set).is_ok() {
+        let parts = if !is_there(path) && Dataset::find(&self.set).is_ok() {
             get(&self.set, from, cache, progress)?
         } else {
             import(path, options, progress)?
         };
+        self.choose(parts)
+    }
+
+    /// The path or name without part and conditions.
+    pub(crate) fn set(&self) -> &str {
+        &self.set
+    }
+
+    /// Whether there is a part or a condition.
+    pub(crate) fn chooses(&self) -> bool {
+        self.part.is_some() || !self.conditions.is_empty()
+    }
+
+    /// Takes the part and meets the conditions.
+    pub(crate) fn choose(&self, parts: Parts) -> Result<Parts> {
         let chosen = match &self.part {
             Some(part) => Parts::undivided(parts.get(part)?.clone()),
             None => parts,

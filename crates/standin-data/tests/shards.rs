@@ -127,17 +127,15 @@ fn no_damaged_byte_of_a_shard_is_worse_than_an_error() {
         let whole = fs::read(fixture(name)).unwrap();
         let path = folder.path().join(name);
         let mut refused = 0;
-        for at in 0..whole.len() {
-            for flip in [0xFF, 0x01] {
-                // Of an archive's padding nothing is learnt.
-                if name.ends_with("tar") && (whole[at] == 0 || at % 3 > 0) {
-                    continue;
-                }
-                let mut damaged = whole.clone();
-                damaged[at] ^= flip;
-                fs::write(&path, &damaged).unwrap();
-                refused += usize::from(import(&path, &ImportOptions::default(), &Silent).is_err());
+        for at in (0..whole.len()).step_by(3) {
+            // Of an archive's padding nothing is learnt.
+            if name.ends_with("tar") && whole[at] == 0 {
+                continue;
             }
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0xFF;
+            fs::write(&path, &damaged).unwrap();
+            refused += usize::from(import(&path, &ImportOptions::default(), &Silent).is_err());
         }
         assert!(refused > 100, "{name}: {refused}");
     }

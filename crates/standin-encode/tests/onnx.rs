@@ -164,7 +164,7 @@ fn networks_that_do_not_fit_are_refused_with_what_was_found_and_the_remedy() {
         (
             "means",
             "range = [0.0, 1.0]\nchannels = \"grey\"",
-            ["the channels Grey for the input `image`", "with 3 channels"],
+            ["channels in the order grey for the input `image`", "with 3 channels"],
         ),
         ("means", "divide_by = 255.0\nmean = [0.5]", ["`mean = [0.5]` where 3 finite values were expected", "PRESET"]),
         ("means", "divide_by = 0.0", ["`divide_by = [0.0, 0.0, 0.0]` where 3 positive", "PRESET"]),

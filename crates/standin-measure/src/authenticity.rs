@@ -2,7 +2,7 @@ use standin_encode::{Embedding, Neighbours, nearest};
 
 use crate::context::{BETWEEN, Comparison, Context, Side};
 use crate::error::require_rows;
-use crate::halves::spread;
+use crate::halves::{Spread, divide};
 use crate::registry::Measure;
 use crate::share::share_from_halves;
 use crate::{Against, Estimate, Result};
@@ -30,14 +30,14 @@ pub fn authenticity(synthetic: &Embedding, train: &Embedding) -> Result<Estimate
 /// The share from the nearest training images of every synthetic and every training image.
 fn share(to_train: &Neighbours, within_train: &Neighbours) -> Estimate {
     let whole = of_part(to_train, within_train, 0, &vec![0; to_train.len()], &vec![0; within_train.len()]);
-    let sizes = [to_train.len(), within_train.len()];
-    let spread =
-        spread(
+    let sizes = [within_train.len(), to_train.len()];
+    let divisions =
+        divide(
             sizes,
-            |[synthetic, train]| [[0, 1].map(|half| of_part(to_train, within_train, half, synthetic, train))],
+            |[train, synthetic]| [[0, 1].map(|half| of_part(to_train, within_train, half, synthetic, train))],
         );
-    let neighbourhoods = sizes[0].min(sizes[1]) as f64;
-    share_from_halves(whole, spread.half_means[0], spread.covariance[0][0], sizes[0], neighbourhoods)
+    let spread = Spread::of(divisions.into_iter().map(|[halves]| halves), sizes[0].min(sizes[1]) as f64);
+    share_from_halves(whole, &spread, to_train.len())
 }
 
 /// The share in one part of both sets. Where no neighbour known is in the part, the farthest known stands in.
@@ -110,9 +110,10 @@ mod tests {
         let select = |set: &Embedding, halves: &[u8], half| {
             set.select(&(0..set.rows()).filter(|&at| halves[at] == half).collect::<Vec<_>>())
         };
-        let again = spread([40, 30], |[s, t]| {
+        let again = divide([30, 40], |[t, s]| {
             [[0, 1].map(|half| authenticity(&select(&synthetic, s, half), &select(&train, t, half)).unwrap().value)]
         });
-        assert_eq!(found, share_from_halves(found.value, again.half_means[0], again.covariance[0][0], 40, 30.0));
+        let spread = Spread::of(again.into_iter().map(|[halves]| halves), 30.0);
+        assert_eq!(found, share_from_halves(found.value, &spread, 40));
     }
 }

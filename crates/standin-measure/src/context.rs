@@ -211,7 +211,7 @@ impl<'a> Context<'a> {
         cached(&self.own_kernels, (side, kernel), || SelfSums::of(self.rows(side), kernel))
     }
 
-    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Arc<(Vec<f64>, Vec<f64>)>> {
+    pub(crate) fn cross_kernel(&self, first: Side, second: Side, kernel: Kernel) -> Result<Arc<CrossSums>> {
         let (first, second) = (self.key(first), self.key(second));
         let sums = || Ok(cross_sums(self.rows(first), self.rows(second), kernel));
         cached(&self.cross_kernels, (first, second, kernel), sums)

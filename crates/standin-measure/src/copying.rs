@@ -18,7 +18,7 @@ const PER_CELL: usize = 100;
 const MOST_CELLS: usize = 10;
 
 /// The data-copying statistic C_T (Meehan, Chaudhuri and Dasgupta, "A Non-Parametric Test to Detect Data-Copying in
-/// Generative Models", AISTATS 2020, §3).
+/// Generative Models", AISTATS 2020).
 ///
 /// k-means on T divides feature space into at most `cells` cells. In each the distances of S and H to their nearest
 /// training image *of the cell* are ranked together; with m synthetic and n holdout images in the cell, and Δ the share

@@ -313,12 +313,16 @@ mod tests {
     }
 
     #[test]
-    fn equal_populations_are_at_zero() {
-        let share = covered(300, 0.0, |run| {
-            let (generated, real) = (gaussian(200, 4, 1.0, 0.0, 2 * run), gaussian(20_000, 4, 1.0, 0.0, 2 * run + 1));
-            frechet_distance_infinity(&generated, &real, Seed::new(run)).unwrap()
-        });
-        assert!((0.92..=0.99).contains(&share), "{share}");
+    fn it_covers_with_more_features_and_for_equal_populations() {
+        for (d, deviation, mean) in [(4, 1.0_f32, 0.0_f32), (8, 1.3, 0.2)] {
+            let truth = d as f64 * f64::from(mean.powi(2) + (deviation - 1.0).powi(2));
+            let share = covered(300, truth, |run| {
+                let generated = gaussian(200, d, deviation, mean, 2 * run);
+                let real = gaussian(20_000, d, 1.0, 0.0, 2 * run + 1);
+                frechet_distance_infinity(&generated, &real, Seed::new(run)).unwrap()
+            });
+            assert!((0.92..=0.98).contains(&share), "{share} with {d} features");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context, Side};
 use crate::error::{require_euclidean, require_rows};
+use crate::logistic::varies;
 use crate::mixture::Mixture;
 use crate::registry::Measure;
 use crate::uncertainty::{average, influence_variance, normal};
@@ -11,6 +12,8 @@ use crate::{Against, Estimate, Result};
 
 /// Generated and training images that are used at most.
 const MOST: usize = 10_000;
+/// Standard deviations from the mean beyond which an image is not put, lest squares leave single precision.
+const FARTHEST: f64 = 1e15;
 /// The published values are hundredfold.
 const SCALE: f64 = 100.0;
 
@@ -86,9 +89,9 @@ impl Standardised {
             let squares = row.iter().zip(&mean).map(|(&x, mean)| (f64::from(x) - mean).powi(2));
             deviation.iter_mut().zip(squares).for_each(|(sum, square)| *sum += square);
         }
-        for deviation in &mut deviation {
+        for (deviation, mean) in deviation.iter_mut().zip(&mean) {
             *deviation = (*deviation / (holdout.rows() as f64 - 1.0)).sqrt();
-            *deviation = if *deviation > 0.0 { *deviation } else { 1.0 };
+            *deviation = if varies(*deviation, *mean) { *deviation } else { 1.0 };
         }
         let at_most = |set: &Embedding, purpose| {
             let rows = drawn(set.rows(), set.rows().min(MOST), seed.derive(purpose));
@@ -97,7 +100,9 @@ impl Standardised {
         let standardised = |set: Embedding| {
             let scaled = set.values().chunks_exact(mean.len()).flat_map(|row| {
                 let place = row.iter().zip(mean.iter().zip(&deviation));
-                place.map(|(&x, (mean, deviation))| ((f64::from(x) - mean) / deviation) as f32)
+                place.map(|(&x, (mean, deviation))| {
+                    ((f64::from(x) - mean) / deviation).clamp(-FARTHEST, FARTHEST) as f32
+                })
             });
             Embedding::new(scaled.collect(), set.dimension(), set.stamp().clone())
         };

@@ -76,7 +76,7 @@ pub struct ImageScores {
 /// and a warning says so.
 ///
 /// The memorisation score compares with the 50 nearest training images as Carlini et al. do ("Extracting Training Data
-/// from Diffusion Models", USENIX Security 2023, eq. 2; they halve the denominator): a dense region has small distances
+/// from Diffusion Models", USENIX Security 2023; they halve the denominator): a dense region has small distances
 /// without copying. Distances are those of the embedding's stamp.
 ///
 /// Five neighbour searches: O((s + t + h)·t·d + s²·d) time, O(50·s + t + h) memory.

@@ -91,7 +91,8 @@ impl Scale {
         let mean = averages(&|_, x| x);
         let deviation = averages(&|at, x| (x - mean[at]).powi(2))
             .into_iter()
-            .map(|variance| if variance > 0.0 { variance.sqrt() } else { 1.0 })
+            .zip(&mean)
+            .map(|(variance, mean)| if varies(variance.sqrt(), *mean) { variance.sqrt() } else { 1.0 })
             .collect();
         Self { mean, deviation }
     }
@@ -125,6 +126,11 @@ impl Scale {
         }
         (loss, sums)
     }
+}
+
+/// Whether a feature's deviation is more than what rounding leaves of equal values around their mean.
+pub(crate) fn varies(deviation: f64, mean: f64) -> bool {
+    deviation > 1e-9 * mean.abs()
 }
 
 /// Sums over all rows, the same for any number of threads.

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use standin_encode::{Embedding, nearest};
+use standin_encode::{Embedding, Neighbours, nearest};
 
 use crate::context::{Comparison, Context};
 use crate::error::require_rows;
-use crate::halves::spread;
-use crate::overlap::{Overlap, REACH, both, of_halves};
+use crate::halves::{Spread, divide};
+use crate::overlap::{Overlap, REACH, of_halves};
 use crate::registry::Measure;
 use crate::share::share_from_halves;
 use crate::{Convention, Estimate, Result, t_quantile};
@@ -41,17 +41,21 @@ pub struct Manifold {
 /// # Errors
 /// If the protocols differ or a set has fewer than 2k + 2 images, too few for balls within its halves.
 pub fn manifold(generated: &Embedding, real: &Embedding, convention: Convention) -> Result<Manifold> {
-    let overlap = overlap(generated, real, convention)?;
+    let overlap = Overlap::of(generated, &within(generated, convention)?, real, &within(real, convention)?)?;
     from_overlap(&overlap, generated, real, convention)
 }
 
-/// Searches both sets; fails if one is too small for its halves to have balls.
-fn overlap(generated: &Embedding, real: &Embedding, convention: Convention) -> Result<Overlap> {
-    let within = |set: &Embedding| {
-        require_rows("precision, recall, density and coverage", set.rows(), 2 * convention.k() + 2)?;
-        Ok::<_, crate::Error>(Arc::new(nearest(set, set, REACH.min(set.rows() - 1), true)?))
-    };
-    Overlap::of(generated, &within(generated)?, real, &within(real)?)
+/// The neighbours within a set; fails if it is too small for its halves to have balls.
+pub(crate) fn within(set: &Embedding, convention: Convention) -> Result<Arc<Neighbours>> {
+    require_rows("precision, recall, density and coverage", set.rows(), 2 * convention.k() + 2)?;
+    Ok(Arc::new(nearest(set, set, REACH.min(set.rows() - 1), true)?))
+}
+
+/// Precision, recall, density and coverage of both halves of a real and a generated set, for every division.
+pub(crate) type Divisions = Vec<[[f64; 2]; 4]>;
+
+pub(crate) fn divisions(overlap: &Overlap, generated: usize, real: usize, convention: Convention) -> Divisions {
+    divide([real, generated], |[real, generated]| of_halves(overlap, convention, generated, real))
 }
 
 /// All four numbers from one search, which serves every convention.
@@ -61,29 +65,45 @@ pub(crate) fn from_overlap(
     real: &Embedding,
     convention: Convention,
 ) -> Result<Manifold> {
+    let divisions = divisions(overlap, generated.rows(), real.rows(), convention);
+    from_divisions(overlap, &divisions, generated, real, convention)
+}
+
+pub(crate) fn from_divisions(
+    overlap: &Overlap,
+    divisions: &Divisions,
+    generated: &Embedding,
+    real: &Embedding,
+    convention: Convention,
+) -> Result<Manifold> {
     let in_real = overlap.in_real.whole(generated, real, convention)?;
     let in_generated = overlap.in_generated.whole(real, generated, convention)?;
-    let sizes = [generated.rows(), real.rows()];
-    let spread = spread(sizes, |halves| of_halves(overlap, convention, both(halves)));
+    let (images, real_images) = (generated.rows(), real.rows());
     // An image shares its fate with about k others of its set.
-    let neighbourhoods = sizes[0].min(sizes[1]) as f64 / convention.k() as f64;
-    let share = |value, at: usize, n| {
-        share_from_halves(value, spread.half_means[at], spread.covariance[at][at], n, neighbourhoods)
-    };
-    let density = in_real.density(convention.k());
-    let half_width = t_quantile(neighbourhoods) * spread.covariance[2][2].sqrt();
+    let neighbourhoods = images.min(real_images) as f64 / convention.k() as f64;
+    let spread = |at: usize| Spread::of(divisions.iter().map(|halves| halves[at]), neighbourhoods);
+    let precision = share_from_halves(in_real.share_inside(), &spread(0), images);
     Ok(Manifold {
-        precision: share(in_real.share_inside(), 0, sizes[0]),
-        recall: share(in_generated.share_inside(), 1, sizes[1]),
-        density: Estimate {
-            value: density,
-            low: (density - half_width).max(0.0),
-            high: density + half_width,
-            n: sizes[0],
-            method: "Student's t, random halves of both sets".into(),
-        },
-        coverage: share(in_real.coverage(), 3, sizes[1]),
+        density: density(in_real.density(convention.k()), &spread(2), &precision),
+        recall: share_from_halves(in_generated.share_inside(), &spread(1), real_images),
+        coverage: share_from_halves(in_real.coverage(), &spread(3), real_images),
+        precision,
     })
+}
+
+/// Density with Student's interval on the scale of its logarithm, because it is a mean of counts that vary the more the
+/// larger they are. Without any image in a ball, those that might be are expected in about k balls each, so density ends
+/// where precision does.
+fn density(value: f64, spread: &Spread, precision: &Estimate) -> Estimate {
+    let factor = (t_quantile(spread.degrees) * spread.variance.sqrt() / value).exp();
+    let (low, high) = if value > 0.0 { (value / factor, value * factor) } else { (0.0, precision.high) };
+    Estimate {
+        value,
+        low,
+        high,
+        n: precision.n,
+        method: "Student's t of the logarithm, random halves of both sets".into(),
+    }
 }
 
 /// One of the four as a registered measure.

@@ -14,10 +14,10 @@ const NAME: &str = "the mean-image size of a class";
 const GROUPS: usize = 50;
 const RESAMPLES: usize = 100;
 
-/// The size in bytes of the mean image, as MedSynAnalyzer measures variety (after Deng et al., CVPR 2009, fig. 8): the
-/// mean of each class's images, rounded to 8 bits and losslessly encoded, averaged over the classes that have images; a
-/// set without labels is one class. The more the images vary, the flatter their mean and the smaller the file; see
-/// [`normalised_variety`].
+/// The size in bytes of the mean image, as MedSynAnalyzer measures variety (after Deng et al., "ImageNet", CVPR 2009):
+/// the mean of each class's images, rounded to 8 bits and losslessly encoded, averaged over the classes that have
+/// images; a set without labels is one class. The more the images vary, the flatter their mean and the smaller the
+/// file; see [`normalised_variety`].
 ///
 /// The encoding is PNG with adaptive filters at the default compression level. Sizes compare between sets of one shape
 /// and about one number of images only: what is left of noise in the mean of few images takes bytes too.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use standin_encode::{Boundary, Embedding, Holdings, Neighbours, count_around, count_within, held_both_ways};
 
-use crate::halves::Halves;
 use crate::{Convention, Result};
 
 /// Neighbours of an image within its own set that are searched: among so many at least five are in its own half of the
@@ -163,7 +162,7 @@ impl Balls {
 }
 
 /// Precision, recall, density and coverage of both halves of a generated and a real set.
-pub(crate) fn of_halves(overlap: &Overlap, convention: Convention, [generated, real]: [&[u8]; 2]) -> [[f64; 2]; 4] {
+pub(crate) fn of_halves(overlap: &Overlap, convention: Convention, generated: &[u8], real: &[u8]) -> [[f64; 2]; 4] {
     let in_real = overlap.in_real.halves(convention, generated, real);
     let in_generated = overlap.in_generated.halves(convention, real, generated);
     [
@@ -174,7 +173,55 @@ pub(crate) fn of_halves(overlap: &Overlap, convention: Convention, [generated, r
     ]
 }
 
-/// The halves of two sets as slices.
-pub(crate) fn both(halves: &Halves<2>) -> [&[u8]; 2] {
-    halves.each_ref().map(Vec::as_slice)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifold::within;
+    use crate::testing::gaussian;
+
+    fn overlap(generated: &Embedding, real: &Embedding) -> Overlap {
+        let own = |set| within(set, Convention::Prdc).unwrap();
+        Overlap::of(generated, &own(generated), real, &own(real)).unwrap()
+    }
+
+    #[test]
+    fn halves_are_those_of_searching_again() {
+        let (generated, real) = (gaussian(40, 3, 0.8, 0.3, 1), gaussian(44, 3, 1.0, 0.0, 2));
+        let found = overlap(&generated, &real);
+        for division in 0..20 {
+            let halves = |rows: usize, step: usize| {
+                (0..rows).map(|at| u8::from((at * step + division) % rows * 2 < rows)).collect()
+            };
+            let (in_generated, in_real): (Vec<u8>, Vec<u8>) = (halves(40, 7), halves(44, 13));
+            let select = |set: &Embedding, halves: &[u8], half| {
+                set.select(&(0..set.rows()).filter(|&at| halves[at] == half).collect::<Vec<_>>())
+            };
+            for convention in Convention::ALL {
+                let by_lists = of_halves(&found, convention, &in_generated, &in_real);
+                for half in [0, 1] {
+                    let (g, r) = (select(&generated, &in_generated, half), select(&real, &in_real, half));
+                    let again = overlap(&g, &r);
+                    let (in_r, in_g) = (
+                        again.in_real.whole(&g, &r, convention).unwrap(),
+                        again.in_generated.whole(&r, &g, convention).unwrap(),
+                    );
+                    let k = convention.k();
+                    let expected = [in_r.share_inside(), in_g.share_inside(), in_r.density(k), in_r.coverage()];
+                    assert_eq!(by_lists.map(|halves| halves[usize::from(half)]), expected);
+                }
+            }
+        }
+    }
+
+    /// Copies of one image are in each other's balls without exception.
+    #[test]
+    fn more_pairs_than_are_held_change_no_value() {
+        let (generated, real) = (crate::testing::embed(vec![1.0; 900], 1), crate::testing::embed(vec![1.0; 800], 1));
+        let found = overlap(&generated, &real);
+        assert!(!found.in_real.complete);
+        let whole = found.in_real.whole(&generated, &real, Convention::TorchFidelity).unwrap();
+        assert_eq!(whole, Tally { points: 900, inside: 900, pairs: 720_000, centres: 800, holding: 800 });
+        let halves = of_halves(&found, Convention::TorchFidelity, &[[0, 1]; 450].concat(), &[[0, 1]; 400].concat());
+        assert_eq!((halves[0], halves[1], halves[3]), ([1.0; 2], [1.0; 2], [1.0; 2]));
+    }
 }

@@ -17,8 +17,8 @@ const OPEN: usize = 256;
 
 /// The realism of every image (Kynkäänniemi et al., NeurIPS 2019, eq. 3): max over real images r of ρ(r)/d(x, r), where
 /// ρ(r) is the distance of r to its third nearest other real image. At least 1 inside a ball, and infinite for an image
-/// that equals a real one. As in the paper, balls with more than the median radius are dropped, because a few real
-/// images far from all others would otherwise vouch for anything.
+/// that equals a real one whose ball counts. As in the paper, balls with more than the median radius are dropped,
+/// because a few real images far from all others would otherwise vouch for anything.
 ///
 /// Exact: real images are searched in 16 bands of similar radius; within a band near images have the largest ratios,
 /// and what the bounds leave open is compared with all of it. O((s + r)·r·d) time, O(s + r) memory.

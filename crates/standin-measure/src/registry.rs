@@ -6,22 +6,24 @@ use crate::authenticity::Authenticity;
 use crate::closest::DcrShare;
 use crate::cmmd::GaussianDiscrepancy;
 use crate::context::{Comparison, Context, Prepared};
+use crate::copying::CopyingZ;
 use crate::fd_infinity::FrechetDistanceInfinity;
 use crate::feature_likelihood::FeatureLikelihood;
+use crate::feature_spread::FeatureSpread;
 use crate::frechet::FrechetDistance;
+use crate::identical::IdenticalMatches;
 use crate::kernel::KernelDistance;
 use crate::manifold::{ManifoldMeasure, Quantity};
+use crate::medsyn::MedsynMeasure;
 use crate::memorisation_fid::MemorisationFid;
+use crate::nearest_ratio::NearestRatioMeasure;
+use crate::realism::Realism;
 use crate::retrieval::Retrieval;
 use crate::sliced_wasserstein::SlicedWasserstein;
 use crate::two_sample_classifier::TwoSampleClassifier;
 use crate::two_sample_neighbours::TwoSampleNeighbours;
 use crate::vendi::VendiScore;
 use crate::{Aspect, Convention, Error, Finding, Result, Sets};
-use crate::{
-    copying::CopyingZ, feature_spread::FeatureSpread, identical::IdenticalMatches, medsyn::MedsynMeasure,
-    nearest_ratio::NearestRatioMeasure, realism::Realism,
-};
 
 /// What a registered measure does with the sets.
 pub(crate) trait Measure: fmt::Debug + Sync {

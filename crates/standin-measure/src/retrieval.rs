@@ -98,17 +98,17 @@ impl Measure for Retrieval {
             let rows = drawn(context.size(side), n, seed.derive(&format!("{side:?}")));
             Ok(score(&*context.neighbours(side, Side::AllTrain)?, &rows, context.size(Side::AllTrain)))
         };
+        // As many queries are drawn from the synthetic as from the holdout set, so both must be large enough.
+        let mut sides = vec![Side::Synthetic, Side::AllTrain];
+        if holdout > 0 || matches!(self, Self::Adjusted) {
+            sides.push(Side::AllHoldout);
+        }
+        let on = |side| context.outcome(&sides, || of(side));
         let (outcome, reference) = match self {
-            Self::Plain => {
-                let on = |side| context.outcome(&[side, Side::AllTrain], || of(side));
-                let reference = (holdout > 0).then(|| on(Side::AllHoldout)).transpose()?;
-                (on(Side::Synthetic)?, reference)
-            }
+            Self::Plain => (on(Side::Synthetic)?, (holdout > 0).then(|| on(Side::AllHoldout)).transpose()?),
             Self::Adjusted => {
-                let sides = [Side::Synthetic, Side::AllTrain, Side::AllHoldout];
-                let outcome =
-                    context.outcome(&sides, || Ok(quotient(&of(Side::Synthetic)?, &of(Side::AllHoldout)?)))?;
-                (outcome, None)
+                let both = || Ok(quotient(&of(Side::Synthetic)?, &of(Side::AllHoldout)?));
+                (context.outcome(&sides, both)?, None)
             }
         };
         Ok(vec![Comparison {

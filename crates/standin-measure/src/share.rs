@@ -1,8 +1,9 @@
 use statrs::distribution::{Beta, ContinuousCDF};
 use statrs::function::beta::beta_reg;
 
+use crate::Estimate;
+use crate::halves::Spread;
 use crate::uncertainty::Z;
-use crate::{Estimate, t_quantile};
 
 /// A share with the Wilson score interval: short, and never outside [0, 1] (Wilson 1927).
 ///
@@ -16,21 +17,18 @@ pub fn wilson(successes: usize, trials: usize) -> Estimate {
     Estimate { value: share, low, high, n: trials, method: "Wilson".into() }
 }
 
-/// A share among `n` observations that are not independent, from the spread of the share between random halves of its
-/// samples: the mean over halves, and the variance at full size. `neighbourhoods` is how many groups of observations that
-/// share their fate this variance was estimated from.
+/// A share among `n` observations that are not independent, from how the share varies between random halves.
 ///
 /// Interval: Clopper–Pearson with an effective number of trials, as Korn and Graubard (Survey Methodology 24, 1998) make
 /// them for shares in surveys of clusters, with the mid-P tail of Lancaster (1961), since the plain one covers more than
 /// 95 % where few observations decide. What is taken from the halves is the *ratio* of the variance to that of as many
 /// independent trials, because the share itself may change with the size of the samples, and its variance with it. The
 /// ratio is drawn towards 2 by one observation: near 0 and 1, where there is next to nothing to estimate it from, those
-/// that decide come in groups. The variance's own uncertainty widens it by Student's t.
-pub(crate) fn share_from_halves(share: f64, half_mean: f64, variance: f64, n: usize, neighbourhoods: f64) -> Estimate {
-    let count = n as f64;
-    let ratio = (count * count * variance + 2.0) / (count * half_mean * (1.0 - half_mean) + 1.0);
-    let uncertainty = (t_quantile(neighbourhoods) / Z).powi(2);
-    let (low, high) = mid_p_at(share, count / (ratio * uncertainty));
+/// that decide come in groups.
+pub(crate) fn share_from_halves(share: f64, spread: &Spread, n: usize) -> Estimate {
+    let (count, half) = (n as f64, spread.half_mean);
+    let ratio = (count * count * spread.variance + 2.0) / (count * half * (1.0 - half) + 1.0);
+    let (low, high) = mid_p_at(share, count / ratio);
     let method = "mid-P Clopper–Pearson with an effective n, from random halves of both sets".into();
     Estimate { value: share, low, high, n, method }
 }
@@ -107,6 +105,24 @@ mod tests {
             let estimate = wilson(k, n);
             near(estimate.low, score.0);
             near(estimate.high, score.1);
+        }
+    }
+
+    /// Roots in p of `binom.sf(k, n, p) + binom.pmf(k, n, p) / 2` at 2.5 and 97.5 %, by scipy 1.17's `brentq`.
+    #[test]
+    fn mid_p_intervals_equal_scipy() {
+        for (k, n, expected) in [
+            (0.0, 10.0, (0.0, 0.258_865_550_9)),
+            (3.0, 10.0, (0.082_600_217_0, 0.619_918_565_9)),
+            (1.0, 100.0, (0.000_500_197_5, 0.048_319_848_6)),
+            (97.0, 100.0, (0.920_545_428_6, 0.992_313_416_0)),
+            (50.0, 50.0, (0.941_844_920_9, 1.0)),
+        ] {
+            let (low, high) = mid_p_at(k / n, n);
+            assert!(
+                (low - expected.0).abs() < 1e-8 && (high - expected.1).abs() < 1e-8,
+                "{low} to {high} at {k} of {n}"
+            );
         }
     }
 

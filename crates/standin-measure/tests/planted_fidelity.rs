@@ -46,12 +46,17 @@ fn a_shifted_and_a_noisy_generator_are_farther_from_the_population_than_an_hones
         measured(&names, &train, Some(&holdout), synthetic)
     };
     let honest = found(&honest);
-    let faults = [changed(&population(400, 4), |x| x + 0.5), changed(&population(400, 5), |x| 1.6 * x - 2.7)];
-    for fault in faults {
-        let faulty = found(&fault);
+    let shifted = found(&changed(&population(400, 4), |x| x + 0.5));
+    let noisy = found(&changed(&population(400, 5), |x| 1.6 * x - 2.7));
+    for (fault, faulty) in [("shifted", shifted), ("noisy", noisy)] {
         for measure in DISTANCES.into_iter().chain(["feature-likelihood"]) {
             let (good, bad) = (find(&honest, measure, Against::Holdout), find(&faulty, measure, Against::Holdout));
-            assert!(bad.low > good.high, "{measure}: {bad} against {good} of an honest one");
+            if (fault, measure) == ("noisy", "two-sample-classifier") {
+                // No plane separates populations with one centre.
+                assert!(bad.low < 0.5 && 0.5 < bad.high, "{bad}");
+                continue;
+            }
+            assert!(bad.low > good.high, "{measure}, {fault}: {bad} against {good} of an honest one");
         }
     }
 }

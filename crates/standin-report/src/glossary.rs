@@ -118,8 +118,8 @@ pub(crate) const TERMS: &[Term] = &[
     ),
     term(
         "is",
-        "IS (Inception score)",
-        "How sure a classifier is of each synthetic image and how many classes it sees in all. Higher is better; it never looks at the real images, so it misses what is missing.",
+        "IS (class-score)",
+        "How sure a classifier is of each synthetic image and how many classes it sees in all; called Inception score for that network and its 1000 classes. Higher is better; it never looks at the real images, so it misses what is missing.",
     ),
     term(
         "lpips",

@@ -16,11 +16,10 @@ pub(crate) fn document(summary: &Summary) -> String {
         text.push_str(&format!("**This run has failed.** {}\n\n", inline(failure)));
     }
     text.push_str(&failed_gates(&summary.gates));
-    text.push_str(&format!(
-        "**{}**\n\n{}\n\n",
-        inline(&summary.verdict.headline),
-        words::thresholds(&summary.thresholds)
-    ));
+    text.push_str(&format!("**{}**\n\n", inline(&summary.verdict.headline)));
+    if summary.releases.iter().any(|release| !(release.utility.is_empty() && release.attacks.is_empty())) {
+        text.push_str(&format!("{}\n\n", words::thresholds(&summary.thresholds)));
+    }
     text.push_str(&releases(summary));
     let sections = [
         ("Gates", gates(&summary.gates)),
@@ -90,7 +89,9 @@ fn gates(gates: &[Gate]) -> Option<String> {
 
 /// Ranks of the sets by each measure.
 fn comparison(summary: &Summary) -> Option<String> {
-    let sizes = unequal_sizes(&summary.releases).map(|sizes| format!("{}\n", inline(&sizes)));
+    // Where it stands among the warnings it is not said twice.
+    let sizes = unequal_sizes(&summary.releases).filter(|sizes| !summary.warnings.contains(sizes));
+    let sizes = sizes.map(|sizes| format!("{}\n", inline(&sizes)));
     if summary.rankings.is_empty() {
         return sizes;
     }
@@ -195,11 +196,11 @@ fn row(release: &Release, verdict: &ReleaseVerdict) -> Vec<String> {
     let dash = || "–".to_owned();
     let utility = release.utility.first();
     let attack = strongest(release);
-    let mark = if verdict.useful && verdict.resists_attacks { "✓" } else { "✗" };
+    let mark = words::mark(release, verdict);
     vec![
         inline(&release.name),
         words::kind(release.kind).into(),
-        format!("{mark} {}", words::outcome(verdict)),
+        format!("{mark} {}", words::outcome(release, verdict)),
         utility.map_or_else(dash, |utility| Style::Percent.full(&utility.accuracy)),
         utility
             .and_then(|utility| utility.replacement_ratio.as_ref())

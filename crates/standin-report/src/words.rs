@@ -56,13 +56,31 @@ pub(crate) fn chance(share: f64) -> String {
     format!("{percent}\u{202f}%")
 }
 
-/// The outcome of the thresholds for one release.
-pub(crate) fn outcome(verdict: &ReleaseVerdict) -> &'static str {
-    match (verdict.useful, verdict.resists_attacks) {
-        (true, true) => "Passes",
-        (true, false) => "Useful, but leaks",
-        (false, true) => "Resists, but not useful",
-        (false, false) => "Fails both",
+/// The outcome of the thresholds for one release, with what was never measured said as that and not as a failure.
+pub(crate) fn outcome(release: &Release, verdict: &ReleaseVerdict) -> &'static str {
+    let useful = (!release.utility.is_empty()).then_some(verdict.useful);
+    let resists = (!release.attacks.is_empty()).then_some(verdict.resists_attacks);
+    match (useful, resists) {
+        (Some(true), Some(true)) => "Passes",
+        (Some(true), Some(false)) => "Useful, but leaks",
+        (Some(false), Some(true)) => "Resists, but not useful",
+        (Some(false), Some(false)) => "Fails both",
+        (Some(true), None) => "Useful; leaks not measured",
+        (Some(false), None) => "Not useful; leaks not measured",
+        (None, Some(true)) => "Resists; usefulness not measured",
+        (None, Some(false)) => "Leaks; usefulness not measured",
+        (None, None) => "Not judged",
+    }
+}
+
+/// The sign before the outcome: passed, failed by at least one threshold, or open.
+pub(crate) fn mark(release: &Release, verdict: &ReleaseVerdict) -> &'static str {
+    let fails =
+        (!verdict.useful && !release.utility.is_empty()) || (!verdict.resists_attacks && !release.attacks.is_empty());
+    match (verdict.useful && verdict.resists_attacks, fails) {
+        (true, _) => "✓",
+        (false, true) => "✗",
+        (false, false) => "–",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The figures a gate can name: found in a release, compared with a number.
 
-use standin_measure::{Estimate, Outcome, wilson};
+use standin_measure::{ALIASES, Alias, Estimate, Outcome, wilson};
 
 use super::parse::nearest;
 use super::{KnownFigures, canonical};
@@ -191,28 +191,13 @@ pub(super) struct Named {
     pub(super) encoder: Option<&'static str>,
 }
 
-/// Names readers know, and the registered ones. FID is the Fréchet distance of Inception features only.
-const ALIASES: &[(&str, &str, Option<&str>)] = &[
-    ("fd", "frechet-distance", None),
-    ("fid", "frechet-distance", Some("inception")),
-    ("kid", "kernel-distance", None),
-    ("fd-inf", "fd-infinity", None),
-    ("fid-infinity", "fd-infinity", Some("inception")),
-    ("is", "inception-score", None),
-    ("cmmd", "clip-mmd", None),
-    ("mifid", "memorisation-fid", None),
-    ("fld", "feature-likelihood", None),
-    ("irs", "retrieval", None),
-    ("c2st", "two-sample-classifier", None),
-    ("mind", "sliced-wasserstein", None),
-    ("vendi", "vendi-score", None),
-    ("authpct", "authenticity", None),
-    ("c-t", "copying-z", None),
-    ("ct", "copying-z", None),
-    ("dcr", "dcr-share", None),
-    ("nndr", "nearest-ratio", None),
-    ("ims", "identical-matches", None),
-];
+/// The short name of the class score, which is no measure of embeddings and so in no table of theirs.
+const CLASS_SCORE: Alias = Alias { short: "is", measure: "class-score", encoder: None };
+
+/// Names readers know, with the registered ones.
+fn aliases() -> impl Iterator<Item = &'static Alias> {
+    ALIASES.iter().chain([&CLASS_SCORE])
+}
 
 /// What a name such as `fd_holdout` stands for.
 pub(super) fn measure_named(written: &str) -> Named {
@@ -222,8 +207,8 @@ pub(super) fn measure_named(written: &str) -> Named {
         (_, Some(stem)) => (stem, Some(Side::Holdout)),
         (None, None) => (whole.as_str(), None),
     };
-    let alias = ALIASES.iter().find(|(alias, ..)| *alias == stem);
-    let (name, encoder) = alias.map_or((stem, None), |&(_, name, encoder)| (name, encoder));
+    let alias = aliases().find(|alias| alias.short == stem);
+    let (name, encoder) = alias.map_or((stem, None), |alias| (alias.measure, alias.encoder));
     Named { name: name.into(), side, encoder }
 }
 
@@ -363,10 +348,8 @@ impl Quantity {
 
 /// The refusal of a measure: beside the registered names, those that users know and that stand for one of them.
 fn unknown_measure(written: &str, known: &KnownFigures) -> Refusal {
-    let aliases =
-        ALIASES.iter().filter(|(_, name, _)| known.measures.iter().any(|measure| canonical(measure) == *name));
-    let names: Vec<String> =
-        known.measures.iter().cloned().chain(aliases.map(|(alias, ..)| (*alias).to_owned())).collect();
+    let short = aliases().filter(|alias| known.measures.iter().any(|measure| canonical(measure) == alias.measure));
+    let names: Vec<String> = known.measures.iter().cloned().chain(short.map(|alias| alias.short.to_owned())).collect();
     let sides = ["", "_train", "_holdout"];
     let forms: Vec<String> =
         names.iter().flat_map(|name| sides.map(|side| format!("{}{side}", name.replace('-', "_")))).collect();

@@ -1,6 +1,6 @@
-use standin_measure::{Estimate, Outcome};
+use standin_measure::{Estimate, Outcome, spearman, spearman_interval};
 
-use super::{Candidate, candidates, images, mid_ranks};
+use super::{Candidate, candidates, images};
 use crate::summary::{Correlations, Release};
 
 /// Sets needed before a rank correlation says anything: of four, no order is rare enough.
@@ -8,9 +8,6 @@ const LEAST: usize = 5;
 
 /// Sets below which only strong relations show.
 const FEW: usize = 10;
-
-/// The 97.5 % quantile of the standard normal distribution.
-const QUANTILE: f64 = 1.959_963_984_540_054;
 
 /// Spearman's rank correlation (mid-ranks) of every figure with utility and with each other, over the sets of synthetic
 /// images that have a utility: the accuracy of the first classifier that judged at least five of them. None where no
@@ -58,7 +55,7 @@ pub fn correlations(releases: &[Release]) -> Option<Correlations> {
 
     let matrix: Vec<Vec<Option<f64>>> =
         columns.iter().map(|row| columns.iter().map(|column| correlation(row, column)).collect()).collect();
-    let with_utility = columns.iter().zip(&matrix[0]).map(|(column, rho)| outcome(column, *rho)).collect();
+    let with_utility = columns.iter().map(|column| outcome(column, &columns[0])).collect();
     Some(Correlations { utility: names[0].clone(), names, matrix, with_utility, releases: owned.len() })
 }
 
@@ -80,44 +77,28 @@ fn name(candidate: &Candidate<'_>, with_protocol: bool) -> String {
 
 /// ρ of two columns, if both are complete and vary.
 fn correlation(x: &[Option<f64>], y: &[Option<f64>]) -> Option<f64> {
-    let complete = |column: &[Option<f64>]| column.iter().copied().collect::<Option<Vec<f64>>>();
     spearman(&complete(x)?, &complete(y)?)
 }
 
-fn outcome(column: &[Option<f64>], rho: Option<f64>) -> Outcome {
+fn complete(column: &[Option<f64>]) -> Option<Vec<f64>> {
+    column.iter().copied().collect()
+}
+
+/// ρ of a figure with utility, with its interval.
+fn outcome(column: &[Option<f64>], utility: &[Option<f64>]) -> Outcome {
     let sets = column.len();
-    match rho {
-        Some(rho) => Outcome::Measured(interval(rho, sets)),
+    let found = complete(column).zip(complete(utility)).and_then(|(x, y)| spearman_interval(&x, &y));
+    match found {
+        Some(estimate) if sets < FEW => Outcome::Measured(Estimate {
+            method: format!("{}; with so few sets only strong relations show", estimate.method),
+            ..estimate
+        }),
+        Some(estimate) => Outcome::Measured(estimate),
         None => Outcome::NotMeasurable(match column.iter().flatten().count() {
             measured if measured < sets => format!("measured for {measured} of the {sets} sets"),
             _ => "the same value for every set, of it or of the utility".into(),
         }),
     }
-}
-
-/// Spearman's ρ: Pearson's correlation of mid-ranks; none for a constant.
-fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
-    let centre = (x.len() as f64 + 1.0) / 2.0;
-    let centred = |values: &[f64]| -> Vec<f64> { mid_ranks(values).into_iter().map(|rank| rank - centre).collect() };
-    let (x, y) = (centred(x), centred(y));
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let scale = (product(&x, &x) * product(&y, &y)).sqrt();
-    (scale > 0.0).then(|| (product(&x, &y) / scale).clamp(-1.0, 1.0))
-}
-
-/// The interval of ρ over `sets` ≥ 5 pairs.
-fn interval(rho: f64, sets: usize) -> Estimate {
-    let s = sets as f64;
-    // Without ties ρ has steps of 12/(s(s² − 1)).
-    let half_step = 6.0 / (s * (s * s - 1.0));
-    let inside = rho.clamp(half_step - 1.0, 1.0 - half_step);
-    let half = QUANTILE * ((1.0 + inside * inside / 2.0) / (s - 3.0)).sqrt();
-    let z = inside.atanh();
-    let low = if rho < half_step - 1.0 { -1.0 } else { (z - half).tanh() };
-    let high = if rho > 1.0 - half_step { 1.0 } else { (z + half).tanh() };
-    let caution = if sets < FEW { "; with so few sets only strong relations show" } else { "" };
-    let method = format!("Fisher z over {sets} sets, Bonett–Wright variance{caution}");
-    Estimate { value: rho, low, high, n: sets, method }
 }
 
 #[cfg(test)]

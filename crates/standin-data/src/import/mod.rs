@@ -9,7 +9,6 @@ mod folder;
 mod format;
 mod frames;
 mod gather;
-mod hub_features;
 mod idx;
 mod metadata;
 mod npz;
@@ -26,9 +25,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 pub use format::Format;
-pub(crate) use hub_features::KEY as HUB_KEY;
 pub(crate) use metadata::{FILE_NAME, LABEL};
 pub use options::{Alpha, Channels, ImportOptions, Size};
+pub(crate) use parquet::KEY as HUB_KEY;
 pub(crate) use webdataset::CLASS_NAMES;
 pub use window::Window;
 

@@ -196,7 +196,7 @@ fn without_alpha(values: &[u8], samples: usize, alpha: Alpha) -> Result<(Vec<u8>
     Ok((colours, transparent > 0))
 }
 
-/// Row, column, channel to channel, row, column.
+/// Row, column, channel to channel, row, column; 1 or 3 channels.
 pub(super) fn to_planes(interleaved: Vec<u8>, channels: usize) -> Vec<u8> {
     if channels == 1 {
         return interleaved;
@@ -208,10 +208,14 @@ pub(super) fn to_planes(interleaved: Vec<u8>, channels: usize) -> Vec<u8> {
 
 /// As [`to_planes`], into `planes` of the same length.
 pub(super) fn split_planes(interleaved: &[u8], channels: usize, planes: &mut [u8]) {
-    let plane = (interleaved.len() / channels).max(1);
-    for (channel, plane) in planes.chunks_exact_mut(plane).enumerate() {
-        for (value, pixel) in plane.iter_mut().zip(interleaved.chunks_exact(channels)) {
-            *value = pixel[channel];
-        }
+    if channels != 3 {
+        planes.copy_from_slice(interleaved);
+        return;
+    }
+    let (pixels, _) = interleaved.as_chunks::<3>();
+    let (red, rest) = planes.split_at_mut(pixels.len());
+    let (green, blue) = rest.split_at_mut(pixels.len());
+    for (((pixel, red), green), blue) in pixels.iter().zip(red).zip(green).zip(blue) {
+        [*red, *green, *blue] = *pixel;
     }
 }

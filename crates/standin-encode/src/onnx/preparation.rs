@@ -54,7 +54,8 @@ impl Preparation {
             (None, Some(1)) => ChannelOrder::Grey,
             (None, Some(3)) => ChannelOrder::Rgb,
             (order, channels) => {
-                let order = order.map_or("no order of channels".to_owned(), |order| format!("the channels {order:?}"));
+                let order =
+                    order.map_or("no order of channels".to_owned(), |order| format!("channels in the order {order}"));
                 let channels = channels.map_or("any number of".to_owned(), |channels| channels.to_string());
                 let found = format!("{order} for the input `{}` with {channels} channels", input.name);
                 let remedy =
@@ -96,7 +97,7 @@ impl Preparation {
     /// What happens to images of any size, in full.
     pub(super) fn describe(&self) -> String {
         format!(
-            "{} to {}, {:?} (pixel / {} − {:?}) / {:?}",
+            "{} to {}, {}, (pixel / {} − {:?}) / {:?}",
             self.resize, self.size, self.order, self.divide_by, self.mean, self.standard_deviation
         )
     }

@@ -1,5 +1,5 @@
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use serde::Deserialize;
 use standin_data::Size;
@@ -35,6 +35,16 @@ pub(crate) enum ChannelOrder {
     Grey,
 }
 
+impl fmt::Display for ChannelOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rgb => "RGB",
+            Self::Bgr => "BGR",
+            Self::Grey => "grey",
+        })
+    }
+}
+
 /// The order of a tensor's axes after the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,8 +67,22 @@ pub(crate) enum Pooling {
 
 /// Settings by the name of what they are for.
 ///
-/// `onnx:FILE#NAME` takes one, and so does `preset = "NAME"` in the TOML file beside the network, whose other keys then
-/// replace single settings.
+/// `onnx:FILE#NAME` takes one and reads no file. So does `preset = "NAME"` in the TOML file beside the network (`a.toml`
+/// for `a.onnx`), whose other keys then replace single settings:
+///
+/// | key | values | where it is left out |
+/// |---|---|---|
+/// | `size` | rows and columns, `"224x224"` | the network's |
+/// | `channels` | `"rgb"`, `"bgr"`, `"grey"` (of colour images the luma of BT.601) | RGB for three, grey images alone for one |
+/// | `range` | the values of pixels 0 and 255, `[-1.0, 1.0]` | the three keys below |
+/// | `divide_by`, `mean`, `standard_deviation` | (pixel / divide_by − mean) / standard_deviation, by channel | refused; mean 0; 1 |
+/// | `layout` | `"channels-first"`, `"channels-last"` | told by which axis has 1 or 3 |
+/// | `resize` | a [`Resize`] rule | `"bicubic"` |
+/// | `output` | the name of an output | the only one |
+/// | `pooling` | `"flatten"`, `"mean"` over positions or tokens, `"first-token"` | refused unless the output is a vector |
+/// | `normalise` | whether features are scaled to length 1 | `false` |
+///
+/// Means are given after the division, in the network's order of channels.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
     /// The name.

@@ -37,7 +37,7 @@ impl Forest<'_> {
     /// The plot at that width in CSS pixels; `id` is unique on the page.
     pub(crate) fn draw(&self, id: &str, title: &str, description: &str, width: f64) -> String {
         let widest = self.rows.iter().map(|row| text_width(row.name, LABEL)).fold(0.0, f64::max);
-        let left = (widest + 12.0).clamp(48.0, 0.45 * width);
+        let left = (widest + 12.0).clamp(48.0, 0.62 * width);
         let bottom = TOP + ROW * self.rows.len() as f64;
         let ends = self.rows.iter().flat_map(|row| [row.estimate.low, row.estimate.value, row.estimate.high]);
         let found = self.domain.unwrap_or_else(|| domain(ends.chain(self.reference), 0.05));

@@ -58,7 +58,7 @@ impl Section {
                 attack: attack.attack.clone(),
                 auc: Cell::estimate(&attack.auc, Style::Decimal, &mut notes),
                 pareto: verdict.pareto,
-                outcome: words::outcome(verdict),
+                outcome: words::outcome(release, verdict),
             });
         }
         if points.is_empty() {

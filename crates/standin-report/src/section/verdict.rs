@@ -18,6 +18,7 @@ pub(super) struct Section<'a> {
     failed_gates: usize,
     reproducible: String,
     headline: &'a str,
+    /// Empty where nothing was held against them.
     thresholds: String,
     cards: Vec<Card<'a>>,
     warnings: Vec<String>,
@@ -26,7 +27,7 @@ pub(super) struct Section<'a> {
 struct Card<'a> {
     name: &'a str,
     what: String,
-    passes: bool,
+    mark: &'static str,
     outcome: &'static str,
     pareto: bool,
     facts: Vec<Fact>,
@@ -67,6 +68,7 @@ impl<'a> Section<'a> {
                  on where the private images may not go."
             ));
         }
+        let judged = summary.releases.iter().any(|release| !(release.utility.is_empty() && release.attacks.is_empty()));
         let cards = summary.releases.iter().zip(&summary.verdict.releases);
         let (passed, mut gates): (Vec<&Gate>, Vec<&Gate>) = summary.gates.iter().partition(|gate| gate.passed);
         let failed_gates = gates.len();
@@ -81,7 +83,7 @@ impl<'a> Section<'a> {
             failed_gates,
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,
-            thresholds: words::thresholds(&summary.thresholds),
+            thresholds: if judged { words::thresholds(&summary.thresholds) } else { String::new() },
             cards: cards.map(|(release, verdict)| card(summary, release, verdict)).collect(),
             warnings,
         }
@@ -102,8 +104,8 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
     Card {
         name: &release.name,
         what: words::kind_and_origin(release),
-        passes: verdict.useful && verdict.resists_attacks,
-        outcome: words::outcome(verdict),
+        mark: words::mark(release, verdict),
+        outcome: words::outcome(release, verdict),
         pareto: verdict.pareto,
         facts,
         reasons: &verdict.reasons,

@@ -65,8 +65,14 @@ fn what_an_audit_does_not_have_is_left_out() {
         assert!(!document.contains(&format!("id=\"{anchor}\"")), "{anchor}");
         assert!(!document.contains(&format!("href=\"#{anchor}\"")), "{anchor}");
     }
+    assert!(
+        document.contains("Not judged") && !document.contains("Fails both"),
+        "what was not measured has not failed"
+    );
+    assert!(!document.contains("A release passes when"));
     assert!(document.contains("1200 private training images, 500 holdout; 1 repetition"));
     let markdown = report(&bare).markdown();
+    assert!(markdown.contains("– Not judged"));
     for title in ["## Gates", "## Comparison", "## Utility", "## Copies", "## What foretells"] {
         assert!(!markdown.contains(title), "{title}");
     }

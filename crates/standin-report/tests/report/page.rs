@@ -316,7 +316,7 @@ fn a_summary_without_results_is_a_page_that_says_so() {
     summary.seeds.clear();
     let document = html(&summary);
     elements(&document);
-    assert!(document.contains("No attack ran in this study"));
+    assert!(document.contains("No attack ran: nothing is known"));
     assert!(document.contains("No set of images was measured"));
     assert!(!document.contains("NaN"));
 }

@@ -5,58 +5,6 @@ use super::*;
 use crate::ranking::tests::{accuracy, estimate, release, row};
 use crate::summary::ReleaseKind;
 
-#[derive(serde::Deserialize)]
-struct Case {
-    x: Vec<f64>,
-    y: Vec<f64>,
-    rho: f64,
-}
-
-#[test]
-fn spearman_equals_scipy() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/fixtures/spearman.json")).unwrap();
-    assert!(cases.len() >= 4);
-    for Case { x, y, rho } in cases {
-        let found = spearman(&x, &y).unwrap();
-        assert!((found - rho).abs() < 1e-12, "{found} for {rho}");
-    }
-}
-
-#[test]
-fn only_order_counts() {
-    let x = [0.1, 0.4, 2.0, 3.0, 9.0];
-    assert_eq!(spearman(&x, &x.map(f64::exp)), Some(1.0));
-    assert_eq!(spearman(&x, &x.map(|x| -x)), Some(-1.0));
-    assert_eq!(spearman(&x, &[1.0; 5]), None);
-}
-
-/// Spearman's ρ of a bivariate normal with correlation r is 6/π·asin(r/2).
-#[test]
-fn intervals_cover_the_analytic_truth() {
-    for (sets, r) in [(6, 0.0), (8, 0.6), (12, 0.3), (12, 0.9), (25, 0.6)] {
-        let truth = 6.0 / std::f64::consts::PI * (r / 2.0_f64).asin();
-        let mut rng = Seed::new(sets as u64).rng();
-        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
-        let repeats = 2000;
-        let covered = (0..repeats).filter(|_| {
-            let x: Vec<f64> = (0..sets).map(|_| normal()).collect();
-            let y: Vec<f64> = x.iter().map(|x| r * x + (1.0 - r * r).sqrt() * normal()).collect();
-            let found = interval(spearman(&x, &y).unwrap(), sets);
-            found.low <= truth && truth <= found.high
-        });
-        let share = covered.count() as f64 / f64::from(repeats);
-        assert!((0.92..=0.98).contains(&share), "{share} of intervals over {sets} sets at r = {r}");
-    }
-}
-
-#[test]
-fn a_perfect_order_of_few_sets_is_not_certain() {
-    let found = interval(1.0, 5);
-    assert!(found.value == 1.0 && found.high == 1.0 && found.low < 0.5, "{found}");
-    let found = interval(-1.0, 20);
-    assert!(found.low == -1.0 && found.high < -0.9, "{found}");
-}
-
 /// Sets whose accuracy rises with precision and falls with FD, beside a measure that is the same for all.
 fn sweep(sets: usize) -> Vec<Release> {
     let set = |at: usize| {

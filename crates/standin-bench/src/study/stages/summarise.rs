@@ -202,26 +202,28 @@ impl Gathering<'_> {
 
     /// The class score of the sample, by each classifier trained on private images; real test images are the reference.
     fn class_scores(&self, release: &ReleasedRun, repetition: &Repetition) -> Result<Vec<MeasureRow>, BoxedError> {
-        let score = |path: &Path| -> Result<Outcome, BoxedError> {
+        let score = |path: &Path| -> Result<(Outcome, usize), BoxedError> {
             let logits = Predictions::read(path)?;
-            Ok(match class_score(&logits.probabilities(), logits.classes(), 1) {
+            let score = match class_score(&logits.probabilities(), logits.classes(), 1) {
                 Ok(estimate) => Outcome::Measured(estimate),
                 Err(error) => Outcome::NotMeasurable(error.to_string()),
-            })
+            };
+            Ok((score, logits.rows()))
         };
         let stages = repetition.on_sample.iter().zip(&repetition.real);
         let names = release.classifiers.iter();
         names
             .zip(stages)
             .map(|(classifier, (&on_sample, &real))| {
+                let (outcome, images) = score(&self.inputs.folder(on_sample)?.join("sample.npy"))?;
                 Ok(MeasureRow {
                     measure: "class-score".into(),
                     aspect: "fidelity".into(),
                     against: String::new(),
-                    outcome: score(&self.inputs.folder(on_sample)?.join("sample.npy"))?,
-                    reference: Some(score(&self.inputs.folder(real)?.join("test.npy"))?),
+                    outcome,
+                    reference: Some(score(&self.inputs.folder(real)?.join("test.npy"))?.0),
                     better: "higher".into(),
-                    stamp: format!("{classifier} trained on real images, 1 split"),
+                    stamp: format!("{classifier} trained on real images, 1 split; {images} synthetic"),
                 })
             })
             .collect()
