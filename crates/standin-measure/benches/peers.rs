@@ -244,8 +244,8 @@ fn compare(most: usize, runs: usize, only: &[String]) {
         let size = (case.rows.min(most), case.width);
         let paths = ["first.npy", "second.npy"].map(|name| folder.path().join(name));
         if features != Some(size) {
-            write(&paths[0], size, 1.0, "first");
-            write(&paths[1], size, 1.1, "second");
+            write(&paths[0], size, 0.0, "first");
+            write(&paths[1], size, 0.02, "second");
             features = Some(size);
         }
         let run = |mut command: Command| {
@@ -326,8 +326,9 @@ fn busy_seconds() -> f64 {
     after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
-/// Normal features, each with a mean and scale of its own.
-fn write(path: &Path, (rows, width): (usize, usize), factor: f32, purpose: &str) {
+/// Normal features, each with a mean and scale of its own. Scales are those of the other set: in so many dimensions a set
+/// of another scale lies in none or in all of its balls.
+fn write(path: &Path, (rows, width): (usize, usize), shift: f32, purpose: &str) {
     let mut rng = Seed::new(1).derive(purpose).rng();
     let file = BufWriter::new(File::create(path).expect("the temporary folder can be written"));
     let shape = [rows as u64, width as u64];
@@ -335,7 +336,7 @@ fn write(path: &Path, (rows, width): (usize, usize), factor: f32, purpose: &str)
     for at in 0..rows * width {
         let feature = (at % width) as f32 / width as f32;
         let normal: f32 = StandardNormal.sample(&mut rng);
-        writer.push(&(0.3 * feature + factor * (0.2 + feature) * normal)).expect("space in the temporary folder");
+        writer.push(&(0.3 * feature + (0.2 + feature) * (shift + normal))).expect("space in the temporary folder");
     }
     writer.finish().expect("space in the temporary folder");
 }
