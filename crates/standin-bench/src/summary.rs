@@ -145,6 +145,11 @@ pub struct ImageScores {
     pub copies: usize,
     /// Copies expected by chance if synthetic images were like holdout images.
     pub expected_copies: f64,
+    /// Synthetic images that are as near to a *holdout* image, judged by the distances of training images to these. Nobody
+    /// copied the holdout, so a generator of typical images gets as many here, and only more copies than this point to
+    /// copying. None without a holdout.
+    #[serde(default)]
+    pub near_holdout: Option<usize>,
     /// Nearest distances to training images at the quantiles 0, 1/20, …, 1: of synthetic images.
     pub synthetic_quantiles: Vec<f64>,
     /// The same of holdout images; empty without a holdout.

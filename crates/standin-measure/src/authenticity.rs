@@ -71,7 +71,7 @@ impl Measure for Authenticity {
         Ok(vec![Comparison {
             against: Against::Train,
             outcome: of(Side::Synthetic)?,
-            reference: Some(of(Side::AllHoldout)?),
+            reference: context.reference(|| of(Side::AllHoldout))?,
             parameters: format!(
                 "Euclidean; {} synthetic, {} training, {} holdout in the reference",
                 size(Side::Synthetic),

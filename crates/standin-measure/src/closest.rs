@@ -79,7 +79,7 @@ impl Measure for DcrShare {
         Ok(vec![Comparison {
             against: Against::Train,
             outcome: between(Side::Synthetic)?,
-            reference: Some(between(Side::Holdout)?),
+            reference: context.reference(|| between(Side::Holdout))?,
             parameters: format!(
                 "Euclidean, against as many holdout images; {} synthetic, {} real on each side",
                 context.size(Side::Synthetic),

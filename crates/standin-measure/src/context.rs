@@ -240,12 +240,17 @@ impl<'a> Context<'a> {
             ))),
             None => match measure() {
                 Ok(estimate) => Ok(Outcome::Measured(estimate)),
-                Err(error @ (Error::NoConvergence { .. } | Error::NeedsEuclidean { .. })) => {
+                Err(error @ (Error::NoConvergence { .. } | Error::NeedsEuclidean { .. } | Error::TooFew { .. })) => {
                     Ok(Outcome::NotMeasurable(error.to_string()))
                 }
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// What holdout images in the place of the synthetic ones get; none without a holdout.
+    pub(crate) fn reference(&self, outcome: impl FnOnce() -> Result<Outcome>) -> Result<Option<Outcome>> {
+        self.find(Side::AllHoldout).map(|_| outcome()).transpose()
     }
 
     /// A measure of generated against real images: synthetic against training and holdout images, and for reference
@@ -269,7 +274,7 @@ impl<'a> Context<'a> {
         let mut comparisons = vec![Comparison {
             against: Against::Train,
             outcome: outcome(Side::Synthetic, Side::Train)?,
-            reference: with_holdout.then(|| outcome(Side::Reference, Side::Train)).transpose()?,
+            reference: self.reference(|| outcome(Side::Reference, Side::Train))?,
             parameters: parameters.clone(),
         }];
         if with_holdout {

@@ -2,7 +2,7 @@ use rayon::prelude::*;
 use standin_encode::Embedding;
 
 use crate::context::{Comparison, Context, Side};
-use crate::error::require_rows;
+use crate::error::{require_euclidean, require_rows};
 use crate::linear;
 use crate::registry::Measure;
 use crate::uncertainty::influence_variance;
@@ -64,7 +64,13 @@ pub(crate) struct FeatureSpread;
 
 impl Measure for FeatureSpread {
     fn evaluate(&self, context: &Context<'_>) -> Result<Vec<Comparison>> {
-        let of = |side| context.outcome(&[side], || feature_spread(context.rows(side)));
+        // Of codes it serves as a sign of collapse, and says nothing by itself.
+        let of = |side| {
+            context.outcome(&[side], || {
+                require_euclidean("the feature spread", context.rows(side))?;
+                feature_spread(context.rows(side))
+            })
+        };
         let [synthetic, reference] = [Side::Synthetic, Side::Reference].map(|side| context.size(side));
         Ok(vec![Comparison {
             against: Against::Nothing,

@@ -201,7 +201,7 @@ impl Measure for VendiScore {
         Ok(vec![Comparison {
             against: Against::Nothing,
             outcome: of(Side::Synthetic)?,
-            reference: Some(of(Side::Reference)?),
+            reference: context.reference(|| of(Side::Reference))?,
             parameters: format!(
                 "cosine, order 1; {} synthetic, {} holdout in the reference",
                 size(Side::Synthetic),

@@ -185,10 +185,13 @@ fn copies(summary: &Summary) -> Option<String> {
             let copies = scores.threshold.map_or("–".into(), |_| count(scores.copies));
             let expected = scores.threshold.map_or("–".into(), |_| fixed(scores.expected_copies, 1));
             let threshold = scores.threshold.map_or("none without holdout".into(), significant);
-            Some(vec![inline(&release.name), count(scores.images), copies, expected, threshold, inline(&scores.table)])
+            let near_holdout = scores.near_holdout.map_or("–".into(), count);
+            let (name, images, each) = (inline(&release.name), count(scores.images), inline(&scores.table));
+            Some(vec![name, images, copies, expected, near_holdout, threshold, each])
         })
         .collect();
-    let head = ["Set", "Images", "Copies", "Expected by chance", "Threshold distance", "Each image"];
+    let head =
+        ["Set", "Images", "Copies", "Expected by chance", "As near to the holdout", "Threshold distance", "Each image"];
     (!rows.is_empty()).then(|| table(&head, rows))
 }
 

@@ -98,6 +98,7 @@ fn release(name: &str, fd: f64) -> Release {
             threshold: Some(1.5),
             copies: 4,
             expected_copies: 5.0,
+            near_holdout: Some(5),
             synthetic_quantiles: vec![],
             holdout_quantiles: vec![],
         }),

@@ -23,6 +23,7 @@ struct Row<'a> {
     scores: &'a ImageScores,
     copies: String,
     expected: String,
+    near_holdout: String,
     share: String,
     /// More copies than chance explains.
     excess: bool,
@@ -78,19 +79,22 @@ fn row<'a>(release: &'a Release, scores: &'a ImageScores, holdout: usize, protoc
         scores,
         copies: unless_judged(count(scores.copies)),
         expected: unless_judged(fixed(scores.expected_copies, 1)),
+        near_holdout: scores.near_holdout.map_or("–".into(), count),
         share: unless_judged(rate((1e4 * scores.copies as f64 / scores.images.max(1) as f64).round() / 1e4)),
         excess: judged && is_excess(scores, holdout),
         protocol,
     }
 }
 
-/// Whether there are more copies than chance explains: above the expected count by two of its standard deviations. The
+/// Whether there are more copies than chance and typical images explain: above the expected count, or the count of those
+/// as near to holdout images, by two standard deviations. The
 /// threshold comes from `holdout` images, so the count varies as the difference of two counts does,
 /// with variance e·(1 + n/h) for e expected among n images and h holdout images.
 pub(super) fn is_excess(scores: &ImageScores, holdout: usize) -> bool {
     let ratio = scores.images as f64 / holdout.max(1) as f64;
-    let deviation = (scores.expected_copies.max(1.0) * (1.0 + ratio)).sqrt();
-    scores.copies as f64 > scores.expected_copies + 2.0 * deviation
+    let expected = scores.expected_copies.max(scores.near_holdout.unwrap_or(0) as f64);
+    let deviation = (expected.max(1.0) * (1.0 + ratio)).sqrt();
+    scores.copies as f64 > expected + 2.0 * deviation
 }
 
 fn panel<'a>(index: usize, release: &'a Release, scores: &ImageScores) -> (&'a str, String) {

@@ -144,6 +144,7 @@ fn scores(name: &str, copies: bool) -> ImageScores {
         threshold: Some(6.1),
         copies: if copies { 311 } else { 4 },
         expected_copies: 5.0,
+        near_holdout: Some(6),
         synthetic_quantiles: holdout.iter().enumerate().map(nearer).collect(),
         holdout_quantiles: holdout,
     }

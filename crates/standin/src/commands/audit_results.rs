@@ -19,7 +19,7 @@ pub fn results(summary: &Summary) -> String {
         text.push_str(&section);
         text.push_str("\n\n");
     }
-    text.push_str("95 % intervals in brackets.\n");
+    text.push_str("95 % intervals in brackets; n/m: not measurable, the report says why.\n");
     for gate in &summary.gates {
         text.push_str(&gate_line(gate));
     }
@@ -48,7 +48,7 @@ fn figure(outcome: &Outcome) -> String {
             let digits = if size > 0.0 { 2.0 - size.log10().floor() } else { 3.0 };
             format!("{estimate:.0$}", digits.clamp(1.0, 9.0) as usize)
         }
-        Outcome::NotMeasurable(_) => "not measurable".to_owned(),
+        Outcome::NotMeasurable(_) => "n/m".to_owned(),
     }
 }
 
@@ -102,6 +102,7 @@ fn copies(summary: &Summary) -> Option<String> {
         ("found", Align::Right),
         ("of", Align::Right),
         ("by chance", Align::Right),
+        ("as near to holdout", Align::Right),
         ("nearer than", Align::Right),
     ];
     let rows = scored.into_iter().map(|(name, scores)| {
@@ -110,6 +111,7 @@ fn copies(summary: &Summary) -> Option<String> {
             scores.copies.to_string(),
             scores.images.to_string(),
             format!("{:.1}", scores.expected_copies),
+            scores.near_holdout.map_or_else(missing, |near| near.to_string()),
             scores.threshold.map_or_else(missing, |threshold| format!("{threshold:.3}")),
         ]
     });

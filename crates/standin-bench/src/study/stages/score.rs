@@ -3,7 +3,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_data::Progress;
-use standin_measure::image_scores;
+use standin_encode::Embedding;
+use standin_measure::{image_scores, near_copies};
 
 use super::embed::read_embedding;
 use super::{BoxedError, write_json};
@@ -37,6 +38,17 @@ pub struct Copy {
     pub distance: f64,
     /// Conformal p-value of the distance.
     pub p_value: f64,
+}
+
+/// The same count with train and holdout in each other's place.
+fn near_holdout(
+    train: &Embedding,
+    holdout: &Embedding,
+    synthetic: &Embedding,
+    rate: f64,
+) -> standin_measure::Result<usize> {
+    let nearest = near_copies(holdout, train, synthetic, synthetic.rows())?;
+    Ok(nearest.iter().filter(|copy| copy.p_value <= rate).count())
 }
 
 impl Stage for ScoreImages {
@@ -83,6 +95,10 @@ impl Stage for ScoreImages {
             threshold: found.threshold,
             copies: found.copies,
             expected_copies: found.expected_copies,
+            near_holdout: match &holdout {
+                Some(holdout) => Some(near_holdout(&train, holdout, &synthetic, self.false_match_rate)?),
+                None => None,
+            },
             synthetic_quantiles: found.synthetic_quantiles,
             holdout_quantiles: found.holdout_quantiles,
         };
