@@ -161,7 +161,16 @@ fn copies(release: &Release, holdout: usize) -> Option<Fact> {
         name: "Copies",
         value: format!("{} of {}", count(scores.copies), count(scores.images)),
         judgement: if is_excess(scores, holdout) { "more than chance: " } else { "" },
-        needed: format!("{} expected by chance", fixed(scores.expected_copies, 1)),
+        needed: match scores.near_holdout {
+            Some(near) => {
+                format!(
+                    "{} expected by chance, {} as near to the holdout",
+                    fixed(scores.expected_copies, 1),
+                    count(near)
+                )
+            }
+            None => format!("{} expected by chance", fixed(scores.expected_copies, 1)),
+        },
     })
 }
 

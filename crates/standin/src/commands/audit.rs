@@ -153,6 +153,10 @@ impl Arguments {
             context.terminal.note(&format!("{reason}: usefulness is not measured"));
             study.classifiers.clear();
         }
+        if study.classifiers.is_empty() {
+            // Only training differs between repetitions of an audit.
+            study.seeds.truncate(1);
+        }
         study.check(Path::new(ORIGIN))?;
         if show {
             context.output.print(&study, || study.to_toml())?;
