@@ -21,7 +21,8 @@ echo '-- faces: FFHQ against StyleGAN2'
 echo '-- skin lesions: what a text-to-image model shows'
 "$standin" data split "$data/ham10000" --group lesion_id --train 0.5 --holdout 0.5 --test 0 --force --out lesions
 "$standin" audit --name lesions --train lesions --synthetic "t2im=$data/derm-t2im" --no-utility \
-  --encoder "$inception,scattering" --out lesions-report --force
+  --identity lesion_id \
+  --encoder "$inception" --out lesions-report --force
 
 echo '-- skin lesions: what a classifier learns from it'
 mkdir -p kinds && ln -sf "$data"/ham10000/* kinds/ && rm -f kinds/metadata.csv
@@ -30,4 +31,4 @@ awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "label") at = i; print $0
 "$standin" data split kinds --label kind --resize 48x64 --group lesion_id --train 0.4 --holdout 0.3 --test 0.3 \
   --force --out kinds-sides
 "$standin" audit --name kinds --train kinds-sides --synthetic "t2im=$data/derm-t2im" --resize 48x64 --augmented \
-  --group sex,tone --encoder scattering --out kinds-report --force
+  --identity lesion_id --group sex,tone --encoder scattering --out kinds-report --force

@@ -88,6 +88,10 @@ pub struct Arguments {
     #[arg(long = "group", value_name = "COLUMN", value_delimiter = ',')]
     groups: Vec<String>,
 
+    /// Column of the real images whose values (patients, identities) belong together
+    #[arg(long, value_name = "COLUMN")]
+    identity: Option<String>,
+
     /// A condition on the figures, tested at the bad end of its interval; the exit status is 1 if it fails
     #[arg(long = "gate", value_name = "EXPRESSION")]
     gates: Vec<String>,
@@ -218,7 +222,7 @@ impl Arguments {
                 holdout: side(self.holdout, Side::Count(0)),
                 test: side(self.test, Side::Rest),
                 split_seed: self.seed,
-                group: None,
+                group: self.identity,
                 import: options,
                 from: None,
             },

@@ -185,6 +185,10 @@ impl Planner<'_> {
                 train,
                 holdout,
                 reference,
+                grouped: match (reference, &study.data.group) {
+                    (None, Some(group)) => Some((split, group.clone())),
+                    _ => None,
+                },
                 synthetic,
                 attacked: Attacked {
                     names: study.attacks.names.clone(),

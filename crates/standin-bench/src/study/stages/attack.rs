@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -95,6 +96,9 @@ pub struct AttackImages {
     /// Embedded real images that are neither, which an attacker may own: the test set. Where there is none, a half of the
     /// non-members, drawn at random, takes its place in the attacks that need one.
     pub reference: Option<StageId>,
+    /// The split, and the column of its holdout whose values (patients, identities) are not to be torn apart by that half:
+    /// a non-member whose twin is a reference image looks less like a member.
+    pub grouped: Option<(StageId, String)>,
     /// Embedded synthetic images.
     pub synthetic: StageId,
     /// Attacks, seed, δ.
@@ -107,15 +111,21 @@ impl Stage for AttackImages {
     }
 
     fn code_version(&self) -> u32 {
-        2
+        3
     }
 
     fn configuration(&self) -> Value {
-        json!({ "names": self.attacked.names, "seed": self.attacked.seed.value(), "delta": self.attacked.delta })
+        json!({
+            "names": self.attacked.names,
+            "seed": self.attacked.seed.value(),
+            "delta": self.attacked.delta,
+            "group": self.grouped.as_ref().map(|(_, column)| column),
+        })
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        [self.train, self.holdout, self.synthetic].into_iter().chain(self.reference).collect()
+        let split = self.grouped.iter().map(|(split, _)| *split);
+        [self.train, self.holdout, self.synthetic].into_iter().chain(self.reference).chain(split).collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
@@ -135,9 +145,7 @@ impl Stage for AttackImages {
             rows.extend(match self.reference {
                 Some(reference) => attack(&calibrated, &holdout, Some(&read(reference)?), &stamp)?,
                 None => {
-                    let half = draw(holdout.rows(), holdout.rows() / 2, self.attacked.seed.derive("reference"));
-                    let others: Vec<usize> =
-                        (0..holdout.rows()).filter(|row| half.binary_search(row).is_err()).collect();
+                    let (half, others) = self.halves(inputs)?;
                     let stamp = format!("{stamp}; half of the holdout as reference");
                     attack(&calibrated, &holdout.select(&others), Some(&holdout.select(&half)), &stamp)?
                 }
@@ -152,6 +160,30 @@ impl Stage for AttackImages {
 
     fn weight(&self) -> u64 {
         4
+    }
+}
+
+impl AttackImages {
+    /// Two halves of the embedded holdout, whole groups together.
+    fn halves(&self, inputs: &Inputs) -> Result<(Vec<usize>, Vec<usize>), BoxedError> {
+        let (_, rows) = read_embedding(inputs.folder(self.holdout)?)?;
+        let seed = self.attacked.seed.derive("reference");
+        let group_of: Vec<String> = match &self.grouped {
+            Some((split, name)) => {
+                let holdout = ImageSet::open(&inputs.folder(*split)?.join("holdout"))?;
+                let known = holdout.columns().iter().map(|column| column.name.as_str());
+                let column =
+                    holdout.column(name).ok_or_else(|| standin_data::Error::unknown("grouping column", name, known))?;
+                rows.iter().map(|&row| column.values[row].clone()).collect()
+            }
+            None => rows.iter().map(ToString::to_string).collect(),
+        };
+        let mut groups: Vec<&String> = group_of.iter().collect();
+        groups.sort_unstable();
+        groups.dedup();
+        let chosen: BTreeSet<&String> =
+            draw(groups.len(), groups.len() / 2, seed).into_iter().map(|group| groups[group]).collect();
+        Ok((0..rows.len()).partition(|&row| chosen.contains(&group_of[row])))
     }
 }
 
