@@ -40,7 +40,7 @@ pub enum Command {
     /// Run a whole study: generate, sample, classify, measure, attack, report
     Bench(bench::Arguments),
     /// Audit synthetic images made by any tool: fidelity, variety, copying, membership, utility
-    Audit(audit::Arguments),
+    Audit(Box<audit::Arguments>),
     /// Measure synthetic images against real ones: a few numbers, quickly
     Measure(measure::Arguments),
     /// List, show, verify and prune finished stages
