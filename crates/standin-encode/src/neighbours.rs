@@ -77,18 +77,19 @@ pub fn nearest(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bo
         return Ok(Neighbours { k, indices, distances });
     }
     let screen = Screen::new(queries, base);
+    // Half the memory: a set's own search keeps the candidates of all queries at one time.
+    let narrow = |row: usize| u32::try_from(row).expect("2³² rows of features fill the memory of no machine");
     let start = |range: Range<usize>| (range.start, vec![Candidates::new(k); range.len()]);
-    let visit =
-        |(start, candidates): &mut (usize, Vec<Candidates<usize>>), query: usize, first: usize, lower: &[f32]| {
-            candidates[query - *start].screen(lower, |offset| {
-                let row = first + offset;
-                (!(exclude_self && row == query)).then(|| (row, screen.slack(query, row)))
-            });
-        };
-    let finish = |(start, candidates): (usize, Vec<Candidates<usize>>)| {
-        let exact = |(offset, found): (usize, Candidates<usize>)| {
+    let visit = |(start, candidates): &mut (usize, Vec<Candidates<u32>>), query: usize, first: usize, lower: &[f32]| {
+        candidates[query - *start].screen(lower, |offset| {
+            let row = first + offset;
+            (!(exclude_self && row == query)).then(|| (narrow(row), screen.slack(query, row)))
+        });
+    };
+    let finish = |(start, candidates): (usize, Vec<Candidates<u32>>)| {
+        let exact = |(offset, found): (usize, Candidates<u32>)| {
             let query = queries.row(start + offset);
-            found.closest(|&row| squared_distance(query, base.row(row)))
+            found.closest(|&row| squared_distance(query, base.row(row as usize)))
         };
         candidates.into_iter().enumerate().flat_map(exact).collect::<Vec<_>>()
     };
@@ -98,7 +99,7 @@ pub fn nearest(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bo
     } else {
         screen.stream(start, visit, finish)
     };
-    let (distances, indices) = tiles.into_iter().flatten().map(|(squared, row)| (squared.sqrt(), row)).unzip();
+    let (distances, indices) = tiles.into_iter().flatten().map(|(squared, row)| (squared.sqrt(), row as usize)).unzip();
     Ok(Neighbours { k, indices, distances })
 }
 
@@ -153,7 +154,7 @@ struct Candidates<Id> {
 
 impl<Id: Ord + Copy> Candidates<Id> {
     fn new(k: usize) -> Self {
-        Self { k, uppers: Vec::with_capacity(k), found: Vec::new(), compact_at: 4 * k + 64 }
+        Self { k, uppers: Vec::with_capacity(k), found: Vec::new(), compact_at: (2 * k + 16).next_power_of_two() }
     }
 
     fn threshold(&self) -> f32 {

@@ -13,8 +13,8 @@ use crate::{Estimate, Result};
 
 /// Directions of a correlation matrix with less than this share of a feature's variance count as none.
 const NEGLIGIBLE: f64 = 1e-12;
-/// Images of a set whose influence is computed: the standard error is then known to about 1 %.
-const INFLUENCES: usize = 4096;
+/// Images of a set whose influence is computed: the standard error is then known to about 2 %.
+const INFLUENCES: usize = 2048;
 
 /// The Fréchet distance between the Gaussians with the moments of two sets (Dowson and Landau 1982; Heusel et al.,
 /// NeurIPS 2017): ‖μ₁−μ₂‖² + tr(Σ₁ + Σ₂ − 2(Σ₁^½Σ₂Σ₁^½)^½), covariances with n−1.
@@ -29,7 +29,7 @@ const INFLUENCES: usize = 4096;
 /// root's trace is known (T₁₂ = Σ₁^{−½}(Σ₁^½Σ₂Σ₁^½)^½Σ₁^{−½}, the optimal transport map; limit law: Rippl, Munk and
 /// Sturm, J. Multivariate Analysis 2016), which gives every image's influence,
 /// ψ(x) = 2(μ₁−μ₂)·(x−μ₁) + (x−μ₁)ᵀ(I − T₁₂)(x−μ₁), without decomposing anything again; with singular vectors U of
-/// F₁ᵀF₂ = U·S·Vᵀ it is T₁₂ = F₁⁻ᵀ·U·S·Uᵀ·F₁⁻¹. Its variance is taken over at most 4096 images of a set, spread evenly.
+/// F₁ᵀF₂ = U·S·Vᵀ it is T₁₂ = F₁⁻ᵀ·U·S·Uᵀ·F₁⁻¹. Its variance is taken over at most 2048 images of a set, spread evenly.
 /// The interval is for the distance that samples of these sizes have *on average*: it does not reach down to the
 /// population's distance, and where both populations are equal it is wider than needed.
 ///

@@ -6,6 +6,7 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_inverse::invert_lower_triangular;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
 use rand::RngExt;
@@ -97,13 +98,23 @@ impl Tiles {
         let width = |start: usize| self.side.min(self.size - start);
         self.tiles.par_iter_mut().for_each(|(i, j, tile)| {
             let (left, right) = (a.subcols(*i, width(*i)), a.subcols(*j, width(*j)));
-            matmul(tile.as_mut(), Accum::Add, left.transpose(), right, 1.0, Par::Seq);
+            if i == j {
+                let all = BlockStructure::Rectangular;
+                let lower = BlockStructure::TriangularLower;
+                triangular::matmul(tile.as_mut(), lower, Accum::Add, left.transpose(), all, right, all, 1.0, Par::Seq);
+            } else {
+                matmul(tile.as_mut(), Accum::Add, left.transpose(), right, 1.0, Par::Seq);
+            }
         });
     }
 
     fn finish(self) -> Mat<f64> {
         let mut whole = Mat::zeros(self.size, self.size);
-        for (i, j, tile) in self.tiles {
+        for (i, j, mut tile) in self.tiles {
+            if i == j {
+                let lower = tile.clone();
+                tile = Mat::from_fn(lower.nrows(), lower.ncols(), |i, j| lower[(i.max(j), i.min(j))]);
+            }
             whole.as_mut().submatrix_mut(i, j, tile.nrows(), tile.ncols()).copy_from(&tile);
             whole.as_mut().submatrix_mut(j, i, tile.ncols(), tile.nrows()).copy_from(tile.transpose());
         }
