@@ -113,7 +113,7 @@ impl Stage for Summarise {
             classes: pool.labels().map_or_else(Vec::new, |labels| labels.classes.clone()),
             train: members.train.len(),
             holdout: members.holdout.len(),
-            test: test.map_or(0, |test| test.len()),
+            test: test.as_ref().map_or(0, ImageSet::len),
             duplicates_across_split: found.duplicates_with_test + found.duplicates_in_pool,
             grouped_by: self.study.data.group.clone(),
         };
@@ -138,6 +138,7 @@ impl Stage for Summarise {
             releases,
             gates: Vec::new(),
         };
+        summary.warnings.extend(test.as_ref().and_then(|test| no_better_than_guessing(test, &summary.releases)));
         summary.gates = self
             .study
             .gates
@@ -183,6 +184,25 @@ fn add_normalised_variety(releases: &mut [Release]) {
         };
         releases[at].measures.push(row);
     }
+}
+
+/// That a classifier is no better than always answering the most common class, where the verdict rests on it.
+fn no_better_than_guessing(test: &ImageSet, releases: &[Release]) -> Option<String> {
+    let most = test.labels()?.counts().into_iter().max()?;
+    let share = most as f64 / test.len() as f64;
+    let guessing: Vec<&str> = releases
+        .iter()
+        .filter(|release| release.utility.first().is_some_and(|utility| utility.accuracy.low <= share))
+        .map(|release| release.name.as_str())
+        .collect();
+    (!guessing.is_empty()).then(|| {
+        format!(
+            "{:.1} % of the test images are of one class. Trained on {}, the first classifier is not shown to be better than \
+             that answer alone: look at balanced accuracy and at each class.",
+            100.0 * share,
+            guessing.join(", ")
+        )
+    })
 }
 
 fn warnings(study: &Study, data: &DataSummary, division: &Division, releases: &[Release], pool: usize) -> Vec<String> {
