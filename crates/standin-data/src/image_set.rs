@@ -60,6 +60,21 @@ pub struct Provenance {
     pub skipped: Vec<Skipped>,
 }
 
+impl Provenance {
+    /// That of a set that holds this one and another: this one's, with what was left out of both. A guarantee speaks of
+    /// one release. It stays only where both are the same release; private images beside a sample, or two releases from
+    /// the same images, are not covered by it.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        let mut joint = self.clone();
+        if (&self.guarantee, &self.source) != (&other.guarantee, &other.source) {
+            joint.guarantee = None;
+        }
+        joint.skipped.extend(other.skipped.iter().filter(|skipped| !self.skipped.contains(skipped)).cloned());
+        joint
+    }
+}
+
 /// Something an import left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -383,7 +398,7 @@ impl ImageSet {
             pixels: Pixels::Owned(Arc::new([self.pixels(), other.pixels()].concat())),
             labels,
             columns: Arc::new(columns),
-            provenance: self.provenance.clone(),
+            provenance: Arc::new(self.provenance.joined(&other.provenance)),
         })
     }
 
@@ -425,5 +440,25 @@ impl fmt::Debug for ImageSet {
             .field("classes", &self.labels().map(|labels| labels.classes.len()))
             .field("source", &self.provenance.source)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guarantee_covers_one_release_and_nothing_beside_it() {
+        let made = |source: &str, guarantee: Option<&str>| {
+            let provenance =
+                Provenance { source: source.into(), guarantee: guarantee.map(str::to_owned), ..Provenance::default() };
+            crate::digits().select(&[0, 1]).with_provenance(provenance)
+        };
+        let private = made("generator, seed 1", Some("ε = 1"));
+        let together = |other: &ImageSet| private.concat(other).unwrap().provenance().guarantee.clone();
+        assert_eq!(together(&private).as_deref(), Some("ε = 1"));
+        assert_eq!(together(&made("scans", None)), None);
+        assert_eq!(together(&made("generator, seed 2", Some("ε = 1"))), None);
+        assert_eq!(made("scans", None).concat(&private).unwrap().provenance().guarantee, None);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use standin_data::{Column, ImageSet, ImportOptions, Silent, import};
+use standin_data::{Column, ImageSet, ImportOptions, Provenance, Silent, import};
 
 fn standin(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).arg("audit").args(arguments).output().unwrap()
@@ -20,7 +20,8 @@ fn sets() -> tempfile::TempDir {
     let holdout = range(600, 1200).with_column(Column { name: "half".into(), values: groups }).unwrap();
     range(0, 600).save(&folder.path().join("train")).unwrap();
     holdout.save(&folder.path().join("holdout")).unwrap();
-    range(1200, 1600).save(&folder.path().join("honest")).unwrap();
+    let provenance = Provenance { guarantee: Some("ε = 1.00, δ = 1e-5".into()), ..Provenance::default() };
+    range(1200, 1600).with_provenance(provenance).save(&folder.path().join("honest")).unwrap();
     range(0, 100).concat(&range(1200, 1500)).unwrap().save(&folder.path().join("copying")).unwrap();
     folder
 }
@@ -83,6 +84,10 @@ fn copies_among_images_made_elsewhere_are_found_and_left_out() {
         left_out.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
     assert_eq!(indices.len() as u64, copies(leak));
     assert_eq!(indices.iter().filter(|&&index| index < 100).count(), 100);
+
+    // Leaving out what is near to private images is no post-processing.
+    let card = std::fs::read_to_string(folder.join("clean/honest/README.md")).unwrap();
+    assert!(card.contains("does not cover"), "{card}");
 
     // The single images' table and the report are written, and a second run has nothing to do.
     let report = std::fs::read_dir(folder.join("reports")).unwrap().next().unwrap().unwrap().path();

@@ -50,6 +50,20 @@ fn images_their_features_and_their_statistics_give_the_same_numbers() {
 }
 
 #[test]
+fn fid_is_a_matter_of_the_features_not_of_the_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, shift) in [("real", 0.0), ("fake", 0.5)] {
+        let values = (0..600).map(|at| shift + (at * 37 % 101) as f32).collect();
+        let stamp = standin_encode::Stamp::new("onnx:fid-inception.onnx", "made up");
+        let features = standin_encode::Embedding::new(values, 4, stamp).unwrap();
+        features.save(&folder.join(format!("{name}.npy"))).unwrap();
+    }
+    let found = document(folder, &["--real", "real.npy", "--synthetic", "fake.npy", "--measures", "fid"]);
+    assert!((value(&found, "frechet-distance") - 1.0).abs() < 1e-6, "four features, each 0.5 away");
+}
+
+#[test]
 fn a_tools_convention_is_that_of_its_own_measure() {
     let folder = sets();
     let precision = |extra: &[&str]| document(folder.path(), &[&SIDES[..], extra].concat());
@@ -76,6 +90,7 @@ fn what_does_not_fit_together_is_refused() {
         ([&SIDES[..], &["--measures", "fid"]].concat(), vec!["inception", "frechet-distance"]),
         ([&SIDES[..], &["--measures", "density", "--convention", "torch-fidelity"]].concat(), vec!["precision"]),
         ([&SIDES[..], &["--measures", "fd", "--encoder", "pixels", "--save-features", "p"]].concat(), vec!["--force"]),
+        ([&SIDES[..], &["--pairs", "psnr", "--save-features", "q"]].concat(), vec!["--save-features", "leave it out"]),
         ([&SIDES[..], &["--pairs", "lpips"]].concat(), vec!["lpips:FILE.onnx"]),
         ([&SIDES[..], &["--pairs", "ms-ssim"]].concat(), vec!["161"]),
     ] {

@@ -17,12 +17,13 @@ fn headline_utility(release: &Release) -> Option<&Utility> {
     release.utility.first()
 }
 
-/// Judges every release at the thresholds.
-pub fn judge(releases: &[Release], thresholds: &Thresholds) -> Verdict {
+/// Judges every release at the thresholds. `most_common` is the share of the test images' most common class, which always
+/// giving that answer reaches; 0 if unknown.
+pub fn judge(releases: &[Release], thresholds: &Thresholds, most_common: f64) -> Verdict {
     let judged: Vec<ReleaseVerdict> = releases
         .iter()
         .map(|release| {
-            let (useful, mut reasons) = usefulness(release, thresholds);
+            let (useful, mut reasons) = usefulness(release, thresholds, most_common);
             let (resists_attacks, found) = resistance(release, thresholds);
             reasons.extend(found);
             reasons.extend(guarantee_words(release));
@@ -80,7 +81,7 @@ fn overall(judged: &[ReleaseVerdict]) -> String {
     }
 }
 
-fn usefulness(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>) {
+fn usefulness(release: &Release, thresholds: &Thresholds, most_common: f64) -> (bool, Vec<String>) {
     let Some(utility) = headline_utility(release) else {
         return (false, vec!["Its usefulness was not measured.".into()]);
     };
@@ -100,7 +101,15 @@ fn usefulness(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>)
         if useful { "at least" } else { "below" },
         100.0 * thresholds.replacement_ratio,
     );
-    (useful, vec![words])
+    if accuracy.low > most_common {
+        return (useful, vec![words]);
+    }
+    let guessing = format!(
+        "That is not shown to be better than always answering the most common class, which is right in {:.1} %: look at \
+         balanced accuracy and at each class.",
+        100.0 * most_common
+    );
+    (false, vec![words, guessing])
 }
 
 fn resistance(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>) {
@@ -411,7 +420,18 @@ mod tests {
     }
 
     fn judged(release: &Release) -> ReleaseVerdict {
-        judge(std::slice::from_ref(release), &Thresholds::default()).releases.remove(0)
+        judge(std::slice::from_ref(release), &Thresholds::default(), 0.0).releases.remove(0)
+    }
+
+    #[test]
+    fn a_classifier_that_may_be_guessing_is_not_useful() {
+        let mut release = release("images", ReleaseKind::Images, 0.684, 0.5, 0.0);
+        release.utility[0].replacement_ratio = Some(estimate(0.95, 0.02));
+        let useful = |most_common| {
+            judge(std::slice::from_ref(&release), &Thresholds::default(), most_common).releases.remove(0).useful
+        };
+        assert!(useful(0.1));
+        assert!(!useful(0.69));
     }
 
     #[test]
@@ -470,7 +490,7 @@ mod tests {
             release("worse", ReleaseKind::Images, 0.8, 0.58, 0.0),
         ];
         let front: Vec<bool> =
-            judge(&releases, &Thresholds::default()).releases.iter().map(|verdict| verdict.pareto).collect();
+            judge(&releases, &Thresholds::default(), 0.0).releases.iter().map(|verdict| verdict.pareto).collect();
         assert_eq!(front, [true, true, false]);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::parquet::IMAGE;
 use super::shards::shard_stem;
-use super::{CARD, ExportFormat, attribute_names, own_columns};
+use super::{CARD, ExportFormat, attribute_names, joint_provenance, own_columns};
 use crate::import::LABEL;
 use crate::{Error, ImageSet, Parts, Provenance, Result};
 
@@ -41,7 +41,7 @@ fn card(parts: &Parts, format: ExportFormat) -> std::result::Result<String, std:
     let sets: Vec<(&str, &ImageSet)> = parts.iter().collect();
     let (_, first) = sets[0];
     let images: usize = sets.iter().map(|(_, set)| set.len()).sum();
-    let made = first.provenance();
+    let made = &joint_provenance(parts);
     let synthetic = made.guarantee.is_some();
     let mut text = String::from("---\n");
     writeln!(text, "license: {}", licence(made.licence.as_deref()))?;

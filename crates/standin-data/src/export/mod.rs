@@ -179,12 +179,11 @@ fn refuse_overwriting(path: &Path, force: bool) -> Result<()> {
     ))
 }
 
-/// The provenance of the first part, with what was left out of every part.
+/// That of all parts together.
 fn joint_provenance(parts: &Parts) -> Provenance {
     let mut sets = parts.iter().map(|(_, set)| set.provenance());
-    let mut joint = sets.next().cloned().unwrap_or_default();
-    joint.skipped.extend(sets.flat_map(|provenance| provenance.skipped.iter().cloned()));
-    joint
+    let first = sets.next().cloned().unwrap_or_default();
+    sets.fold(first, |joint, part| joint.joined(part))
 }
 
 fn write_provenance(provenance: &Provenance, folder: &Path) -> Result<()> {

@@ -10,7 +10,7 @@ use standin_measure::{Convention, MEASURES};
 use super::Context;
 use super::audit_results::results;
 use super::data::ImportArguments;
-use super::measure::{defaults, measure_names};
+use super::measure::{defaults, measure_names, require_encoder};
 use super::run_study::{Finished, Folders};
 use crate::failure::{Failure, Status};
 
@@ -208,6 +208,9 @@ impl Arguments {
             _ => self.measures,
         };
         let encoders = if self.encoders.is_empty() { measures.encoders } else { self.encoders };
+        for encoder in &encoders {
+            require_encoder(&names, encoder)?;
+        }
         let classifiers = match (self.no_utility, self.classifiers.is_empty()) {
             (true, _) => Vec::new(),
             (false, true) => vec!["cnn".to_owned(), "logistic".to_owned()],
@@ -238,7 +241,7 @@ impl Arguments {
             utility: Protocols { real_on_synthetic: true, augmented: self.augmented, groups: self.groups },
             measures: Measures {
                 encoders: encoders.clone(),
-                names: measure_names(&names, self.convention, None)?,
+                names: measure_names(&names, self.convention)?,
                 limit: self.limit,
                 near_copies: self.near_copies,
                 false_match_rate: self.false_match_rate,
@@ -328,7 +331,15 @@ fn filter_copies(
     let copies = finished.copies(name)?;
     let dropped: BTreeSet<usize> = copies.iter().map(|copy| copy.synthetic).collect();
     let kept: Vec<usize> = (0..set.len()).filter(|image| !dropped.contains(image)).collect();
-    let exported = export(&Parts::undivided(set.select(&kept)), target, ExportFormat::ClassFolders, force)?;
+    let mut provenance = set.provenance().clone();
+    // Which images remain was decided by looking at the private ones: no post-processing, so no guarantee covers it.
+    provenance.guarantee = provenance.guarantee.map(|guarantee| {
+        format!(
+            "none: images near to training images were left out, which the generator's own ({guarantee}) does not cover"
+        )
+    });
+    let clean = set.select(&kept).with_provenance(provenance);
+    let exported = export(&Parts::undivided(clean), target, ExportFormat::ClassFolders, force)?;
     let mut table = csv::Writer::from_path(target.join("left-out.csv"))?;
     table.write_record(["image", "file_name", "nearest_training_image", "distance", "p_value"])?;
     for copy in &copies {

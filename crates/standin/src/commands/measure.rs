@@ -105,7 +105,8 @@ impl Arguments {
             (true, true) => defaults(DEFAULT, self.convention),
             _ => self.measures.clone(),
         };
-        let names = measure_names(&asked, self.convention, Some(&self.encoder))?;
+        let names = measure_names(&asked, self.convention)?;
+        self.refuse_what_has_no_use(&names)?;
         let reader = Reader { encoder: &self.encoder, options: self.import.options(), context };
         let pairs = self.measure_pairs(&reader)?;
         if names.is_empty() {
@@ -113,16 +114,18 @@ impl Arguments {
             return Ok(Status::Done);
         }
         let synthetic = reader.read(&self.synthetic)?;
+        require_encoder(&asked, &synthetic.stamp().encoder)?;
         if is_statistics(Path::new(&self.real)) {
             return self.against_statistics(&synthetic, &names, context);
         }
         let real = reader.read(&self.real)?;
         let holdout = self.holdout.as_deref().map(|text| reader.read(text)).transpose()?;
         if let Some(path) = &self.save_statistics {
+            let moments = Moments::of(&real)?;
             if self.force && path.exists() {
                 std::fs::remove_file(path)?;
             }
-            Moments::of(&real)?.save(path)?;
+            moments.save(path)?;
         }
         if let Some(folder) = &self.save_features {
             std::fs::create_dir_all(folder)?;
@@ -130,9 +133,7 @@ impl Arguments {
                 [("real", Some(&real)), ("synthetic", Some(&synthetic)), ("holdout", holdout.as_ref())]
             {
                 let Some(features) = features else { continue };
-                let path = folder.join(format!("{name}.npy"));
-                refuse_to_replace(&path, self.force)?;
-                features.save(&path)?;
+                features.save(&folder.join(format!("{name}.npy")))?;
             }
         }
         let sets = Sets { train: &real, holdout: holdout.as_ref(), synthetic: &synthetic };
@@ -260,7 +261,44 @@ fn refuse_to_replace(path: &Path, force: bool) -> Result<(), Exists> {
     if path.exists() && !force { Err(Exists { path: path.to_path_buf() }) } else { Ok(()) }
 }
 
+/// Options that would change nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{options} with {cause}: there is nothing to do for it; leave it out")]
+struct NoUse {
+    options: String,
+    cause: String,
+}
+
 impl Arguments {
+    /// Refuses options that would be ignored and files that are in the way, before any image is encoded.
+    fn refuse_what_has_no_use(&self, names: &[String]) -> Result<(), Failure> {
+        let cause = if names.is_empty() {
+            "--pairs alone".to_owned()
+        } else if is_statistics(Path::new(&self.real)) {
+            format!("the statistics in {}", self.real)
+        } else {
+            String::new()
+        };
+        let given = [
+            ("--holdout", self.holdout.is_some()),
+            ("--save-statistics", self.save_statistics.is_some()),
+            ("--save-features", self.save_features.is_some()),
+        ];
+        let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+        if !cause.is_empty() && !given.is_empty() {
+            return Err(NoUse { options: given.join(", "), cause }.into());
+        }
+        if let Some(path) = &self.save_statistics {
+            refuse_to_replace(path, self.force)?;
+        }
+        if let Some(folder) = &self.save_features {
+            for name in ["real", "synthetic", "holdout"] {
+                refuse_to_replace(&folder.join(format!("{name}.npy")), self.force)?;
+            }
+        }
+        Ok(())
+    }
+
     fn measure_pairs(&self, reader: &Reader<'_>) -> Result<Vec<Paired>, Failure> {
         if self.pairs.is_empty() {
             return Ok(Vec::new());
@@ -303,21 +341,11 @@ pub fn defaults<'a>(names: impl IntoIterator<Item = &'a str>, convention: Option
 /// The registered measures that names stand for.
 ///
 /// # Errors
-/// If one is unknown, is not what the encoder's features give, or is not of that tool.
-pub fn measure_names(
-    names: &[String],
-    convention: Option<Convention>,
-    encoder: Option<&str>,
-) -> Result<Vec<String>, Failure> {
+/// If one is unknown or not of that tool.
+pub fn measure_names(names: &[String], convention: Option<Convention>) -> Result<Vec<String>, Failure> {
     names
         .iter()
         .map(|name| {
-            let alias = ALIASES.iter().find(|alias| alias.short == name.to_lowercase().replace('_', "-"));
-            if let (Some(Alias { short, measure, encoder: Some(needed) }), Some(encoder)) = (alias, encoder)
-                && !encoder.to_lowercase().contains(needed)
-            {
-                return Err(NotThatEncoder { short, measure, needed, encoder: encoder.to_owned() }.into());
-            }
             let name = full_name(name);
             let name = match convention {
                 Some(convention) => convention.measure(&name)?.to_owned(),
@@ -326,6 +354,19 @@ pub fn measure_names(
             Ok(standin_measure::measure(&name)?.name.to_owned())
         })
         .collect()
+}
+
+/// Refuses a short name that stands for a measure of certain features only.
+pub fn require_encoder(names: &[String], encoder: &str) -> Result<(), Failure> {
+    for name in names {
+        let alias = ALIASES.iter().find(|alias| alias.short == name.to_lowercase().replace('_', "-"));
+        if let Some(Alias { short, measure, encoder: Some(needed) }) = alias
+            && !encoder.to_lowercase().contains(needed)
+        {
+            return Err(NotThatEncoder { short, measure, needed, encoder: encoder.to_owned() }.into());
+        }
+    }
+    Ok(())
 }
 
 /// A name that belongs to the features of one certain encoder.

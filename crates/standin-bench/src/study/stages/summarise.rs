@@ -74,7 +74,7 @@ impl Stage for Summarise {
     }
 
     fn code_version(&self) -> u32 {
-        2
+        3
     }
 
     fn configuration(&self) -> Value {
@@ -105,7 +105,7 @@ impl Stage for Summarise {
         let mut releases =
             self.releases.iter().map(|release| gathering.release(release)).collect::<Result<Vec<_>, _>>()?;
         add_normalised_variety(&mut releases);
-        let judged = verdict::judge(&releases, &self.study.thresholds);
+        let judged = verdict::judge(&releases, &self.study.thresholds, test.as_ref().map_or(0.0, most_common));
         let data = DataSummary {
             source: self.source.0.clone(),
             licence: self.source.1.clone(),
@@ -138,7 +138,6 @@ impl Stage for Summarise {
             releases,
             gates: Vec::new(),
         };
-        summary.warnings.extend(test.as_ref().and_then(|test| no_better_than_guessing(test, &summary.releases)));
         summary.gates = self
             .study
             .gates
@@ -186,23 +185,10 @@ fn add_normalised_variety(releases: &mut [Release]) {
     }
 }
 
-/// That a classifier is no better than always answering the most common class, where the verdict rests on it.
-fn no_better_than_guessing(test: &ImageSet, releases: &[Release]) -> Option<String> {
-    let most = test.labels()?.counts().into_iter().max()?;
-    let share = most as f64 / test.len() as f64;
-    let guessing: Vec<&str> = releases
-        .iter()
-        .filter(|release| release.utility.first().is_some_and(|utility| utility.accuracy.low <= share))
-        .map(|release| release.name.as_str())
-        .collect();
-    (!guessing.is_empty()).then(|| {
-        format!(
-            "{:.1} % of the test images are of one class. Trained on {}, the first classifier is not shown to be better than \
-             that answer alone: look at balanced accuracy and at each class.",
-            100.0 * share,
-            guessing.join(", ")
-        )
-    })
+/// The share of the most common class, 0 without labels.
+fn most_common(test: &ImageSet) -> f64 {
+    let most = test.labels().and_then(|labels| labels.counts().into_iter().max()).unwrap_or(0);
+    most as f64 / test.len().max(1) as f64
 }
 
 fn warnings(study: &Study, data: &DataSummary, division: &Division, releases: &[Release], pool: usize) -> Vec<String> {
