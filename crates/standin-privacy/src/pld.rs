@@ -40,6 +40,9 @@ const MOST_CELLS: f64 = 4e6;
 /// Relative width of the bracket at which refinement ends.
 const WIDTH: f64 = 0.004;
 
+/// Relative width that the first lattice aims at, which it meets where losses vary smoothly.
+const AIM: f64 = 3e-4;
+
 /// An ε below this is as good as none; its bracket is not refined further.
 const NEGLIGIBLE: f64 = 1e-6;
 
@@ -80,7 +83,7 @@ pub(crate) fn epsilon(composition: &Composition, delta: f64) -> Result<Bracket, 
     if parts.iter().map(|(pair, count)| count * pair.total_variation()).sum::<f64>() <= delta {
         return Ok(Bracket { low: 0.0, high: 0.0 });
     }
-    let removal = Direction::new(&parts, delta, false).refined(0.0)?;
+    let removal = Direction::new(&parts, delta, false).refined(AIM, 0.0)?;
     if parts.iter().all(|(pair, _)| pair.is_symmetric()) {
         return Ok(removal);
     }
@@ -90,7 +93,7 @@ pub(crate) fn epsilon(composition: &Composition, delta: f64) -> Result<Bracket, 
     if ceiling <= removal.low {
         return Ok(removal);
     }
-    let addition = addition.refined(removal.low).unwrap_or(Bracket { low: 0.0, high: ceiling });
+    let addition = addition.refined(WIDTH, removal.low).unwrap_or(Bracket { low: 0.0, high: ceiling });
     let high = addition.high.min(ceiling);
     Ok(Bracket { low: removal.low.max(addition.low.min(high)), high: removal.high.max(high) })
 }
@@ -147,12 +150,13 @@ impl<'a> Direction<'a> {
         Self { parts, delta, reversed, spectra, tilt, reach }
     }
 
-    /// The bracket on a lattice that is refined until it is narrow, or all of it lies below `enough`.
-    fn refined(mut self, enough: f64) -> Result<Bracket, Reason> {
+    /// The bracket on a lattice that aims at the relative width `aim` and is refined until it is narrow, or until all of it
+    /// lies below `enough`.
+    fn refined(mut self, aim: f64, enough: f64) -> Result<Bracket, Reason> {
         let steps: f64 = self.parts.iter().map(|(_, count)| count).sum();
         let expected = self.tilt.epsilon.max(NEGLIGIBLE);
         // Spreading adds about T d² (θ + 1)/12 to ε, and uniting takes off half of that.
-        let mut spacing = (2.0 * WIDTH * expected / (steps * (self.tilt.theta + 1.0))).sqrt().min(0.02 * expected);
+        let mut spacing = (8.0 * aim * expected / (steps * (self.tilt.theta + 1.0))).sqrt().min(0.02 * expected);
         let mut best: Option<(f64, Bracket)> = None;
         let mut refused = 0.0;
         for _ in 0..REFINEMENTS {

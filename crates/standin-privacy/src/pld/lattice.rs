@@ -36,8 +36,8 @@ pub(crate) struct Cells {
     loose: Option<(f64, f64)>,
     /// P-mass that may have any loss, and Q-mass that may have any loss in the other direction.
     pub(crate) infinite: (f64, f64),
-    /// M-masses that the pessimistic bound adds at the first and the last lattice point.
-    edges: (f64, f64),
+    /// Lattice points with M-mass that the pessimistic bound adds there.
+    edges: [(usize, f64); 2],
     sinh: f64,
 }
 
@@ -75,7 +75,7 @@ impl Cells {
             points: Vec::new(),
             loose: None,
             infinite: (0.0, 0.0),
-            edges: (0.0, 0.0),
+            edges: [(0, 0.0); 2],
             sinh: (0.5 * spacing).sinh(),
         }
     }
@@ -107,12 +107,14 @@ impl Cells {
         (lower.max(0.0), upper.max(0.0))
     }
 
-    /// Accounts for outcomes outside the lattice, given by their masses: below it (P, Q) and above it (P, Q). The
-    /// optimistic bound leaves them out; the pessimistic one gives each the largest loss it may have in either direction.
-    pub(crate) fn tails(&mut self, below: (f64, f64), above: (f64, f64)) {
-        let last = self.origin + self.shares.len() as f64 * self.spacing;
-        self.edges = (below.0 * (-0.5 * self.origin).exp(), above.1 * (0.5 * last).exp());
-        self.infinite = (above.0, below.1);
+    /// Accounts for outcomes of losses below and above certain lattice points, given as the point with the outcomes' P- and
+    /// Q-mass. The optimistic bound leaves them out; the pessimistic one gives each the largest loss it may have in either
+    /// direction: infinity in one, and that of the lattice point in the other.
+    pub(crate) fn tails(&mut self, below: (usize, f64, f64), above: (usize, f64, f64)) {
+        let loss = |point: usize| self.origin + point as f64 * self.spacing;
+        self.edges =
+            [(below.0, below.1 * (-0.5 * loss(below.0)).exp()), (above.0, above.2 * (0.5 * loss(above.0)).exp())];
+        self.infinite = (above.1, below.2);
     }
 
     /// Masses on the lattice whose every hockey-stick divergence is at least that of the pair, in the direction of P.
@@ -122,8 +124,9 @@ impl Cells {
             masses[self.shares.len() - 1] += lower;
             masses[self.shares.len()] += upper;
         }
-        masses[0] += self.edges.0;
-        masses[self.shares.len()] += self.edges.1;
+        for (point, mass) in self.edges {
+            masses[point] += mass;
+        }
         for &(point, mass) in &self.points {
             masses[point] += mass;
         }

@@ -6,6 +6,9 @@ use super::gauss_legendre::{EIGHT, FOUR, TWO};
 use super::lattice::Cells;
 use crate::event::Part;
 
+/// So many cells above the head give every half cell two neighbours to unite with.
+const LEAST_CELLS: usize = 3;
+
 /// ln √(2π).
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
 
@@ -149,7 +152,7 @@ fn gaussian_cells(rate: f64, sigma: f64, spacing: f64, reach: (f64, f64)) -> Cel
         }
         None => (least, 0),
     };
-    let count = ((greatest - origin) / spacing).ceil() as usize;
+    let count = (((greatest - origin) / spacing).ceil() as usize).max(head_cells + LEAST_CELLS);
     let mut cells = Cells::new(origin, spacing, count);
     cells.head = head_cells;
     let outcome_at = |place: f64| {
@@ -170,7 +173,11 @@ fn gaussian_cells(rate: f64, sigma: f64, spacing: f64, reach: (f64, f64)) -> Cel
     let p_below = (1.0 - rate) * q_below + rate * normal_cdf(-reach.0 - shift);
     let q_above = normal_cdf(-reach.1 - shift);
     let p_above = (1.0 - rate) * q_above + rate * normal_cdf(-reach.1);
-    cells.tails((p_below, q_below), (p_above, q_above));
+    let inside = |loss: f64| (loss - origin) / spacing;
+    cells.tails(
+        (inside(least).ceil() as usize, p_below, q_below),
+        (inside(greatest).floor() as usize, p_above, q_above),
+    );
     cells
 }
 
