@@ -83,7 +83,7 @@ fn brackets_are_narrow_and_overlap_those_of_dp_accounting() {
         assert!(high - low <= (WIDTH * high).max(NEGLIGIBLE), "{point:?}: {bounds:?}");
         if point.is_reliable() {
             assert!(low <= point.pessimistic * (1.0 + 1e-6) + 1e-12, "{point:?}: {bounds:?}");
-            assert!(!(high < point.optimistic * (1.0 - 1e-6)), "{point:?}: {bounds:?}");
+            assert!(point.optimistic.is_nan() || high >= point.optimistic * (1.0 - 1e-6), "{point:?}: {bounds:?}");
             assert!(high <= point.pessimistic * (1.0 + WIDTH) + NEGLIGIBLE, "{point:?}: {bounds:?}");
             compared += 1;
         }
@@ -131,7 +131,8 @@ fn compositions_of_unlike_events_agree_with_dp_accounting() {
         let found = bounds(&events, n[0]);
         assert!(found.rdp <= n[1] * (1.0 + 1e-3), "{found:?} for {line}");
         assert!(found.high - found.low <= WIDTH * found.high, "{found:?} for {line}");
-        assert!(found.low <= n[2] * (1.0 + 1e-6) && !(found.high < n[3] * (1.0 - 1e-6)), "{found:?} for {line}");
+        assert!(found.low <= n[2] * (1.0 + 1e-6), "{found:?} for {line}");
+        assert!(n[3].is_nan() || found.high >= n[3] * (1.0 - 1e-6), "{found:?} for {line}");
         assert!(found.high <= n[2] * (1.0 + WIDTH), "{found:?} for {line}");
         rows += 1;
     }

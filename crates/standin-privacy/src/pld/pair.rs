@@ -182,7 +182,7 @@ fn gaussian_cells(rate: f64, sigma: f64, spacing: f64, reach: (f64, f64)) -> Cel
 }
 
 /// The lattice point d below the loss up to which the outcomes' mean loss (of Q, in e^u) is that very point; nothing if
-/// that lies outside the range.
+/// that lies below the range.
 ///
 /// Where most outcomes have nearly the same loss, a lattice that misses this loss must be much finer than one that meets
 /// it, and outcomes below it could not be united with anything on a lattice that begins elsewhere.
@@ -197,8 +197,12 @@ fn head(rate: f64, sigma: f64, spacing: f64, range: &Range) -> Option<f64> {
     };
     let gap = |loss: f64| loss - mean_below(loss) - spacing;
     let (mut low, mut high) = (gaussian_loss(rate, sigma, range.low), gaussian_loss(rate, sigma, range.high));
-    if gap(low) > 0.0 || gap(high) <= 0.0 {
+    if gap(low) > 0.0 {
         return None;
+    }
+    if gap(high) <= 0.0 {
+        // All losses lie closer together than lattice points.
+        return Some(mean_below(high));
     }
     for _ in 0..200 {
         let middle = 0.5 * (low + high);
