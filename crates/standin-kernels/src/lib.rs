@@ -26,7 +26,9 @@ mod simd;
 mod squares;
 mod tile;
 mod transpose;
+mod temporary;
 mod units;
+pub use temporary::*;
 
 pub use convolution::Convolution;
 pub use squares::squared_norms;

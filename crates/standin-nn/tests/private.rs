@@ -155,7 +155,9 @@ fn the_ledger_holds_each_step_as_it_ran_and_the_guarantee_keeps_the_budget() {
     assert!(guarantee.not_covered.iter().any(|part| part.contains("losses")));
 
     let mut trainer = trainer(&privacy(), &records);
-    (0..5).for_each(|step| drop(trainer.step(&batch(step), losses).unwrap()));
+    for step in 0..5 {
+        trainer.step(&batch(step), losses).unwrap();
+    }
     let event = Event::PoissonSubsampledGaussian {
         sampling_rate: 20.0 / 60.0,
         noise_multiplier: trainer.noise_multiplier(),

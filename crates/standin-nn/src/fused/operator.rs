@@ -97,14 +97,16 @@ pub(crate) trait Operator: PerSample {
     fn backward(&self, inputs: Inputs<'_>, saved: &[f32], dy: &[f32], wants_x: bool, wanted: Wanted<'_>) -> Backward;
 }
 
-/// The squared Euclidean norm of each unit's rows together, in f64.
+/// The squared Euclidean norm of each unit's two rows together; a layer without bias has none.
 pub(crate) fn squared_norms(weight: &[f32], bias: &[f32], units: usize) -> Vec<f64> {
-    let square = |values: &[f32]| values.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>();
-    let row = |values: &[f32], unit: usize| {
-        let width = values.len() / units.max(1);
-        square(&values[unit * width..(unit + 1) * width])
-    };
-    (0..units).map(|unit| row(weight, unit) + row(bias, unit)).collect()
+    let mut sums = vec![0.0; units];
+    for rows in [weight, bias] {
+        if !rows.is_empty() {
+            let norms = standin_kernels::squared_norms(rows, rows.len() / units);
+            sums.iter_mut().zip(norms).for_each(|(sum, norm)| *sum += norm);
+        }
+    }
+    sums
 }
 
 /// Σ f_u g_u over the rows of a matrix of one row per unit; rows of factor 0 do not enter, whatever they hold.
