@@ -58,9 +58,17 @@ pub(crate) trait Simd: Copy + Send + Sync {
     #[inline(always)]
     fn transpose(self, rows: [Self::Vector; LANES]) -> [Self::Vector; LANES] {
         let mut values = [[0.0; LANES]; LANES];
-        for (row, into) in rows.into_iter().zip(&mut values) {
-            self.store(row, into);
+        for (row, into) in rows.iter().zip(&mut values) {
+            self.store(*row, into);
         }
-        std::array::from_fn(|column| self.load(&std::array::from_fn(|row| values[row][column])))
+        let mut columns = rows;
+        for (at, column) in columns.iter_mut().enumerate() {
+            let mut lanes = [0.0; LANES];
+            for (lane, row) in lanes.iter_mut().zip(&values) {
+                *lane = row[at];
+            }
+            *column = self.load(&lanes);
+        }
+        columns
     }
 }

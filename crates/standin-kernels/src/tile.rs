@@ -1,4 +1,7 @@
 //! Sums of products held in registers: the inner loops of everything here that is a convolution or a matrix product.
+//!
+//! Loops stand where `array::map` and `from_fn` would say the same: their closures are not always inlined, and a closure on
+//! its own is compiled without the instructions.
 
 use crate::offsets::Offsets;
 use crate::simd::{LANES, Lanes, Simd};
@@ -20,8 +23,11 @@ pub(crate) fn broadcast<S: Simd, const ROWS: usize, const PANELS: usize>(
     let panels = panels.map(|panel| &panel[..offsets.values().len()]);
     let mut tile = [[simd.splat(0.0); PANELS]; ROWS];
     for (at, &offset) in offsets.values().iter().enumerate() {
-        // SAFETY: every panel was cut to as many vectors as there are offsets.
-        let vectors: [S::Vector; PANELS] = panels.map(|panel| simd.load(unsafe { panel.get_unchecked(at) }));
+        let mut vectors = [simd.splat(0.0); PANELS];
+        for (vector, panel) in vectors.iter_mut().zip(&panels) {
+            // SAFETY: every panel was cut to as many vectors as there are offsets.
+            *vector = simd.load(unsafe { panel.get_unchecked(at) });
+        }
         for (row, sums) in rows.iter().zip(&mut tile) {
             // SAFETY: no row is past `furthest` and no offset past the reach; their sum was checked to be inside.
             let number = simd.splat(unsafe { *x.get_unchecked(*row as usize + offset as usize) });
@@ -47,9 +53,11 @@ pub(crate) fn stream<S: Simd, const OUTPUTS: usize, const VECTORS: usize>(
     let mut tile = [[simd.splat(0.0); VECTORS]; OUTPUTS];
     for (&offset, weights) in offsets.values().iter().zip(weights) {
         let from = start + offset as usize;
-        // SAFETY: the last vector at the greatest offset was checked to end inside.
-        let vectors: [S::Vector; VECTORS] =
-            std::array::from_fn(|at| simd.load(unsafe { lanes_at(x, from + LANES * at) }));
+        let mut vectors = [simd.splat(0.0); VECTORS];
+        for (at, vector) in vectors.iter_mut().enumerate() {
+            // SAFETY: the last vector at the greatest offset was checked to end inside.
+            *vector = simd.load(unsafe { lanes_at(x, from + LANES * at) });
+        }
         for (&weight, sums) in weights.iter().zip(&mut tile) {
             let weight = simd.splat(weight);
             for (sum, vector) in sums.iter_mut().zip(vectors) {
@@ -73,8 +81,11 @@ pub(crate) fn dot<S: Simd, const ROWS: usize, const OUTPUTS: usize>(
     assert!(furthest + vectors * LANES <= x.len(), "a tile stays inside its numbers");
     let mut tile = [[simd.splat(0.0); OUTPUTS]; ROWS];
     for at in 0..vectors {
-        // SAFETY: no factor has fewer than `vectors` vectors.
-        let factors: [S::Vector; OUTPUTS] = of.map(|of| simd.load(unsafe { of.get_unchecked(at) }));
+        let mut factors = [simd.splat(0.0); OUTPUTS];
+        for (factor, of) in factors.iter_mut().zip(&of) {
+            // SAFETY: no factor has fewer than `vectors` vectors.
+            *factor = simd.load(unsafe { of.get_unchecked(at) });
+        }
         for (row, sums) in rows.iter().zip(&mut tile) {
             // SAFETY: the last vector from the furthest row was checked to end inside.
             let numbers = simd.load(unsafe { lanes_at(x, *row as usize + LANES * at) });

@@ -36,10 +36,10 @@ pub(crate) fn side_by_side<S: Simd>(simd: S, from: &[f32], pitch: usize, rows: u
     for (at, into) in into.chunks_mut(LANES).enumerate() {
         let start = at * LANES;
         let end = length.min(start + LANES);
-        let block = std::array::from_fn(|row| match row < rows {
-            true => simd.multiply(load_part(simd, &from[row * pitch + start..row * pitch + end]), factor),
-            false => simd.splat(0.0),
-        });
+        let mut block = [simd.splat(0.0); LANES];
+        for (row, vector) in block.iter_mut().enumerate().take(rows) {
+            *vector = simd.multiply(load_part(simd, &from[row * pitch + start..row * pitch + end]), factor);
+        }
         for (column, into) in simd.transpose(block).into_iter().zip(into) {
             simd.store(column, into);
         }
@@ -50,10 +50,10 @@ pub(crate) fn side_by_side<S: Simd>(simd: S, from: &[f32], pitch: usize, rows: u
 #[inline(always)]
 pub(crate) fn in_rows<S: Simd>(simd: S, from: &[Lanes], rows: usize, into: &mut [f32], pitch: usize) {
     for (at, from) in from.chunks(LANES).enumerate() {
-        let block = std::array::from_fn(|row| match from.get(row) {
-            Some(lanes) => simd.load(lanes),
-            None => simd.splat(0.0),
-        });
+        let mut block = [simd.splat(0.0); LANES];
+        for (vector, lanes) in block.iter_mut().zip(from) {
+            *vector = simd.load(lanes);
+        }
         for (row, vector) in simd.transpose(block).into_iter().enumerate().take(rows) {
             store_part(simd, vector, &mut into[row * pitch + at * LANES..][..from.len()]);
         }

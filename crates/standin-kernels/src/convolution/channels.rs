@@ -4,6 +4,7 @@ use crate::instructions::Kernel;
 use crate::offsets::Offsets;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::tile;
+use crate::transpose::load_part;
 
 /// Products summed in registers before the sum is put away: what is read meanwhile stays in the second-level cache, and
 /// the sums of sums are the more exact.
@@ -63,25 +64,25 @@ impl Sum<'_> {
         let products = self.offsets.values().len();
         let panels =
             std::array::from_fn(|at| &self.panels[(panel + at) * products..][taps.start..taps.end]);
-        let start: [S::Vector; PANELS] = std::array::from_fn(|at| {
-            let mut values = [0.0; LANES];
-            if let (Some(bias), 0) = (self.bias, taps.start) {
-                let bias = &bias[(panel + at) * LANES..];
-                let count = bias.len().min(LANES);
-                values[..count].copy_from_slice(&bias[..count]);
+        let mut start = [simd.splat(0.0); PANELS];
+        if let (Some(bias), 0) = (self.bias, taps.start) {
+            for (start, bias) in start.iter_mut().zip(bias[panel * LANES..].chunks(LANES)) {
+                *start = load_part(simd, bias);
             }
-            simd.load(&values)
-        });
+        }
         let offsets = self.offsets.part(taps.clone());
         for (sources, destinations) in self.sources.chunks(ROWS).zip(self.destinations.chunks(ROWS)) {
             let mut rows = [sources[0]; ROWS];
             rows[..sources.len()].copy_from_slice(sources);
             let tile = tile::broadcast::<S, ROWS, PANELS>(simd, self.x, &rows, offsets, panels);
             for at in 0..PANELS {
-                let tile = tile.map(|sums| simd.add(sums[at], start[at]));
-                put_in_rows(
+                let mut block = [simd.splat(0.0); LANES];
+                for (row, sums) in block.iter_mut().zip(&tile) {
+                    *row = simd.add(sums[at], start[at]);
+                }
+                put_in_rows::<S, ROWS>(
                     simd,
-                    tile,
+                    block,
                     destinations,
                     self.channels - (panel + at) * LANES,
                     taps.start > 0,
@@ -98,19 +99,19 @@ impl Sum<'_> {
 #[inline(always)]
 fn put_in_rows<S: Simd, const ROWS: usize>(
     simd: S,
-    tile: [S::Vector; ROWS],
+    block: [S::Vector; LANES],
     places: &[u32],
     channels: usize,
     add: bool,
     into: &mut [f32],
     pitch: usize,
 ) {
-    let columns = simd.transpose(std::array::from_fn(|row| if row < ROWS { tile[row] } else { simd.splat(0.0) }));
+    let columns = simd.transpose(block);
     let first = places[0] as usize;
     let adjacent = places.len() == ROWS && places[ROWS - 1] as usize == first + ROWS - 1;
-    for (channel, column) in columns.into_iter().enumerate().take(channels) {
+    for (channel, column) in columns.iter().enumerate().take(channels) {
         let mut values = [0.0; LANES];
-        simd.store(column, &mut values);
+        simd.store(*column, &mut values);
         let into = &mut into[channel * pitch..];
         if adjacent {
             let into: &mut [f32; ROWS] = into[first..].first_chunk_mut().expect("the places are inside");

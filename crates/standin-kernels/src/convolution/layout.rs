@@ -36,6 +36,9 @@ impl Axis {
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     axes: [Axis; 3],
+    /// What a step along each axis adds to the place within one remainder's image, and what a step of its remainder adds.
+    steps: [usize; 3],
+    phase_steps: [usize; 3],
     /// The axis along which large images are cut.
     outer: usize,
     plane: usize,
@@ -43,10 +46,14 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn new(axes: [Axis; 3], outer: usize) -> Self {
+        let [_, rows, columns] = &axes;
+        let steps = [rows.pitch() * columns.pitch(), columns.pitch(), 1];
+        let image: usize = axes.iter().map(Axis::pitch).product();
+        let phase_steps = [image * rows.used_phases() * columns.used_phases(), image * columns.used_phases(), image];
         let plane: usize = axes.iter().map(|axis| axis.used_phases() * axis.pitch()).product();
         // Channels a multiple of 4 KiB apart would compete for the same few lines of the cache.
         let plane = if plane.is_multiple_of(256) { plane + 16 } else { plane };
-        Self { axes, outer, plane }
+        Self { axes, steps, phase_steps, outer, plane }
     }
 
     /// Numbers from one channel to the next.
@@ -54,49 +61,47 @@ impl Layout {
         self.plane
     }
 
-    /// Where a coordinate lies within its channel. Additive: the address of a position plus that of a tap is the
-    /// address of what the tap sees at the position.
-    pub(super) fn address(&self, coordinates: [usize; 3]) -> usize {
-        let (mut phase, mut within) = (0, 0);
-        for (axis, at) in self.axes.iter().zip(coordinates) {
-            phase = phase * axis.used_phases() + axis.phases[at % axis.stride].expect("only taps' remainders are asked");
-            within = within * axis.pitch() + at / axis.stride;
+    /// Where a coordinate lies within its channel, if some tap can see it. Additive: the address of a position plus that
+    /// of a tap is the address of what the tap sees at the position.
+    pub(super) fn address(&self, coordinates: [usize; 3]) -> Option<usize> {
+        let along = |axis: usize| self.along(axis, coordinates[axis]);
+        Some(along(0)? + along(1)? + along(2)?)
+    }
+
+    fn along(&self, axis: usize, coordinate: usize) -> Option<usize> {
+        let stride = self.axes[axis].stride;
+        if stride == 1 {
+            return Some(coordinate * self.steps[axis]);
         }
-        phase * self.axes.iter().map(Axis::pitch).product::<usize>() + within
+        let phase = self.axes[axis].phases[coordinate % stride]?;
+        Some(phase * self.phase_steps[axis] + coordinate / stride * self.steps[axis])
     }
 
     /// Copies one channel of an image, moved back by `shift` along the outer axis. The padding of `into` is zero already.
     pub(super) fn fill(&self, image: &[f32], shift: usize, into: &mut [f32]) {
         let shifts: [usize; 3] = std::array::from_fn(|axis| if axis == self.outer { shift } else { 0 });
         let ranges: [_; 3] = std::array::from_fn(|axis| self.axes[axis].visible(shifts[axis]));
-        let coordinate =
-            |axis: usize, at: usize| (at as isize + self.axes[axis].low - shifts[axis] as isize) as usize;
+        let coordinate = |axis: usize, at: usize| (at as isize + self.axes[axis].low) as usize - shifts[axis];
         let [_, rows, columns] = &self.axes;
+        if ranges[2].is_empty() {
+            return;
+        }
+        let first = coordinate(2, ranges[2].start);
         for at in ranges[0].clone() {
+            let Some(slab) = self.along(0, coordinate(0, at)) else { continue };
             for row in ranges[1].clone() {
-                let line = &image[(at * rows.size + row) * columns.size..][..columns.size];
-                let (slab, line_at) = (coordinate(0, at), coordinate(1, row));
-                if self.axes[0].phases[slab % self.axes[0].stride].is_none() || rows.phases[line_at % rows.stride].is_none()
-                {
+                let Some(line_at) = self.along(1, coordinate(1, row)) else { continue };
+                let line = &image[(at * rows.size + row) * columns.size..][ranges[2].clone()];
+                let into = &mut into[slab + line_at..];
+                if columns.stride == 1 {
+                    into[first..first + line.len()].copy_from_slice(line);
                     continue;
                 }
-                for remainder in 0..columns.stride {
-                    if columns.phases[remainder].is_none() || ranges[2].is_empty() {
-                        continue;
-                    }
-                    let start = coordinate(2, ranges[2].start);
-                    let skip = (remainder + columns.stride - start % columns.stride) % columns.stride;
-                    let visible = &line[ranges[2].clone()];
-                    if skip >= visible.len() {
-                        continue;
-                    }
-                    let into = &mut into[self.address([slab, line_at, start + skip])..];
-                    if columns.stride == 1 {
-                        into[..visible.len()].copy_from_slice(visible);
-                    } else {
-                        for (into, &number) in into.iter_mut().zip(visible[skip..].iter().step_by(columns.stride)) {
-                            *into = number;
-                        }
+                for (skip, _) in line.iter().enumerate().take(columns.stride) {
+                    let Some(start) = self.along(2, first + skip) else { continue };
+                    let numbers = line[skip..].iter().step_by(columns.stride);
+                    for (into, &number) in into[start..].iter_mut().zip(numbers) {
+                        *into = number;
                     }
                 }
             }

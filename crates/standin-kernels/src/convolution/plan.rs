@@ -256,10 +256,11 @@ fn class(
     outer: usize,
     from: usize,
 ) -> Class {
+    let address = |coordinates| layout.address(coordinates).expect("positions and taps are of remainders that are seen");
     let mut runs = Vec::with_capacity(first.positions.len() * second.positions.len());
     for slab in &first.positions {
         for row in &second.positions {
-            let source = layout.address([slab.0, row.0, third.positions[0].0]);
+            let source = address([slab.0, row.0, third.positions[0].0]);
             let destination = (slab.1 * size[1] + row.1) * size[2] + third.positions[0].1;
             runs.push((source as u32, destination as u32));
         }
@@ -269,7 +270,7 @@ fn class(
         for row in &second.taps {
             for column in &third.taps {
                 taps.push((slab.1 * geometry.kernel[1] + row.1) * geometry.kernel[2] + column.1);
-                within.push(layout.address([slab.0, row.0, column.0]));
+                within.push(address([slab.0, row.0, column.0]));
             }
         }
     }

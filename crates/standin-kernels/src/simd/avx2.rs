@@ -83,12 +83,13 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn power_of_two(self, shifted: Pair) -> Pair {
-        shifted.map(|half| {
-            // SAFETY: `self` exists, so `detect` found AVX2.
-            unsafe {
-                let biased = _mm256_add_epi32(_mm256_castps_si256(half), _mm256_set1_epi32(127));
-                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
-            }
-        })
+        // SAFETY: `self` exists, so `detect` found AVX2.
+        unsafe {
+            let bias = _mm256_set1_epi32(127);
+            let low = _mm256_add_epi32(_mm256_castps_si256(shifted[0]), bias);
+            let high = _mm256_add_epi32(_mm256_castps_si256(shifted[1]), bias);
+            let (low, high) = (_mm256_slli_epi32::<23>(low), _mm256_slli_epi32::<23>(high));
+            [_mm256_castsi256_ps(low), _mm256_castsi256_ps(high)]
+        }
     }
 }

@@ -6,7 +6,11 @@ pub(crate) struct Scalar;
 
 #[inline(always)]
 fn each(a: Lanes, b: Lanes, of: impl Fn(f32, f32) -> f32) -> Lanes {
-    std::array::from_fn(|lane| of(a[lane], b[lane]))
+    let mut result = a;
+    for (result, b) in result.iter_mut().zip(b) {
+        *result = of(*result, b);
+    }
+    result
 }
 
 impl Simd for Scalar {
@@ -30,7 +34,7 @@ impl Simd for Scalar {
     // Two roundings: without the instruction, `f32::mul_add` is a call into the C library for each number.
     #[inline(always)]
     fn multiply_add(self, a: Lanes, b: Lanes, c: Lanes) -> Lanes {
-        std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
+        self.add(self.multiply(a, b), c)
     }
 
     #[inline(always)]
