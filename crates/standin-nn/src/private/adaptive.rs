@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn the_bound_moves_towards_the_quantile() {
         let mut noise = NoiseSource::reproducible(Seed::new(1));
-        let mut bound = 10.0;
+        let mut bound: f64 = 10.0;
         // Norms uniform in [0, 1]: the median is 1/2.
         for _ in 0..200 {
             let within = (bound.min(1.0) * 1000.0) as usize;
