@@ -41,7 +41,7 @@ impl Kernel for Sum<'_> {
         for taps in blocks(self.offsets.values().len(), BLOCK) {
             let mut panel = 0;
             while panel < panels {
-                if ROWS >= 12 && panel + 1 < panels {
+                if ROWS >= 8 && panel + 1 < panels {
                     self.panels_at::<S, ROWS, 2>(simd, panel, taps.clone());
                     panel += 2;
                 } else {

@@ -30,7 +30,7 @@ const OUTPUTS: usize = 2 * LANES;
 const TASKS: usize = 16;
 
 /// Rows of every register tile divide this.
-const ROWS_TOGETHER: usize = 12;
+const ROWS_TOGETHER: usize = 24;
 
 /// Buffers of one thread.
 struct Workspace {
@@ -252,7 +252,7 @@ impl Kernel for Accumulate<'_> {
         let panels = self.outputs.len().div_ceil(LANES);
         let mut panel = 0;
         while panel < panels {
-            if ROWS >= 12 && panel + 1 < panels {
+            if ROWS >= 8 && panel + 1 < panels {
                 self.by_channel::<S, ROWS, 2>(simd, panel);
                 panel += 2;
             } else {
@@ -321,7 +321,7 @@ impl Accumulate<'_> {
             let mut output = 0;
             while output < self.outputs.len() {
                 let left = self.outputs.len() - output;
-                if ROWS >= 12 && left >= 4 {
+                if ROWS >= 8 && left >= 4 {
                     self.of_outputs::<S, 4, 4>(simd, place, output);
                     output += 4;
                 } else if left >= 2 {
