@@ -104,7 +104,14 @@ impl Network {
                         channels = outputs;
                     }
                 }
-                Self { stem: stem(3, 16), blocks: Vec::new(), residuals, norm: norm(256), head: linear(256), last: None }
+                Self {
+                    stem: stem(3, 16),
+                    blocks: Vec::new(),
+                    residuals,
+                    norm: norm(256),
+                    head: linear(256),
+                    last: None,
+                }
             }
         }
     }
@@ -172,8 +179,7 @@ fn ours(network: &str, private: bool, steps: usize) -> Result<f64> {
     let privacy = Privacy { noise: NoiseOrigin::Reproducible, physical_batch: BATCH, ..Privacy::new(BATCH, 1000) };
     let before = Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Reproducible);
     let budget = Budget { epsilon: 100.0, delta: 1e-3 };
-    let mut trainer =
-        PrivateTrainer::new(model, &optimization, &privacy, budget, &Records::each(BATCH), before)?;
+    let mut trainer = PrivateTrainer::new(model, &optimization, &privacy, budget, &Records::each(BATCH), before)?;
     least(Box::new(move |index| trainer.step(&batch(index), |model, _| Ok(model.losses(x.clone())))))
 }
 
@@ -218,14 +224,15 @@ fn main() -> ExitCode {
     let program = std::env::current_exe().expect("a running program has a path");
     let python = std::env::var("STANDIN_PEERS_PYTHON").ok();
     let peers = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers.py");
-    println!("{:<18} {:<8} {:>20} {:>20} {:>14} {:>7} {:>7}", "network", "step", "ours", "peer", "layout", "time", "memory");
+    println!(
+        "{:<18} {:<8} {:>20} {:>20} {:>14} {:>7} {:>7}",
+        "network", "step", "ours", "peer", "layout", "time", "memory"
+    );
     for network in NETWORKS.into_iter().filter(|&network| only.as_deref().is_none_or(|only| only == network)) {
         let mut plain = f64::NAN;
         for kind in ["plain", "private"] {
             let case = format!("{network}/{kind}");
-            let run = || {
-                measured(Command::new(&program).args(["--case", &case, "--steps", &steps.to_string()]))
-            };
+            let run = || measured(Command::new(&program).args(["--case", &case, "--steps", &steps.to_string()]));
             let Some((seconds, memory)) = run() else {
                 println!("{network:<18} {kind:<8} failed");
                 return ExitCode::FAILURE;
