@@ -24,11 +24,9 @@ mod instructions;
 mod offsets;
 mod simd;
 mod squares;
-mod temporary;
 mod tile;
 mod transpose;
 mod units;
-pub use temporary::*;
 
 pub use convolution::Convolution;
 pub use squares::squared_norms;
