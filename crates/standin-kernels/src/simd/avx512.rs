@@ -9,9 +9,8 @@ pub(crate) struct Avx512(());
 impl Avx512 {
     /// The instruction set, where this processor has it.
     pub(crate) fn detect() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx2")
-            && is_x86_feature_detected!("fma");
+        let found =
+            is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         found.then_some(Self(()))
     }
 }
@@ -54,6 +53,12 @@ impl Simd for Avx512 {
     operation!(divide, _mm512_div_ps, a, b);
     operation!(maximum, _mm512_max_ps, a, b);
     operation!(minimum, _mm512_min_ps, a, b);
+
+    #[inline(always)]
+    fn where_positive(self, of: __m512, then: __m512) -> __m512 {
+        // SAFETY: `self` exists, so `detect` found AVX-512.
+        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(of, _mm512_setzero_ps()), then) }
+    }
 
     #[inline(always)]
     fn power_of_two(self, shifted: __m512) -> __m512 {
