@@ -2,6 +2,7 @@
 
 use crate::instructions::Kernel;
 use crate::offsets::Offsets;
+use crate::product::blocks;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::tile;
 use crate::transpose::load_part;
@@ -24,12 +25,6 @@ pub(super) struct Sum<'a> {
     /// From one channel of the result to the next.
     pub pitch: usize,
     pub into: &'a mut [f32],
-}
-
-/// As few equal blocks as hold `length` with at most `most` each.
-pub(super) fn blocks(length: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let block = length.div_ceil(length.div_ceil(most).max(1)).max(1);
-    (0..length).step_by(block).map(move |start| start..length.min(start + block))
 }
 
 impl Kernel for Sum<'_> {

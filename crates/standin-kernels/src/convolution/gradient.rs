@@ -5,10 +5,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Convolution;
-use super::channels::blocks;
 use super::plan::{Direction, Plan};
 use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
+use crate::product::blocks;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::transpose::{in_rows, side_by_side};
 use crate::units::Units;
