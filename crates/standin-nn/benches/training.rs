@@ -27,6 +27,10 @@ use standin_nn::{
 };
 use standin_privacy::{Adjacency, Budget, Ledger, NoiseOrigin, Unit};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: usize = 64;
 const NETWORKS: [&str; 3] = ["a", "b", "wide-resnet-16-4"];
 

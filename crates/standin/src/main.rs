@@ -17,6 +17,10 @@ use failure::Failure;
 use output::Output;
 use terminal::{Color, Terminal};
 
+/// Training makes and drops tensors of megabytes all the time; the system's allocator gives each back to the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Can synthetic images stand in for your real ones?
 ///
 /// standin trains generators on private images, with or without differential privacy, samples from them, trains
