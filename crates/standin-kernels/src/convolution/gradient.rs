@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Convolution;
+use super::ghost::Ghost;
 use super::plan::{Direction, Plan};
 use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
@@ -40,10 +41,10 @@ struct Workspace {
 }
 
 /// How gradients are summed for one geometry.
-struct Gradient {
-    plan: Plan,
+pub(super) struct Gradient {
+    pub plan: Plan,
     /// Weights of an output channel.
-    products: usize,
+    pub products: usize,
     /// Whether vectors hold positions, else output channels.
     by_position: bool,
 }
@@ -179,8 +180,8 @@ impl Convolution {
         result
     }
 
-    /// Squared norms of the units' gradients, which are made and forgotten one after the other.
-    pub(super) fn direct_squared_norms_on(
+    /// Squared norms of the units' gradients, which are made and forgotten one after the other, or not made at all.
+    pub(super) fn unit_squared_norms_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -188,21 +189,21 @@ impl Convolution {
         units: &Units,
     ) -> Vec<f64> {
         let gradient = Gradient::new(self);
-        (0..units.len())
-            .into_par_iter()
-            .map_init(
-                || gradient.workspace(),
-                |workspace, unit| {
-                    let groups = (0..self.groups).map(|group| {
-                        let block = (group, 0..gradient.plan.to);
-                        let samples = units.members(unit);
-                        gradient.sum(instructions, (x, output_gradient), samples, None, block, workspace);
-                        gradient.squared_norm(instructions, &workspace.sums)
-                    });
-                    groups.sum()
-                },
-            )
-            .collect()
+        let norm = |(workspace, ghost): &mut (Workspace, Ghost), unit: usize| {
+            let samples = units.members(unit);
+            let of_groups = (0..self.groups).map(|group| {
+                if gradient.prefers_pairs(samples.len()) {
+                    let numbers = (x, output_gradient);
+                    return gradient.squared_norm_of_pairs(instructions, numbers, samples, group, ghost);
+                }
+                let block = (group, 0..gradient.plan.to);
+                gradient.sum(instructions, (x, output_gradient), samples, None, block, workspace);
+                gradient.squared_norm(instructions, &workspace.sums)
+            });
+            of_groups.sum()
+        };
+        let workspace = || (gradient.workspace(), Ghost::default());
+        (0..units.len()).into_par_iter().map_init(workspace, norm).collect()
     }
 }
 

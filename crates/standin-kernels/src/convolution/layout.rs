@@ -61,6 +61,12 @@ impl Layout {
         self.plane
     }
 
+    /// Images of a channel, one for each remainder that is seen, and numbers of each.
+    pub(super) fn images(&self) -> (usize, usize) {
+        let images = self.axes.iter().map(Axis::used_phases).product();
+        (images, self.axes.iter().map(Axis::pitch).product())
+    }
+
     /// Where a coordinate lies within its channel, if some tap can see it. Additive: the address of a position plus that
     /// of a tap is the address of what the tap sees at the position.
     pub(super) fn address(&self, coordinates: [usize; 3]) -> Option<usize> {
