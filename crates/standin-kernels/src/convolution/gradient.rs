@@ -51,7 +51,10 @@ pub(super) struct Gradient {
 
 impl Gradient {
     fn new(geometry: &Convolution) -> Self {
-        let plan = Plan::new(geometry, Direction::Forward, 1);
+        // With tasks enough among output channels, samples need not be shared out.
+        let tasks = geometry.outputs.div_ceil(OUTPUTS);
+        let most = if tasks >= TASKS / 2 { geometry.batch } else { geometry.batch * tasks / TASKS };
+        let plan = Plan::new(geometry, Direction::Forward, 1, most);
         let products = plan.from * geometry.taps();
         Self { by_position: plan.to < FEW_CHANNELS || products < FEW_PRODUCTS, plan, products }
     }

@@ -95,8 +95,8 @@ pub(super) enum Direction {
 }
 
 impl Plan {
-    /// Buffers hold the channels of `together` groups.
-    pub(super) fn new(geometry: &Convolution, direction: Direction, together: usize) -> Self {
+    /// Buffers hold the channels of `together` groups of no more than `most` samples.
+    pub(super) fn new(geometry: &Convolution, direction: Direction, together: usize, most: usize) -> Self {
         let output = geometry.output();
         let (from, to) = (geometry.inputs / geometry.groups, geometry.outputs / geometry.groups);
         let (from, to, source_size, size) = match direction {
@@ -130,7 +130,7 @@ impl Plan {
         let bands = size[outer].div_ceil(band);
         let destination: usize = size.iter().product();
         let samples = match bands {
-            1 => POSITIONS.div_ceil(destination).min(geometry.batch / 8).max(1),
+            1 => POSITIONS.div_ceil(destination).min(most).max(1),
             _ => 1,
         };
         let step_of_sample = (channels * layout.plane(), geometry.groups * to * destination);
