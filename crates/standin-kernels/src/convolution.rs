@@ -1,3 +1,5 @@
+#[cfg(test)]
+mod agreement;
 mod apply;
 mod channels;
 mod ghost;

@@ -164,7 +164,7 @@ fn apply(
         workspace,
         |(buffer, scratch), (into, samples)| {
             for band in 0..plan.bands {
-                plan.fill(source, samples, 0, band, buffer);
+                plan.fill(instructions, source, samples, 0, band, buffer);
                 let (start, length) = plan.band(band);
                 for (group, weights) in weights.iter().enumerate() {
                     let x = &buffer[group * plan.from * plan.layout.plane()..];

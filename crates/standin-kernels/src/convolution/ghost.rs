@@ -75,9 +75,9 @@ impl Gradient {
         let stretch = Stretch::new(&self.plan.classes[0]);
         let mut total = 0.0;
         for (at, one) in samples.iter().enumerate() {
-            self.lay_out(x, output_gradient, *one, group, &stretch, ghost, 0);
+            self.lay_out(instructions, x, output_gradient, *one, group, &stretch, ghost, 0);
             for (distance, other) in samples[at..].iter().enumerate() {
-                self.lay_out(x, output_gradient, *other, group, &stretch, ghost, 1);
+                self.lay_out(instructions, x, output_gradient, *other, group, &stretch, ghost, 1);
                 let product = self.inner_product(instructions, &stretch, ghost);
                 total += if distance == 0 { product } else { 2.0 * product };
             }
@@ -90,6 +90,7 @@ impl Gradient {
     #[expect(clippy::too_many_arguments, reason = "the two places of a pair differ in nothing but their numbers")]
     fn lay_out(
         &self,
+        instructions: Instructions,
         x: &[f32],
         output_gradient: &[f32],
         sample: u32,
@@ -101,7 +102,7 @@ impl Gradient {
         let plan = &self.plan;
         let pixels = &mut ghost.pixels[place];
         pixels.resize(plan.sample() + LANES, 0.0);
-        plan.fill(x, &[sample], group, 0, pixels);
+        plan.fill(instructions, x, &[sample], group, 0, pixels);
         let gradients = &mut ghost.gradients[place];
         gradients.resize(plan.to * stretch.length, 0.0);
         for (channel, into) in gradients.chunks_mut(stretch.length).enumerate() {

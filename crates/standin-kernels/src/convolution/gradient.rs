@@ -25,7 +25,7 @@ const FEW_CHANNELS: usize = 8;
 const FEW_PRODUCTS: usize = 20;
 
 /// Output channels whose gradients one task sums.
-const OUTPUTS: usize = 2 * LANES;
+const OUTPUTS: usize = 4 * LANES;
 
 /// Tasks to share among threads. Their number does not depend on that of the threads, and so neither do the sums.
 const TASKS: usize = 16;
@@ -50,7 +50,7 @@ pub(super) struct Gradient {
 }
 
 impl Gradient {
-    fn new(geometry: &Convolution) -> Self {
+    pub(super) fn new(geometry: &Convolution) -> Self {
         // With tasks enough among output channels, samples need not be shared out.
         let tasks = geometry.outputs.div_ceil(OUTPUTS);
         let most = if tasks >= TASKS / 2 { geometry.batch } else { geometry.batch * tasks / TASKS };
@@ -82,7 +82,7 @@ impl Gradient {
         workspace.sums.resize(sums, [0.0; LANES]);
         for samples in samples.chunks(self.plan.samples) {
             for band in 0..self.plan.bands {
-                self.plan.fill(x, samples, group, band, &mut workspace.x);
+                self.plan.fill(instructions, x, samples, group, band, &mut workspace.x);
                 instructions.run(Accumulate {
                     gradient: self,
                     x: &workspace.x,
@@ -131,7 +131,7 @@ impl Convolution {
         let samples: Vec<u32> = (0..self.batch as u32).collect();
         let of_group: Vec<_> = (0..to).step_by(OUTPUTS).map(|start| start..to.min(start + OUTPUTS)).collect();
         let chunks = self.batch.div_ceil(together);
-        let parts = (TASKS / (groups * of_group.len())).clamp(1, chunks.max(1));
+        let parts = TASKS.div_ceil(groups * of_group.len()).clamp(1, chunks.max(1));
         let part = together * chunks.div_ceil(parts).max(1);
         let tasks: Vec<_> = (0..groups)
             .flat_map(|group| of_group.iter().map(move |outputs| (group, outputs)))
