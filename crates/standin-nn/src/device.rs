@@ -1,5 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use burn::tensor::Device;
 #[cfg(feature = "wgpu")]
@@ -18,7 +19,27 @@ pub enum DeviceChoice {
     Gpu(Option<usize>),
 }
 
+/// What [`DeviceChoice::choose`] was called with.
+static CHOSEN: OnceLock<DeviceChoice> = OnceLock::new();
+
 impl DeviceChoice {
+    /// Makes this the device of the process, for everything that trains or samples. Like the size of the thread pool, it is
+    /// chosen once, before any work.
+    ///
+    /// # Errors
+    /// If another one was chosen before.
+    pub fn choose(self) -> Result<()> {
+        match CHOSEN.get_or_init(|| self) {
+            chosen if *chosen == self => Ok(()),
+            _ => Err(Error::Device { name: self.to_string(), reason: "another device was chosen before" }),
+        }
+    }
+
+    /// The device of the process: the CPU, unless another was chosen.
+    pub fn chosen() -> Self {
+        CHOSEN.get().copied().unwrap_or_default()
+    }
+
     /// The device for inference: nothing is recorded for gradients.
     pub fn inference(self) -> Device {
         match self {
