@@ -9,6 +9,9 @@ pub enum Error {
     /// An image set could not be used.
     #[error(transparent)]
     Data(#[from] standin_data::Error),
+    /// Features could not be computed.
+    #[error(transparent)]
+    Encode(#[from] standin_encode::Error),
     /// Training or weights.
     #[error(transparent)]
     Network(#[from] standin_nn::Error),

@@ -17,6 +17,7 @@ mod conv_transpose2d;
 mod embedding;
 mod group_norm;
 mod linear;
+mod pool;
 mod upsample;
 
 pub use activation::{leaky_relu, relu, silu};
@@ -25,4 +26,5 @@ pub use conv2d::Conv2d;
 pub use embedding::{Embedding, indices};
 pub use group_norm::{GroupNorm, GroupNormSilu};
 pub use linear::Linear;
+pub use pool::{global_average_pool, global_max_pool, max_pool};
 pub use upsample::upsample_nearest;
