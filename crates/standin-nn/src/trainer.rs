@@ -110,6 +110,11 @@ impl<M: Module> Trainer<M> {
         &self.model
     }
 
+    /// Number of parameter values.
+    pub fn parameters(&self) -> usize {
+        self.values.len()
+    }
+
     /// One step down the gradient of `loss`, a single value. Returns the loss.
     ///
     /// # Errors

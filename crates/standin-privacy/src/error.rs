@@ -62,6 +62,74 @@ pub enum Error {
         /// The system's reason.
         reason: String,
     },
+    /// A sampler for which no sound accountant is here.
+    #[error(
+        "`{found}` is no event that can be accounted for: the bounds here hold for Poisson sampling (each unit enters a \
+         batch independently with the same probability) and for no sampling at all; draw batches by Poisson sampling and \
+         write poisson:RATE,NOISE_MULTIPLIER*STEPS, or write gaussian:NOISE_MULTIPLIER*COUNT if every step sees all units"
+    )]
+    UnknownSampler {
+        /// The name found.
+        found: String,
+    },
+    /// An event that cannot be read.
+    #[error(
+        "`{found}` is no event; write gaussian:NOISE_MULTIPLIER, laplace:SCALE, histogram:NOISE_MULTIPLIER or \
+         poisson:RATE,NOISE_MULTIPLIER, each with *COUNT behind it if it ran more than once"
+    )]
+    UnreadableEvent {
+        /// The text found.
+        found: String,
+    },
+    /// Poisson sampling under replacement of a unit.
+    #[error(
+        "Poisson sampling is accounted for under add-or-remove adjacency only; use adjacency = \"add_remove\", whose \
+         guarantee (ε, δ) implies (2ε, (1 + e^ε) δ) for the replacement of one unit by another"
+    )]
+    ReplaceOneSampled,
+    /// More events than can be counted.
+    #[error("more than {} events cannot be counted", u64::MAX)]
+    TooManyEvents,
+    /// The accountant has no finite ε for what ran.
+    #[error(
+        "no finite epsilon at delta = {delta} after {events}: {reason}; add noise, sample less or take fewer steps"
+    )]
+    NoFiniteEpsilon {
+        /// δ as asked for.
+        delta: f64,
+        /// What ran.
+        events: String,
+        /// Which parameter is extreme.
+        reason: String,
+    },
+    /// What ran already, or must run, costs more than the budget whatever the noise.
+    #[error(
+        "no noise keeps epsilon {epsilon} at delta {delta}: even with next to no signal left it is {needed:.4}; ask for \
+         epsilon {needed:.4} or more, or let less run before"
+    )]
+    BudgetSpent {
+        /// ε as asked for.
+        epsilon: f64,
+        /// δ as asked for.
+        delta: f64,
+        /// The smallest attainable ε.
+        needed: f64,
+    },
+    /// Two accountants contradict each other.
+    #[error(
+        "internal error: the bound from Rényi differential privacy, ε = {rdp}, lies below the lower bound {low} from \
+         privacy loss distributions for {events} at δ = {delta}; please report these numbers, and trust neither"
+    )]
+    Contradiction {
+        /// Bound from Rényi differential privacy.
+        rdp: f64,
+        /// Lower bound from privacy loss distributions.
+        low: f64,
+        /// δ.
+        delta: f64,
+        /// What ran.
+        events: String,
+    },
 }
 
 /// The result of an operation on privacy.
@@ -73,4 +141,29 @@ pub(crate) fn positive(parameter: &'static str, value: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::OutOfRange { parameter, value, expected: "finite and greater than 0" })
+}
+
+/// Checks that a sampling rate is a probability above 0.
+pub(crate) fn rate(parameter: &'static str, value: f64) -> Result<()> {
+    if value > 0.0 && value <= 1.0 {
+        return Ok(());
+    }
+    let expected = "greater than 0 and at most 1: the probability with which a unit enters a batch";
+    Err(Error::OutOfRange { parameter, value, expected })
+}
+
+/// Checks that δ is a probability strictly between 0 and 1.
+pub(crate) fn probability(parameter: &'static str, value: f64) -> Result<()> {
+    if value > 0.0 && value < 1.0 {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { parameter, value, expected: "greater than 0 and less than 1, such as 1e-6" })
+}
+
+/// Checks that a parameter is finite and not negative.
+pub(crate) fn not_negative(parameter: &'static str, value: f64) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { parameter, value, expected: "finite and at least 0" })
 }

@@ -19,7 +19,7 @@
 
 use std::f64::consts::PI;
 
-use crate::error::positive;
+use crate::error::{not_negative, positive, probability};
 use crate::{Error, Result};
 
 /// ln √(2π).
@@ -45,7 +45,7 @@ pub fn delta(sigma: f64, sensitivity: f64, epsilon: f64) -> Result<f64> {
 pub fn ln_delta(sigma: f64, sensitivity: f64, epsilon: f64) -> Result<f64> {
     positive("sigma", sigma)?;
     positive("sensitivity", sensitivity)?;
-    check_epsilon(epsilon)?;
+    not_negative("epsilon", epsilon)?;
     Ok(ln_delta_at(sensitivity / sigma, epsilon))
 }
 
@@ -58,7 +58,7 @@ pub fn ln_delta(sigma: f64, sensitivity: f64, epsilon: f64) -> Result<f64> {
 pub fn epsilon(sigma: f64, sensitivity: f64, delta: f64) -> Result<f64> {
     positive("sigma", sigma)?;
     positive("sensitivity", sensitivity)?;
-    check_delta(delta)?;
+    probability("delta", delta)?;
     let shift = sensitivity / sigma;
     let private = |epsilon: f64| ln_delta_at(shift, epsilon) <= delta.ln() - MARGIN;
     if private(0.0) {
@@ -83,8 +83,8 @@ pub fn epsilon(sigma: f64, sensitivity: f64, delta: f64) -> Result<f64> {
 /// If `epsilon` is negative or not finite, `delta` is not in (0, 1), `sensitivity` is not positive and finite, or the
 /// result is no normal number.
 pub fn sigma(epsilon: f64, delta: f64, sensitivity: f64) -> Result<f64> {
-    check_epsilon(epsilon)?;
-    check_delta(delta)?;
+    not_negative("epsilon", epsilon)?;
+    probability("delta", delta)?;
     positive("sensitivity", sensitivity)?;
     let private = |sigma: f64| ln_delta_at(sigma.recip(), epsilon) <= delta.ln() - MARGIN;
     let (mut low, mut high) = (1.0, 1.0);
@@ -151,21 +151,6 @@ fn bisect(mut low: f64, mut high: f64, holds: impl Fn(f64) -> bool, middle: impl
         }
     }
     high
-}
-
-fn check_epsilon(epsilon: f64) -> Result<()> {
-    if epsilon.is_finite() && epsilon >= 0.0 {
-        return Ok(());
-    }
-    Err(Error::OutOfRange { parameter: "epsilon", value: epsilon, expected: "finite and at least 0" })
-}
-
-fn check_delta(delta: f64) -> Result<()> {
-    if delta > 0.0 && delta < 1.0 {
-        return Ok(());
-    }
-    let expected = "greater than 0 and less than 1, such as 1e-6";
-    Err(Error::OutOfRange { parameter: "delta", value: delta, expected })
 }
 
 #[cfg(test)]

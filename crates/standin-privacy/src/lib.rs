@@ -31,13 +31,21 @@
 //! # }
 //! ```
 
+mod accountant;
+pub mod calibrate;
 mod error;
+mod event;
 pub mod gaussian;
 mod guarantee;
+mod ledger;
 mod noise;
+pub mod rdp;
 mod target;
 
+pub use accountant::{Accountant, EpsilonBounds};
 pub use error::{Error, Result};
+pub use event::Event;
 pub use guarantee::{Adjacency, Guarantee, NOT_PRIVATE, NoiseOrigin, Unit};
+pub use ledger::Ledger;
 pub use noise::NoiseSource;
 pub use target::{Budget, Delta, PrivacyTarget};

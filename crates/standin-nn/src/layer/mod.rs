@@ -12,19 +12,25 @@
 //! keep full-size planes few. The backward pass costs three forward passes.
 
 mod activation;
-mod conv2d;
-mod conv_transpose2d;
+mod attention;
+mod convolution;
 mod embedding;
 mod group_norm;
+mod layer_norm;
 mod linear;
 mod pool;
+mod transposed_convolution;
 mod upsample;
 
 pub use activation::{leaky_relu, relu, silu};
-pub use conv_transpose2d::ConvTranspose2d;
-pub use conv2d::Conv2d;
+pub use attention::SelfAttention;
+pub use convolution::{Conv1d, Conv2d, Conv3d, Convolution};
 pub use embedding::{Embedding, indices};
 pub use group_norm::{GroupNorm, GroupNormSilu};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool::{global_average_pool, global_max_pool, max_pool};
+pub use transposed_convolution::{ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, TransposedConvolution};
 pub use upsample::upsample_nearest;
+
+pub use crate::fused::Activation;
