@@ -15,6 +15,16 @@ pub struct Augmentation {
     pub flip: bool,
 }
 
+/// What random changes are drawn from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seeds {
+    /// One generator for all images of a batch, in their order.
+    One(Seed),
+    /// One for each image, and for all copies of it that follow each other: its changes do not depend on the others that
+    /// are computed with it.
+    Each(Seed),
+}
+
 impl Augmentation {
     /// Whether images stay as they are.
     pub(crate) fn is_none(self) -> bool {
@@ -33,12 +43,24 @@ impl Augmentation {
     ///
     /// # Errors
     /// Never for a set that exists: the shape stays.
-    pub(crate) fn apply(self, images: &ImageSet, indices: &[usize], seed: Seed) -> Result<ImageSet> {
+    pub(crate) fn apply(self, images: &ImageSet, indices: &[usize], seeds: Seeds) -> Result<ImageSet> {
         let shape = images.shape();
-        let mut rng = seed.rng();
         let mut pixels = Vec::with_capacity(indices.len() * shape.volume());
-        for &index in indices {
-            self.change(images.image(index), shape, &mut rng, &mut pixels);
+        match seeds {
+            Seeds::One(seed) => {
+                let mut rng = seed.rng();
+                indices.iter().for_each(|&index| self.change(images.image(index), shape, &mut rng, &mut pixels));
+            }
+            Seeds::Each(seed) => {
+                let mut rng = seed.rng();
+                let mut before = None;
+                for &index in indices {
+                    if before.replace(index) != Some(index) {
+                        rng = seed.derive(&format!("image {index}")).rng();
+                    }
+                    self.change(images.image(index), shape, &mut rng, &mut pixels);
+                }
+            }
         }
         ImageSet::new(shape, pixels)
     }
@@ -82,11 +104,23 @@ mod tests {
 
     /// What 200 random changes of the ramp make of it, each once.
     fn seen(augmentation: Augmentation) -> Vec<Vec<u8>> {
-        let changed = augmentation.apply(&ramp(), &[0; 200], Seed::new(1)).unwrap();
+        let changed = augmentation.apply(&ramp(), &[0; 200], Seeds::One(Seed::new(1))).unwrap();
         let mut seen: Vec<Vec<u8>> = (0..200).map(|index| changed.image(index).to_vec()).collect();
         seen.sort_unstable();
         seen.dedup();
         seen
+    }
+
+    #[test]
+    fn changes_of_an_image_do_not_depend_on_its_company() {
+        let shape = Shape { channels: 1, height: 4, width: 4 };
+        let images = ImageSet::new(shape, (1..=48).collect()).unwrap();
+        let augmentation = Augmentation { crop: 2, flip: true, ..NONE };
+        let changed = |indices: &[usize]| augmentation.apply(&images, indices, Seeds::Each(Seed::new(1))).unwrap();
+        let all = changed(&[2, 2, 0, 1, 1, 1]);
+        assert_eq!(changed(&[1, 1, 1]).pixels(), &all.pixels()[48..]);
+        assert_eq!(changed(&[2]).image(0), all.image(0));
+        assert_ne!(all.image(3), all.image(4), "copies are changed differently");
     }
 
     #[test]
@@ -96,7 +130,7 @@ mod tests {
 
     #[test]
     fn flips_mirror_about_half_of_the_images() {
-        let flipped = Augmentation { flip: true, ..NONE }.apply(&ramp(), &[0; 200], Seed::new(1)).unwrap();
+        let flipped = Augmentation { flip: true, ..NONE }.apply(&ramp(), &[0; 200], Seeds::One(Seed::new(1))).unwrap();
         let mirrored = (0..200).filter(|&index| flipped.image(index) == [3, 2, 1, 13, 12, 11]).count();
         let same = (0..200).filter(|&index| flipped.image(index) == ramp().image(0)).count();
         assert_eq!(mirrored + same, 200);

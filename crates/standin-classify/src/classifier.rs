@@ -10,12 +10,15 @@ use crate::{CLASSIFIERS, Error, Logits, Result};
 /// A kind of classifier with its configuration, ready to be fitted.
 pub trait Classifier: Send + Sync {
     /// Learns to tell the classes of a labelled set apart. Equal seeds on equal sets give equal classifiers, whatever the
-    /// number of threads.
+    /// number of threads, but for one trained privately with secret noise.
     ///
     /// # Errors
-    /// If the set has no labels, images of fewer than two classes, or a shape the classifier cannot take, or if training
-    /// diverges.
+    /// If the set has no labels, images of fewer than two classes, or a shape the classifier cannot take; if the privacy
+    /// asked for cannot be had on this set; or if training diverges.
     fn fit(&self, train: &ImageSet, seed: Seed, progress: &dyn Progress) -> Result<Box<dyn TrainedClassifier>>;
+
+    /// Every setting with its value, defaults included, as accepted by [`Family::build`].
+    fn options(&self) -> toml::Table;
 }
 
 /// A classifier that was fitted.

@@ -42,9 +42,16 @@ impl ClassifierEncoder {
     /// An encoder from the settings of its network; those left out have the defaults of the classifier `cnn`.
     ///
     /// # Errors
-    /// Names the first setting that is unknown or outside its range.
+    /// Names the first setting that is unknown or outside its range; refuses `privacy`, whose guarantee features would not
+    /// carry.
     pub fn new(options: &toml::Table) -> Result<Self> {
-        Ok(Self { cnn: cnn().configured(options)? })
+        let cnn = NetworkClassifier::configured(cnn(), options)?;
+        if cnn.is_private() {
+            let reason =
+                "`privacy` is for classifiers; as an encoder it measures at home and promises nothing".to_owned();
+            return Err(crate::Error::Configuration { classifier: Self::NAME, reason });
+        }
+        Ok(Self { cnn })
     }
 }
 
@@ -60,7 +67,7 @@ impl TrainableEncoder for ClassifierEncoder {
     }
 
     fn options(&self) -> toml::Table {
-        self.cnn.options()
+        self.cnn.settings()
     }
 }
 

@@ -4,11 +4,12 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use standin_data::{ImageSet, Progress, Seed, Shape, Silent};
+use standin_data::{ImageSet, Progress, Shape, Silent};
 use standin_encode::{encoder, scattering_planes};
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{PixelRange, pixels};
 
+use crate::augment::Seeds;
 use crate::standardise::Standardisation;
 use crate::{Augmentation, Result};
 
@@ -134,7 +135,7 @@ impl Examples<'_> {
         &self,
         indices: &[usize],
         augmentation: Augmentation,
-        seed: Seed,
+        seeds: Seeds,
         device: &Device,
     ) -> Result<Tensor<4>> {
         match self {
@@ -142,7 +143,7 @@ impl Examples<'_> {
                 let x = if augmentation.is_none() {
                     pixels(images, indices, PixelRange::Unit, device)
                 } else {
-                    let changed = augmentation.apply(images, indices, seed)?;
+                    let changed = augmentation.apply(images, indices, seeds)?;
                     pixels(&changed, &(0..changed.len()).collect::<Vec<_>>(), PixelRange::Unit, device)
                 };
                 Ok(standardisation.apply(x))
@@ -161,6 +162,7 @@ impl Examples<'_> {
 
 #[cfg(test)]
 mod tests {
+    use standin_data::Seed;
     use standin_nn::DeviceChoice;
 
     use super::*;
@@ -201,7 +203,8 @@ mod tests {
         {
             let examples = input.examples(&images, &Silent).unwrap();
             let values = |x: Tensor<4>| x.into_data().iter::<f32>().collect::<Vec<_>>();
-            let trained = values(examples.batch(&[4, 1], Augmentation::default(), Seed::new(1), &device).unwrap());
+            let trained =
+                values(examples.batch(&[4, 1], Augmentation::default(), Seeds::One(Seed::new(1)), &device).unwrap());
             let used = values(input.tensor(&images, &[4, 1], &device).unwrap());
             assert_eq!(used.len(), 2 * input.shape(images.shape()).unwrap().volume());
             for (trained, used) in trained.iter().zip(&used) {

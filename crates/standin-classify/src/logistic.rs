@@ -116,6 +116,10 @@ impl Classifier for Logistic {
     fn fit(&self, train: &ImageSet, _: Seed, progress: &dyn Progress) -> Result<Box<dyn TrainedClassifier>> {
         Ok(Box::new(self.train(train, progress)?))
     }
+
+    fn options(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("settings are numbers")
+    }
 }
 
 /// Standardised pixels, row-major, `rows × pixels`.

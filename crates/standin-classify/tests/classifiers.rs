@@ -38,7 +38,7 @@ fn small(name: &str) -> Box<dyn Classifier> {
         "logistic" => "",
         "scattering-logistic" => "fewest_steps = 100\nepochs = 1",
         // The widest has ten times this many channels.
-        "wide-resnet-28-10" => "channels = 1\nfewest_steps = 40\nepochs = 1\nbatch_size = 32",
+        "wide-resnet-28-10" => "channels = 1\nfewest_steps = 60\nepochs = 1\nbatch_size = 32",
         _ => "channels = 4\nnorm_groups = 2\nfewest_steps = 40\nepochs = 1\nbatch_size = 32",
     };
     (family(name).unwrap().build)(&toml::from_str(settings).unwrap()).unwrap()

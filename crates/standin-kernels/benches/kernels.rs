@@ -6,15 +6,30 @@ fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
     let filter = std::env::args().nth(1).unwrap_or_default();
     for (n, i, o, s, k, st, p) in [
-        (64, 1, 32, 28, 3, 1, 1), (64, 32, 64, 28, 3, 2, 1), (64, 64, 128, 14, 3, 2, 1),
-        (64, 1, 64, 28, 3, 1, 1), (64, 64, 64, 28, 3, 1, 1), (64, 64, 1, 28, 3, 1, 1),
+        (64, 1, 32, 28, 3, 1, 1),
+        (64, 32, 64, 28, 3, 2, 1),
+        (64, 64, 128, 14, 3, 2, 1),
+        (64, 1, 64, 28, 3, 1, 1),
+        (64, 64, 64, 28, 3, 1, 1),
+        (64, 64, 1, 28, 3, 1, 1),
         (64, 1, 16, 28, 3, 1, 1),
-        (64, 3, 16, 32, 3, 1, 1), (64, 16, 64, 32, 3, 1, 1), (64, 16, 64, 32, 1, 1, 0), (64, 64, 64, 32, 3, 1, 1), (64, 64, 128, 32, 3, 2, 1), (64, 64, 128, 32, 1, 2, 0),
-        (64, 128, 128, 16, 3, 1, 1), (64, 128, 256, 16, 3, 2, 1), (64, 256, 256, 8, 3, 1, 1), (16, 640, 640, 8, 3, 1, 1), (64, 512, 512, 4, 3, 1, 1),
+        (64, 3, 16, 32, 3, 1, 1),
+        (64, 16, 64, 32, 3, 1, 1),
+        (64, 16, 64, 32, 1, 1, 0),
+        (64, 64, 64, 32, 3, 1, 1),
+        (64, 64, 128, 32, 3, 2, 1),
+        (64, 64, 128, 32, 1, 2, 0),
+        (64, 128, 128, 16, 3, 1, 1),
+        (64, 128, 256, 16, 3, 2, 1),
+        (64, 256, 256, 8, 3, 1, 1),
+        (16, 640, 640, 8, 3, 1, 1),
+        (64, 512, 512, 4, 3, 1, 1),
     ] {
         let g = Convolution::planar(n, [i, o], [s, s], k, st, p);
         let name = format!("{i}->{o} {s} k{k} s{st}");
-        if !name.contains(&filter) && filter != "--bench" { continue; }
+        if !name.contains(&filter) && filter != "--bench" {
+            continue;
+        }
         let q: usize = g.output().iter().product();
         let x: Vec<f32> = (0..n * i * s * s).map(|v| ((v * 7919) % 1013) as f32 / 500.0 - 1.0).collect();
         let dy: Vec<f32> = (0..n * o * q).map(|v| ((v * 7907) % 1019) as f32 / 500.0 - 1.0).collect();
@@ -25,7 +40,11 @@ fn main() {
         let time = |f: &dyn Fn() -> f32| {
             let mut best = f64::INFINITY;
             let start = Instant::now();
-            while start.elapsed().as_secs_f64() < 0.25 { let t = Instant::now(); std::hint::black_box(f()); best = best.min(t.elapsed().as_secs_f64()); }
+            while start.elapsed().as_secs_f64() < 0.25 {
+                let t = Instant::now();
+                std::hint::black_box(f());
+                best = best.min(t.elapsed().as_secs_f64());
+            }
             best
         };
         let f = time(&|| g.forward(&x, &w, Some(&b))[0]);
@@ -34,7 +53,9 @@ fn main() {
         let u = time(&|| g.unit_gradients(&x, &dy, &units)[0]);
         let m = time(&|| g.unit_squared_norms(&x, &dy, &units)[0] as f32);
         print!("{name:22}");
-        for t in [f, d, e, u, m] { print!(" {:8.3} ms {:5.0}", t * 1e3, flop / t / 1e9); }
+        for t in [f, d, e, u, m] {
+            print!(" {:8.3} ms {:5.0}", t * 1e3, flop / t / 1e9);
+        }
         println!();
     }
 }

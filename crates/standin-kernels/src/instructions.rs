@@ -1,8 +1,8 @@
-use crate::simd::{Scalar, Simd};
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
 #[cfg(target_arch = "aarch64")]
 use crate::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Scalar, Simd};
 
 /// Work written once for every instruction set.
 ///

@@ -24,9 +24,9 @@ mod instructions;
 mod offsets;
 mod simd;
 mod squares;
+mod temporary;
 mod tile;
 mod transpose;
-mod temporary;
 mod units;
 pub use temporary::*;
 

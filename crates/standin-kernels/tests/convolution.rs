@@ -177,7 +177,11 @@ fn every_geometry_gives_the_plain_sums_whatever_the_number_of_threads() {
             )
         };
         let found = on_threads(1, all);
-        assert!(apart(&found.0, &expected.output) < 2e-6, "output of {geometry:?}: {}", apart(&found.0, &expected.output));
+        assert!(
+            apart(&found.0, &expected.output) < 2e-6,
+            "output of {geometry:?}: {}",
+            apart(&found.0, &expected.output)
+        );
         let apart_by = apart(&found.1, &expected.input_gradient);
         assert!(apart_by < 2e-6, "input gradient of {geometry:?}: {apart_by}");
         assert!(apart(&found.2, &total) < 2e-6, "weight gradient of {geometry:?}: {}", apart(&found.2, &total));

@@ -47,7 +47,9 @@ pub enum Error {
         beside: f64,
     },
     /// Not one loss per row.
-    #[error("the objective gave {found} losses for {rows} rows; private training needs one loss per row, not their mean")]
+    #[error(
+        "the objective gave {found} losses for {rows} rows; private training needs one loss per row, not their mean"
+    )]
     Losses {
         /// Values given.
         found: usize,

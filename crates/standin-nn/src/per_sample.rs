@@ -326,7 +326,10 @@ impl UnitGradients {
     /// # Panics
     /// If `factors` has another shape.
     pub fn weighted_sum(&self, factors: &[Vec<f32>]) -> Vec<f32> {
-        assert!(factors.len() == 1 || factors.len() == self.layers.len(), "one row of factors per layer, or one for all");
+        assert!(
+            factors.len() == 1 || factors.len() == self.layers.len(),
+            "one row of factors per layer, or one for all"
+        );
         assert!(factors.iter().all(|row| row.len() == self.units.len()), "one factor per unit");
         let mut sum = vec![0.0; self.ranges.last().map_or(0, |range| range.end)];
         for (index, layer) in self.layers.iter().enumerate() {

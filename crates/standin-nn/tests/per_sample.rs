@@ -32,7 +32,12 @@ fn losses<const D: usize>(y: Tensor<D>) -> Tensor<1> {
 /// The units of a batch of six: one with three rows, one with two, one with one.
 const MEMBERS: [&[usize]; 3] = [&[0, 3, 4], &[1, 5], &[2]];
 
-fn recorded<M: Module>(model: &M, rows: usize, units: Units, losses: impl Fn(&M, &[usize]) -> Tensor<1>) -> UnitGradients {
+fn recorded<M: Module>(
+    model: &M,
+    rows: usize,
+    units: Units,
+    losses: impl Fn(&M, &[usize]) -> Tensor<1>,
+) -> UnitGradients {
     let recording = Recording::new(units);
     let all: Vec<usize> = (0..rows).collect();
     let losses = recording.during(|| losses(model, &all));
@@ -192,7 +197,8 @@ impl Drawn {
                 }
                 3 if side <= 8 => {
                     let outputs = rng.random_range(1..5);
-                    let layer = ConvTranspose2d::new(channels, outputs, 4, seed, &device).with_stride(2).with_padding(1);
+                    let layer =
+                        ConvTranspose2d::new(channels, outputs, 4, seed, &device).with_stride(2).with_padding(1);
                     (channels, side) = (outputs, layer.output_size(side));
                     Layer::Transposed(layer)
                 }
@@ -259,11 +265,12 @@ fn composed_layers_leave_the_same_gradients() {
         let fused = recorded(&model, 6, Units::each(6), forward);
         let values: Vec<f64> = x.clone().into_data().iter::<f64>().collect();
         let wide = Tensor::<4>::from_data(TensorData::new(values, x.shape()), (&device(), DType::F64));
-        let composed = recorded(&model.clone().map(&mut Doubled), 6, Units::each(6), |model: &Drawn, members: &[usize]| {
-            let y = model.forward(rows(&wide, members));
-            let weights = initial::normal([1, 3], 1.0, Seed::new(71), &device()).cast(DType::F64);
-            loss::per_example(y.clone().square() * 0.3 * weights.clone() + y * weights)
-        });
+        let composed =
+            recorded(&model.clone().map(&mut Doubled), 6, Units::each(6), |model: &Drawn, members: &[usize]| {
+                let y = model.forward(rows(&wide, members));
+                let weights = initial::normal([1, 3], 1.0, Seed::new(71), &device()).cast(DType::F64);
+                loss::per_example(y.clone().square() * 0.3 * weights.clone() + y * weights)
+            });
         let factors = vec![vec![0.5, 1.0, 0.25, 2.0, 1.0, 0.0]];
         let expected: Vec<f64> = composed.weighted_sum(&factors).into_iter().map(f64::from).collect();
         close(&format!("network {seed}"), &fused.weighted_sum(&factors), &expected);

@@ -144,10 +144,9 @@ fn rows_per_pass_and_equal_copies_change_nothing() {
 #[test]
 fn the_ledger_holds_each_step_as_it_ran_and_the_guarantee_keeps_the_budget() {
     let records = Records::each(EXAMPLES);
-    let fitted = fit_private(
-        network(), &descent(), &privacy(), budget(2.0), &records, Seed::new(1), None, &Silent, losses,
-    )
-    .unwrap();
+    let fitted =
+        fit_private(network(), &descent(), &privacy(), budget(2.0), &records, Seed::new(1), None, &Silent, losses)
+            .unwrap();
     assert_eq!(fitted.history.losses.len(), 30);
     let guarantee = fitted.guarantee;
     assert!(guarantee.epsilon <= 2.0 && guarantee.epsilon > 1.99, "{}", guarantee.epsilon);
@@ -158,10 +157,8 @@ fn the_ledger_holds_each_step_as_it_ran_and_the_guarantee_keeps_the_budget() {
     for step in 0..5 {
         trainer.step(&batch(step), losses).unwrap();
     }
-    let event = Event::PoissonSubsampledGaussian {
-        sampling_rate: 20.0 / 60.0,
-        noise_multiplier: trainer.noise_multiplier(),
-    };
+    let event =
+        Event::PoissonSubsampledGaussian { sampling_rate: 20.0 / 60.0, noise_multiplier: trainer.noise_multiplier() };
     assert_eq!(trainer.ledger().events(), [(event, 5)]);
 }
 
@@ -171,8 +168,7 @@ fn what_was_spent_before_counts() {
     let alone = trainer(&privacy(), &records).noise_multiplier();
     let mut before = ledger(&records);
     before.record(Event::Gaussian { noise_multiplier: 4.0 }, 1).unwrap();
-    let trainer =
-        PrivateTrainer::new(network(), &descent(), &privacy(), budget(2.0), &records, before).unwrap();
+    let trainer = PrivateTrainer::new(network(), &descent(), &privacy(), budget(2.0), &records, before).unwrap();
     assert!(trainer.noise_multiplier() > 1.02 * alone);
 }
 
@@ -185,7 +181,14 @@ fn a_killed_training_continues_to_the_bit_with_its_ledger() {
     let optimization = Optimization { average_decay: Some(0.9), ..Optimization::default() };
     let run = |checkpoints: Option<&Checkpoints>, fail_at: usize| {
         fit_private(
-            network(), &optimization, &privacy, budget(2.0), &records, Seed::new(1), checkpoints, &Silent,
+            network(),
+            &optimization,
+            &privacy,
+            budget(2.0),
+            &records,
+            Seed::new(1),
+            checkpoints,
+            &Silent,
             |model, batch| match batch.step {
                 step if step == fail_at => Err(Error::Losses { found: 0, rows: 0 }),
                 _ => losses(model, batch),
@@ -208,9 +211,7 @@ fn a_checkpoint_of_another_guarantee_is_refused() {
     let run = |epsilon: f64| {
         let seed = Seed::new(1);
         let checkpoints = Some(&checkpoints);
-        fit_private(
-            network(), &descent(), &privacy(), budget(epsilon), &records, seed, checkpoints, &Silent, losses,
-        )
+        fit_private(network(), &descent(), &privacy(), budget(epsilon), &records, seed, checkpoints, &Silent, losses)
     };
     run(2.0).unwrap();
     let message = run(4.0).unwrap_err().to_string();
@@ -224,7 +225,14 @@ fn a_network_that_mixes_examples_is_refused_before_the_first_step() {
     let steps = RefCell::new(0);
     let records = Records::each(EXAMPLES);
     let error = fit_private(
-        network(), &descent(), &privacy(), budget(2.0), &records, Seed::new(1), None, &Silent,
+        network(),
+        &descent(),
+        &privacy(),
+        budget(2.0),
+        &records,
+        Seed::new(1),
+        None,
+        &Silent,
         |model: &Network, batch| {
             *steps.borrow_mut() += 1;
             let (x, target) = examples(batch.indices);
@@ -242,7 +250,14 @@ fn a_network_that_mixes_examples_is_refused_before_the_first_step() {
 fn a_mean_in_the_place_of_losses_is_refused() {
     let records = Records::each(EXAMPLES);
     let error = fit_private(
-        network(), &descent(), &privacy(), budget(2.0), &records, Seed::new(1), None, &Silent,
+        network(),
+        &descent(),
+        &privacy(),
+        budget(2.0),
+        &records,
+        Seed::new(1),
+        None,
+        &Silent,
         |model: &Network, batch| Ok(row_losses(model, batch.indices).mean()),
     )
     .unwrap_err();

@@ -7,7 +7,7 @@ mod residual;
 
 pub(crate) use cnn::Cnn;
 pub(crate) use linear::Softmax;
-pub(crate) use presets::{Preset, RESNET_9, RESNET_18, WIDE_RESNET_16_4, WIDE_RESNET_28_10};
+pub(crate) use presets::{Preset, RESNET_9, RESNET_18, RESNEXT_29, WIDE_RESNET_16_4, WIDE_RESNET_28_10};
 
 use std::fmt::Debug;
 

@@ -56,6 +56,21 @@ pub(crate) const WIDE_RESNET_28_10: Preset = Preset {
     build: |channels, norm_groups| wide(channels, norm_groups, 28, 10),
 };
 
+/// Xie et al. 2017 for small images: 29 layers, eight branches of 16 channels.
+pub(crate) const RESNEXT_29: Preset = Preset {
+    name: "resnext-29",
+    channels: 64,
+    multiple_of: 4,
+    build: |channels, norm_groups| {
+        let stages = [2, 4, 8].map(|width| Stage { width: width * channels, blocks: 3 });
+        let block = |width, stride| {
+            let branches = ConvolutionPlan { groups: 8, ..ConvolutionPlan::new(width, 3, stride) };
+            [ConvolutionPlan::new(width, 1, 1), branches, ConvolutionPlan::new(2 * width, 1, 1)].into()
+        };
+        staged(channels, norm_groups, Order::After, &stages, block)
+    },
+};
+
 /// Consecutive blocks of one width; the first block of every stage but the first halves the planes.
 #[derive(Clone, Copy)]
 struct Stage {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use standin_data::{Seed, Shape};
 use standin_nn::burn::module::Param;
-use standin_nn::layer::{Conv2d, GroupNorm, Linear, global_average_pool, global_max_pool, max_pool, relu};
+use standin_nn::layer::{Activation, Conv2d, GroupNorm, Linear, global_average_pool, global_max_pool, max_pool, relu};
 use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{Module, burn};
 
@@ -88,8 +88,8 @@ struct Builder<'a> {
 impl Builder<'_> {
     /// A convolution whose biases start at 0, as there are none where these networks were published.
     fn convolution(&mut self, plan: ConvolutionPlan, seed: Seed) -> Conv2d {
-        let ConvolutionPlan { channels, kernel, stride, .. } = plan;
-        let mut convolution = Conv2d::new(self.shape.channels, channels, kernel, seed, self.device)
+        let ConvolutionPlan { channels, kernel, stride, groups } = plan;
+        let mut convolution = Conv2d::grouped(self.shape.channels, channels, kernel, groups, seed, self.device)
             .with_stride(stride)
             .with_padding(kernel / 2);
         convolution.bias = Param::from_tensor(Tensor::zeros([channels], self.device));
@@ -168,9 +168,9 @@ struct Unit {
 }
 
 impl Unit {
-    /// Convolution, then norm.
-    fn normed(&self, x: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(self.convolution.forward(x))
+    /// Convolution, then norm and an activation.
+    fn normed(&self, x: Tensor<4>, activation: Activation) -> Tensor<4> {
+        self.norm.activated(self.convolution.forward(x), activation)
     }
 }
 
@@ -187,7 +187,7 @@ struct Block {
 
 impl Block {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let activated = |x, unit: &Unit| relu(unit.normed(x));
+        let activated = |x, unit: &Unit| unit.normed(x, Activation::Relu);
         let y = match self.order {
             Order::Plain => self.units.iter().fold(x, activated),
             Order::Inside => x.clone() + self.units.iter().fold(x, activated),
@@ -205,11 +205,10 @@ impl Block {
         if let Some(norm) = &self.projection_norm {
             shortcut = norm.forward(shortcut);
         }
-        let branch = self
-            .units
-            .iter()
-            .enumerate()
-            .fold(x, |x, (index, unit)| if index == 0 { unit.normed(x) } else { unit.normed(relu(x)) });
+        let last = self.units.len() - 1;
+        let branch = self.units.iter().enumerate().fold(x, |x, (index, unit)| {
+            unit.normed(x, if index < last { Activation::Relu } else { Activation::Identity })
+        });
         relu(branch + shortcut)
     }
 
@@ -217,7 +216,7 @@ impl Block {
     fn before(&self, x: Tensor<4>) -> Tensor<4> {
         let mut shortcut = x.clone();
         let branch = self.units.iter().enumerate().fold(x, |x, (index, unit)| {
-            let activated = relu(unit.norm.forward(x));
+            let activated = unit.norm.activated(x, Activation::Relu);
             if let (0, Some(projection)) = (index, &self.projection) {
                 shortcut = projection.forward(activated.clone());
             }
@@ -245,7 +244,7 @@ pub(crate) struct ResidualNetwork {
 impl Network for ResidualNetwork {
     fn features(&self, x: Tensor<4>) -> Tensor<2> {
         let activated = |x, norm: &Option<GroupNorm>| match norm {
-            Some(norm) => relu(norm.forward(x)),
+            Some(norm) => norm.activated(x, Activation::Relu),
             None => x,
         };
         let x = activated(self.stem.forward(x), &self.stem_norm);
@@ -270,7 +269,7 @@ impl Network for ResidualNetwork {
 mod tests {
     use standin_nn::{DeviceChoice, shapes, with_values};
 
-    use super::super::{Design, Preset, RESNET_9, RESNET_18, WIDE_RESNET_16_4, WIDE_RESNET_28_10};
+    use super::super::{Design, Preset, RESNET_9, RESNET_18, RESNEXT_29, WIDE_RESNET_16_4, WIDE_RESNET_28_10};
     use super::*;
 
     /// The numbers of `tests/fixtures/residual.py`, in [−1, 1].
@@ -305,7 +304,7 @@ mod tests {
         let shape = Shape { channels: 3, height: 12, width: 12 };
         let pixels: Vec<f32> = (0..2 * shape.volume()).map(|at| value(31 * at + 5) as f32).collect();
         let x = Tensor::<1>::from_data(pixels.as_slice(), &device).reshape([2, 3, 12, 12]);
-        for preset in [RESNET_9, RESNET_18, WIDE_RESNET_16_4, WIDE_RESNET_28_10] {
+        for preset in [RESNET_9, RESNET_18, WIDE_RESNET_16_4, WIDE_RESNET_28_10, RESNEXT_29] {
             let expected = &fixture[preset.name];
             let channels = expected["channels"].as_u64().unwrap() as usize;
             let network = narrow(preset, channels, 4).build(shape, 3, Seed::new(1), &device);

@@ -52,7 +52,12 @@ impl Convolution {
     }
 }
 
-fn arrange(plan: &Plan, class: &Class, group: usize, at: &(impl Fn(usize, usize, usize, usize) -> f32 + Sync)) -> Weights {
+fn arrange(
+    plan: &Plan,
+    class: &Class,
+    group: usize,
+    at: &(impl Fn(usize, usize, usize, usize) -> f32 + Sync),
+) -> Weights {
     let taps = class.taps.len();
     let products = plan.from * taps;
     if plan.to < FEW_CHANNELS || products < FEW_PRODUCTS {

@@ -62,8 +62,7 @@ impl Sum<'_> {
         taps: std::ops::Range<usize>,
     ) {
         let products = self.offsets.values().len();
-        let panels =
-            std::array::from_fn(|at| &self.panels[(panel + at) * products..][taps.start..taps.end]);
+        let panels = std::array::from_fn(|at| &self.panels[(panel + at) * products..][taps.start..taps.end]);
         let mut start = [simd.splat(0.0); PANELS];
         if let (Some(bias), 0) = (self.bias, taps.start) {
             for (start, bias) in start.iter_mut().zip(bias[panel * LANES..].chunks(LANES)) {

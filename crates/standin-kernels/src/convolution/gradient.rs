@@ -295,13 +295,11 @@ impl Accumulate<'_> {
         let taps = class.offsets().values();
         let sources = Offsets::new(&class.sources[..positions]);
         for block in blocks(positions, BLOCK) {
-            let panels: [&[Lanes]; PANELS] =
-                std::array::from_fn(|at| &side[at * positions..][block.start..block.end]);
+            let panels: [&[Lanes]; PANELS] = std::array::from_fn(|at| &side[at * positions..][block.start..block.end]);
             for (at, taps) in taps.chunks(ROWS).enumerate() {
                 let mut rows = [taps[0]; ROWS];
                 rows[..taps.len()].copy_from_slice(taps);
-                let tile =
-                    tile::broadcast::<S, ROWS, PANELS>(simd, self.x, &rows, sources.part(block.clone()), panels);
+                let tile = tile::broadcast::<S, ROWS, PANELS>(simd, self.x, &rows, sources.part(block.clone()), panels);
                 for (row, sums) in tile.into_iter().enumerate() {
                     for (place, sum) in sums.into_iter().enumerate() {
                         let padded = products.next_multiple_of(ROWS_TOGETHER);

@@ -256,7 +256,8 @@ fn class(
     outer: usize,
     from: usize,
 ) -> Class {
-    let address = |coordinates| layout.address(coordinates).expect("positions and taps are of remainders that are seen");
+    let address =
+        |coordinates| layout.address(coordinates).expect("positions and taps are of remainders that are seen");
     let mut runs = Vec::with_capacity(first.positions.len() * second.positions.len());
     for slab in &first.positions {
         for row in &second.positions {

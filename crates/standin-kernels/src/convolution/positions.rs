@@ -75,8 +75,7 @@ impl Sum<'_> {
         self.scratch.resize(CHANNELS * vectors * LANES, 0.0);
         let mut at = 0;
         while at + VECTORS <= vectors {
-            let tile =
-                tile::stream::<S, CHANNELS, VECTORS>(simd, self.x, first + at * LANES, self.offsets, weights);
+            let tile = tile::stream::<S, CHANNELS, VECTORS>(simd, self.x, first + at * LANES, self.offsets, weights);
             self.keep(simd, tile, at, vectors);
             at += VECTORS;
         }

@@ -1,8 +1,6 @@
 use standin_kernels::{Convolution, Units, channel_sums, unit_channel_sums};
 
-use super::operator::{
-    Backward, Forward, Inputs, Operator, ParameterGradients, PerSample, Wanted, squared_norms,
-};
+use super::operator::{Backward, Forward, Inputs, Operator, ParameterGradients, PerSample, Wanted, squared_norms};
 
 /// Gradients of units are kept while they take at most this many times the memory of the layer's activations; beyond, their
 /// norms are computed first and a weighted sum after.
@@ -37,8 +35,7 @@ fn weights(geometry: &Convolution) -> usize {
 }
 
 fn keeps(geometry: &Convolution, units: usize) -> bool {
-    let activations =
-        geometry.inputs * positions(geometry.size) + geometry.outputs * positions(geometry.output());
+    let activations = geometry.inputs * positions(geometry.size) + geometry.outputs * positions(geometry.output());
     units * weights(geometry) <= KEPT_PER_ACTIVATION * geometry.batch * activations
 }
 
@@ -87,8 +84,7 @@ impl Operator for Convolved {
         let parameters = match wanted {
             Wanted::Nothing => ParameterGradients::Nothing,
             Wanted::Sums => {
-                let bias =
-                    channel_sums(dy, geometry.batch, geometry.outputs, positions(geometry.output()), None);
+                let bias = channel_sums(dy, geometry.batch, geometry.outputs, positions(geometry.output()), None);
                 ParameterGradients::Sums(geometry.weight_gradient(inputs.x, dy, None), bias)
             }
             Wanted::PerUnit(units) if self.keeps(units.len()) => {

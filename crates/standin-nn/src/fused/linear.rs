@@ -1,8 +1,6 @@
 use standin_kernels::{Linear, Units, channel_sums, unit_channel_sums};
 
-use super::operator::{
-    Backward, Forward, Inputs, Operator, ParameterGradients, PerSample, Wanted, squared_norms,
-};
+use super::operator::{Backward, Forward, Inputs, Operator, ParameterGradients, PerSample, Wanted, squared_norms};
 
 /// x W + b on the last axis of a tensor whose first axis is the batch.
 #[derive(Clone, Debug)]

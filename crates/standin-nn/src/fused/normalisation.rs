@@ -74,8 +74,7 @@ impl Normalised for LayerNormalised {
 
     fn per_sample(&self, inputs: Inputs<'_>, dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (_, statistics) = self.geometry.forward(inputs.x, inputs.weight, inputs.bias);
-        let (_, scale, shift) =
-            self.geometry.backward(inputs.x, inputs.weight, &statistics, dy, self.rows_per_sample);
+        let (_, scale, shift) = self.geometry.backward(inputs.x, inputs.weight, &statistics, dy, self.rows_per_sample);
         (scale, shift)
     }
 }

@@ -41,11 +41,7 @@ impl Geometry {
     pub(super) const PLAIN: Self = Self { stride: 1, padding: 0, dilation: 1, groups: 1 };
 
     /// Of a convolution from `x` (`n × inputs × …`) with weights `outputs × inputs / groups × kernel …`.
-    pub(super) fn of<const RANK: usize>(
-        self,
-        x: [usize; RANK],
-        weight: [usize; RANK],
-    ) -> standin_kernels::Convolution {
+    pub(super) fn of<const RANK: usize>(self, x: [usize; RANK], weight: [usize; RANK]) -> standin_kernels::Convolution {
         let axes = RANK - 2;
         let spatial = |of: &dyn Fn(usize) -> usize, absent: usize| {
             std::array::from_fn(|axis| if axis + axes < 3 { absent } else { of(axis + axes - 3) })
@@ -129,8 +125,7 @@ macro_rules! forward {
                 let geometry = self.geometry.of(x.dims(), self.weight.dims());
                 apply(x, &self.weight, &self.bias, Convolved { geometry, axes: $axes }, |x, weight, bias| {
                     let Geometry { stride, padding, dilation, groups } = self.geometry;
-                    let options =
-                        ConvOptions::new([stride; $axes], [padding; $axes], [dilation; $axes], groups);
+                    let options = ConvOptions::new([stride; $axes], [padding; $axes], [dilation; $axes], groups);
                     $composed(x, weight, Some(bias), options)
                 })
             }
@@ -138,5 +133,10 @@ macro_rules! forward {
     };
 }
 forward!(3, 1, module::conv1d, "`n × inputs × length` to `n × outputs × output_size(length)`.");
-forward!(4, 2, module::conv2d, "`n × inputs × height × width` to `n × outputs × output_size(height) × output_size(width)`.");
+forward!(
+    4,
+    2,
+    module::conv2d,
+    "`n × inputs × height × width` to `n × outputs × output_size(height) × output_size(width)`."
+);
 forward!(5, 3, module::conv3d, "`n × inputs × depth × height × width` to `n × outputs ×` the output size of each.");

@@ -47,14 +47,8 @@ impl GroupNorm {
         let shape = x.dims();
         let [batch, channels] = [shape[0], shape[1]];
         let positions = shape[2..].iter().product();
-        let geometry = Normalisation {
-            batch,
-            channels,
-            positions,
-            groups: self.groups,
-            epsilon: EPSILON as f32,
-            activation,
-        };
+        let geometry =
+            Normalisation { batch, channels, positions, groups: self.groups, epsilon: EPSILON as f32, activation };
         let operator = GroupNormalised { geometry, shape: shape.to_vec() };
         apply(x, &self.scale, &self.shift, operator, |x, scale, shift| {
             let x = x.reshape([batch, self.groups, channels / self.groups * positions]);

@@ -29,8 +29,7 @@ impl LayerNorm {
         let width = shape[D - 1];
         let rows = shape[..D - 1].iter().product::<usize>();
         let geometry = LayerNormalisation { rows, width, epsilon: EPSILON as f32 };
-        let operator =
-            LayerNormalised { geometry, rows_per_sample: rows / shape[0].max(1), shape: shape.to_vec() };
+        let operator = LayerNormalised { geometry, rows_per_sample: rows / shape[0].max(1), shape: shape.to_vec() };
         apply(x, &self.scale, &self.shift, operator, |x, scale, shift| {
             let x = x.reshape([rows, width]);
             let centred = x.clone() - x.mean_dim(1);

@@ -65,8 +65,7 @@ impl<M: Module> PrivateTrainer<M> {
     ) -> Result<Self> {
         privacy.check(records.units())?;
         let sampling_rate = privacy.batch_size as f64 / records.units() as f64;
-        let noise_multiplier =
-            calibrate::noise_multiplier(budget, sampling_rate, privacy.steps as u64, &before)?;
+        let noise_multiplier = calibrate::noise_multiplier(budget, sampling_rate, privacy.steps as u64, &before)?;
         Ok(Self {
             trainer: Trainer::new(model, optimization)?,
             shares: NoiseShares::of(&privacy.clipping, noise_multiplier, privacy.batch_size)?,
@@ -134,7 +133,8 @@ impl<M: Module> PrivateTrainer<M> {
         let deviation = self.shares.gradients * self.bound * ROUNDING;
         noise.add_gaussian(deviation, &mut sum)?;
         let (rate, multiplier) = (self.sampling_rate, self.noise_multiplier);
-        self.ledger.record(Event::PoissonSubsampledGaussian { sampling_rate: rate, noise_multiplier: multiplier }, 1)?;
+        self.ledger
+            .record(Event::PoissonSubsampledGaussian { sampling_rate: rate, noise_multiplier: multiplier }, 1)?;
         if let Some(count) = self.shares.count {
             let counts = (within, sampled.len());
             let batch_size = self.privacy.batch_size;
