@@ -40,11 +40,23 @@ fn run() {
         let b = vec![0.0; o];
         let units = Units::each(n);
         let flop = 2.0 * (n * o * q * i * k * k) as f64;
-        let busy = || std::fs::read_to_string("/proc/thread-self/schedstat").unwrap().split(' ').next().unwrap().parse::<f64>().unwrap() * 1e-9;
+        let busy = || {
+            std::fs::read_to_string("/proc/thread-self/schedstat")
+                .unwrap()
+                .split(' ')
+                .next()
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+                * 1e-9
+        };
         let time = |f: &(dyn Fn() -> f32 + Sync)| {
             let start = Instant::now();
             let (b, mut reps) = (busy(), 0);
-            while start.elapsed().as_secs_f64() < 0.4 { std::hint::black_box(f()); reps += 1; }
+            while start.elapsed().as_secs_f64() < 0.4 {
+                std::hint::black_box(f());
+                reps += 1;
+            }
             std::thread::yield_now();
             (busy() - b) / reps as f64
         };

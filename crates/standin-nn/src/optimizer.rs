@@ -30,11 +30,15 @@ pub enum Optimizer {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         noise_floor: Option<f64>,
     },
-    /// Stochastic gradient descent: v ← `momentum` · v + g + `weight_decay` · θ, θ ← θ − learning rate · v.
+    /// Stochastic gradient descent with g' = g + `weight_decay` · θ: v ← `momentum` · v + g', θ ← θ − learning rate · v.
     Sgd {
         /// Decay of the velocity; 0 for none.
         #[serde(default = "momentum")]
         momentum: f64,
+        /// Nesterov's momentum (Sutskever et al. 2013, in the form that needs the gradient at θ only): the step is along
+        /// g' + `momentum` · v instead of v.
+        #[serde(default)]
+        nesterov: bool,
         /// Weight of the squared norm of the parameters, added to the gradient.
         #[serde(default)]
         weight_decay: f64,
@@ -99,7 +103,7 @@ impl Optimizer {
                 not_negative("optimizer.epsilon", epsilon)?;
                 not_negative("optimizer.weight_decay", weight_decay)
             }
-            Self::Sgd { momentum, weight_decay } => {
+            Self::Sgd { momentum, weight_decay, .. } => {
                 decay("optimizer.momentum", momentum)?;
                 not_negative("optimizer.weight_decay", weight_decay)
             }
@@ -162,7 +166,7 @@ impl Optimizer {
                         }
                     });
             }
-            Self::Sgd { momentum, weight_decay } => {
+            Self::Sgd { momentum, nesterov, weight_decay } => {
                 let (momentum, decay, rate) = (momentum as f32, weight_decay as f32, learning_rate as f32);
                 values
                     .par_chunks_mut(CHUNK)
@@ -170,8 +174,9 @@ impl Optimizer {
                     .zip(state.first.par_chunks_mut(CHUNK))
                     .for_each(|((values, gradient), velocity)| {
                         for ((value, &g), v) in values.iter_mut().zip(gradient).zip(velocity) {
-                            *v = momentum * *v + g + decay * *value;
-                            *value -= rate * *v;
+                            let g = g + decay * *value;
+                            *v = momentum * *v + g;
+                            *value -= rate * if nesterov { g + momentum * *v } else { *v };
                         }
                     });
             }
@@ -247,8 +252,10 @@ mod tests {
         close(&descend(Optimizer::adam(0.0)), ADAM);
         close(&descend(Optimizer::adam(0.5)), ADAM_DECAY);
         close(&descend_with_noise(corrected(0.01), 0.5), ADAM_NOISE);
-        close(&descend(Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0 }), SGD);
-        close(&descend(Optimizer::Sgd { momentum: 0.9, weight_decay: 0.01 }), SGD_MOMENTUM);
+        let sgd = |momentum, nesterov, weight_decay| Optimizer::Sgd { momentum, nesterov, weight_decay };
+        close(&descend(sgd(0.0, false, 0.0)), SGD);
+        close(&descend(sgd(0.9, false, 0.01)), SGD_MOMENTUM);
+        close(&descend(sgd(0.9, true, 0.01)), SGD_NESTEROV);
     }
 
     const ADAM: [f64; 3] = [0.507963662, -1.502955780, 2.501779472];
@@ -256,6 +263,7 @@ mod tests {
     const ADAM_NOISE: [f64; 3] = [-0.081722305, -1.502613355, 1.657092704];
     const SGD: [f64; 3] = [0.590490000, 0.000000000, 2.852970150];
     const SGD_MOMENTUM: [f64; 3] = [-0.036815008, -1.606367049, 2.577397795];
+    const SGD_NESTEROV: [f64; 3] = [-0.110790589, 0.000001485, 2.469036752];
 
     #[test]
     fn the_first_adam_step_has_the_length_of_the_learning_rate() {

@@ -62,7 +62,7 @@ fn privacy() -> Privacy {
 
 /// Plain gradient descent, so that a step shows the gradient.
 fn descent() -> Optimization {
-    let optimizer = Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0 };
+    let optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     Optimization { optimizer, learning_rate: 1.0, ..Optimization::default() }
 }
 

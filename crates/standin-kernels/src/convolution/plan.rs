@@ -1,7 +1,7 @@
 use super::Convolution;
 use super::layout::{Axis, Layout};
-use crate::offsets::Offsets;
 use crate::instructions::{Instructions, Kernel};
+use crate::offsets::Offsets;
 use crate::simd::{LANES, Simd};
 
 /// What a work buffer may hold before a sample is cut into bands: half of a usual second-level cache.

@@ -17,6 +17,7 @@ mod embedding;
 mod group_norm;
 mod layer_norm;
 mod linear;
+mod pool;
 mod transposed_convolution;
 mod upsample;
 
@@ -27,6 +28,7 @@ pub use embedding::{Embedding, indices};
 pub use group_norm::{GroupNorm, GroupNormSilu};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use pool::{global_average_pool, global_max_pool, max_pool};
 pub use transposed_convolution::{ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, TransposedConvolution};
 pub use upsample::upsample_nearest;
 
