@@ -3,18 +3,22 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels, Progress, Seed, Shape};
+use standin_privacy::Guarantee;
 
-use crate::{Cnn, Error, Logistic, Logits, Result, TrainedCnn, TrainedLogistic};
+use crate::{CLASSIFIERS, Error, Logits, Result};
 
 /// A kind of classifier with its configuration, ready to be fitted.
 pub trait Classifier: Send + Sync {
     /// Learns to tell the classes of a labelled set apart. Equal seeds on equal sets give equal classifiers, whatever the
-    /// number of threads.
+    /// number of threads, but for one trained privately with secret noise.
     ///
     /// # Errors
-    /// If the set has no labels, images of fewer than two classes, or a shape the classifier cannot take, or if training
-    /// diverges.
+    /// If the set has no labels, images of fewer than two classes, or a shape the classifier cannot take; if the privacy
+    /// asked for cannot be had on this set; or if training diverges.
     fn fit(&self, train: &ImageSet, seed: Seed, progress: &dyn Progress) -> Result<Box<dyn TrainedClassifier>>;
+
+    /// Every setting with its value, defaults included, as accepted by [`Family::build`].
+    fn options(&self) -> toml::Table;
 }
 
 /// A classifier that was fitted.
@@ -27,6 +31,9 @@ pub trait TrainedClassifier: Send + Sync {
 
     /// Class names, in the order of the training set.
     fn classes(&self) -> &[String];
+
+    /// What was promised about the training images; none for a classifier without a guarantee.
+    fn guarantee(&self) -> Option<&Guarantee>;
 
     /// Writes the classifier into an existing folder, for [`load`].
     ///
@@ -52,26 +59,6 @@ pub struct Family {
     pub load: fn(&Path) -> Result<Box<dyn TrainedClassifier>>,
 }
 
-/// Every classifier.
-pub const CLASSIFIERS: &[Family] = &[
-    Family {
-        name: "cnn",
-        summary: "convolutional network in the manner of LeNet, as deep as the images are large",
-        cost: "linear in images and pixels; 700 images of 8×8 half a second, 60 000 of 28×28 40 s of one core",
-        source: "LeCun et al. 1998, Gradient-based learning applied to document recognition",
-        build: |table| Ok(Box::new(configured::<Cnn>("cnn", table)?.checked()?)),
-        load: |folder| Ok(Box::new(TrainedCnn::load(folder)?)),
-    },
-    Family {
-        name: "logistic",
-        summary: "multinomial logistic regression on standardised pixels: what can be told apart linearly",
-        cost: "linear in images, pixels and classes; 60 000 images of 28×28 13 s of one core; no seed used",
-        source: "Bishop 2006, Pattern recognition and machine learning, section 4.3.4",
-        build: |table| Ok(Box::new(configured::<Logistic>("logistic", table)?.checked()?)),
-        load: |folder| Ok(Box::new(TrainedLogistic::load(folder)?)),
-    },
-];
-
 /// The family of that name.
 ///
 /// # Errors
@@ -86,10 +73,48 @@ pub fn family(name: &str) -> Result<&'static Family> {
 /// The file that says which family a folder holds.
 const FILE: &str = "classifier.toml";
 
+/// What that file holds.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Saved {
+pub(crate) struct Saved {
     family: String,
+    /// Digest of the weights that the guarantee is about; there is one only beside a guarantee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    guarantee: Option<Guarantee>,
+}
+
+impl Saved {
+    /// `digest` is that of the weights, asked for where there is a guarantee.
+    pub(crate) fn new(family: &str, guarantee: Option<&Guarantee>, digest: impl FnOnce() -> String) -> Self {
+        Self { family: family.to_owned(), weights: guarantee.map(|_| digest()), guarantee: guarantee.cloned() }
+    }
+
+    /// Writes the file into a folder.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(FILE);
+        let text = toml::to_string(self).map_err(|error| Error::damaged(&path, error.to_string()))?;
+        std::fs::write(&path, text).map_err(Error::io("writing", &path))
+    }
+
+    /// Reads the file of a folder.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(Error::io("reading", &path))?;
+        toml::from_str(&text).map_err(|error| Error::damaged(&path, error.message()))
+    }
+
+    /// The guarantee, if it is one about the weights of this digest.
+    pub(crate) fn guarantee_of(self, folder: &Path, digest: &str) -> Result<Option<Guarantee>> {
+        if self.guarantee.is_some() && self.weights.as_deref() != Some(digest) {
+            return Err(Error::damaged(
+                &folder.join(FILE),
+                "its guarantee is about other weights than those beside it",
+            ));
+        }
+        Ok(self.guarantee)
+    }
 }
 
 /// Reads a classifier of any family that [`TrainedClassifier::save`] wrote into `folder`.
@@ -97,15 +122,7 @@ struct Saved {
 /// # Errors
 /// If a file is missing, damaged, or of a family this build does not know.
 pub fn load(folder: &Path) -> Result<Box<dyn TrainedClassifier>> {
-    let path = folder.join(FILE);
-    let text = std::fs::read_to_string(&path).map_err(Error::io("reading", &path))?;
-    let saved: Saved = toml::from_str(&text).map_err(|error| Error::damaged(&path, error.message()))?;
-    (family(&saved.family)?.load)(folder)
-}
-
-pub(crate) fn save_family(folder: &Path, family: &str) -> Result<()> {
-    let path = folder.join(FILE);
-    std::fs::write(&path, format!("family = \"{family}\"\n")).map_err(Error::io("writing", &path))
+    (family(&Saved::read(folder)?.family)?.load)(folder)
 }
 
 pub(crate) fn configured<C: DeserializeOwned>(classifier: &'static str, table: &toml::Table) -> Result<C> {

@@ -7,8 +7,10 @@ use standin_encode::{
     Embedding, Encoder, Error, FittedEncoder, Stamp, TrainableEncoder, TrainableFamily, TrainingError,
 };
 
-use crate::classifier::configured;
-use crate::cnn::{Cnn, TrainedCnn};
+use crate::families::cnn;
+use crate::network::{Cnn, Design};
+use crate::network_classifier::NetworkClassifier;
+use crate::trained::TrainedNetwork;
 use crate::{Result, TrainedClassifier};
 
 /// The encoders of this crate.
@@ -19,30 +21,37 @@ pub const ENCODERS: &[TrainableFamily] = &[TrainableFamily {
     needs_labels: true,
     cost: "the training of `cnn`, then thousands of images of 28×28 a second; 128 features an image",
     source: "LeCun et al. 1998; as features, Sharif Razavian et al. 2014",
-    build: |options| Ok(Box::new(ClassifierEncoder::new(configured(ClassifierEncoder::NAME, options)?)?)),
-    load: |folder| Ok(Box::new(ClassifierFeatures::of(TrainedCnn::load(folder)?))),
+    build: |options| Ok(Box::new(ClassifierEncoder::new(options)?)),
+    load: |folder| Ok(Box::new(ClassifierFeatures::of(TrainedNetwork::load("cnn", folder)?))),
 }];
 
-/// Features of the images as a classifier sees them: the penultimate layer of a [`Cnn`] trained on the labels.
+/// Features of the images as a classifier sees them: the penultimate layer of the `cnn` trained on the labels.
 ///
 /// They keep what matters for the classes and lose the rest, so distances between them judge likeness as the
 /// classification of interest does. A network separates its own training images further than others: fit it on train
 /// and holdout together, so that neither side of a comparison is favoured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ClassifierEncoder {
-    cnn: Cnn,
+    cnn: NetworkClassifier<Cnn>,
 }
 
 impl ClassifierEncoder {
     /// The registered name.
     pub const NAME: &'static str = "classifier";
 
-    /// An encoder from the settings of its network.
+    /// An encoder from the settings of its network; those left out have the defaults of the classifier `cnn`.
     ///
     /// # Errors
-    /// Names the first setting outside its range.
-    pub fn new(cnn: Cnn) -> Result<Self> {
-        Ok(Self { cnn: cnn.checked()? })
+    /// Names the first setting that is unknown or outside its range; refuses `privacy`, whose guarantee features would not
+    /// carry.
+    pub fn new(options: &toml::Table) -> Result<Self> {
+        let cnn = NetworkClassifier::configured(cnn(), options)?;
+        if cnn.is_private() {
+            let reason =
+                "`privacy` is for classifiers; as an encoder it measures at home and promises nothing".to_owned();
+            return Err(crate::Error::Configuration { classifier: Self::NAME, reason });
+        }
+        Ok(Self { cnn })
     }
 }
 
@@ -58,21 +67,20 @@ impl TrainableEncoder for ClassifierEncoder {
     }
 
     fn options(&self) -> toml::Table {
-        // Settings are numbers and a table of them, which TOML can hold.
-        toml::Table::try_from(self.cnn).expect("settings are a table")
+        self.cnn.settings()
     }
 }
 
 /// A fitted [`ClassifierEncoder`].
 #[derive(Clone, Debug)]
 pub struct ClassifierFeatures {
-    trained: TrainedCnn,
+    trained: TrainedNetwork<<Cnn as Design>::Architecture>,
     weights: String,
 }
 
 impl ClassifierFeatures {
     /// The features of a trained network.
-    pub fn of(trained: TrainedCnn) -> Self {
+    fn of(trained: TrainedNetwork<<Cnn as Design>::Architecture>) -> Self {
         Self { weights: trained.digest(), trained }
     }
 }

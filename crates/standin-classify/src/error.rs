@@ -9,6 +9,12 @@ pub enum Error {
     /// An image set could not be used.
     #[error(transparent)]
     Data(#[from] standin_data::Error),
+    /// Features could not be computed.
+    #[error(transparent)]
+    Encode(#[from] standin_encode::Error),
+    /// The privacy that is asked for cannot be had.
+    #[error(transparent)]
+    Privacy(#[from] standin_privacy::Error),
     /// Training or weights.
     #[error(transparent)]
     Network(#[from] standin_nn::Error),

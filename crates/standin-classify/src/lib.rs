@@ -27,20 +27,29 @@
 
 mod augment;
 mod classifier;
-mod cnn;
 mod encoder;
 mod error;
+mod families;
+mod input;
 mod lbfgs;
 mod logistic;
 mod logits;
+mod mixup;
+mod network;
+mod network_classifier;
+mod private;
+mod recipe;
 mod standardise;
+mod trained;
 mod utility;
 
 pub use augment::Augmentation;
-pub use classifier::{CLASSIFIERS, Classifier, Family, TrainedClassifier, family, load};
-pub use cnn::{Cnn, TrainedCnn};
+pub use classifier::{Classifier, Family, TrainedClassifier, family, load};
 pub use encoder::{ClassifierEncoder, ClassifierFeatures, ENCODERS};
 pub use error::{Error, Result};
+pub use families::CLASSIFIERS;
 pub use logistic::{Logistic, TrainedLogistic};
 pub use logits::Logits;
+pub use private::PrivateTraining;
+pub use recipe::{Method, Recipe};
 pub use utility::{Answers, GroupAnswers, replacement_ratio};

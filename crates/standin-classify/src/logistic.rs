@@ -5,8 +5,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Progress, Seed, Shape};
+use standin_privacy::Guarantee;
 
-use crate::classifier::{require_classes, require_shape, save_family};
+use crate::classifier::{Saved, require_classes, require_shape};
 use crate::lbfgs::minimise;
 use crate::standardise::Standardisation;
 use crate::{Classifier, Error, Logits, Result, TrainedClassifier};
@@ -114,6 +115,10 @@ impl Logistic {
 impl Classifier for Logistic {
     fn fit(&self, train: &ImageSet, _: Seed, progress: &dyn Progress) -> Result<Box<dyn TrainedClassifier>> {
         Ok(Box::new(self.train(train, progress)?))
+    }
+
+    fn options(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("settings are numbers")
     }
 }
 
@@ -229,10 +234,14 @@ impl TrainedClassifier for TrainedLogistic {
         &self.classes
     }
 
+    fn guarantee(&self) -> Option<&Guarantee> {
+        None
+    }
+
     fn save(&self, folder: &Path) -> Result<()> {
         let path = folder.join(Self::FILE);
         let text = toml::to_string(self).map_err(|error| Error::damaged(&path, error.to_string()))?;
         std::fs::write(&path, text).map_err(Error::io("writing", &path))?;
-        save_family(folder, "logistic")
+        Saved::new("logistic", None, String::new).write(folder)
     }
 }

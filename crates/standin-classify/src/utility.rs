@@ -14,10 +14,10 @@
 use std::collections::BTreeMap;
 
 use rand::RngExt;
-use standin_data::{Column, ImageSet, Seed};
+use standin_data::{Column, ImageSet, Labels, Seed};
 use standin_measure::{Estimate, Outcome, wilson};
 
-use crate::{Error, Result, TrainedClassifier};
+use crate::{Error, Logits, Result, TrainedClassifier};
 
 /// Accuracy in one group of test images.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,9 +60,17 @@ impl Answers {
                 expected: classifier.classes().join(", "),
             });
         }
-        let predictions = classifier.logits(test)?.predictions();
-        let correct = predictions.iter().zip(&labels.values).map(|(a, b)| a == b).collect();
-        Ok(Self { correct, labels: labels.values.clone(), classes: labels.classes.len() })
+        Ok(Self::from_logits(&classifier.logits(test)?, labels))
+    }
+
+    /// What logits on a labelled set come to.
+    ///
+    /// # Panics
+    /// If there is not one row for each label.
+    pub fn from_logits(logits: &Logits, labels: &Labels) -> Self {
+        assert_eq!(logits.rows(), labels.values.len(), "one row of logits for each label");
+        let correct = logits.predictions().iter().zip(&labels.values).map(|(a, b)| a == b).collect();
+        Self { correct, labels: labels.values.clone(), classes: labels.classes.len() }
     }
 
     /// Share of right answers, with the Wilson interval.

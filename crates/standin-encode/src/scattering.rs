@@ -64,6 +64,16 @@ impl Scattering {
     }
 }
 
+/// The features of `scattering-full` as planes, for networks that look at them as at images: paths of all channels ×
+/// rows × columns of positions, in the order in which the features stand.
+///
+/// # Errors
+/// If images of that shape are too small for wavelets.
+pub fn scattering_planes(shape: Shape) -> Result<Shape> {
+    let Plan { paths, grid, .. } = Scattering::full().plan(shape)?;
+    Ok(Shape { channels: shape.channels * paths, height: grid.0, width: grid.1 })
+}
+
 /// The parameters that an image's shape decides.
 struct Plan {
     scales: usize,
@@ -352,6 +362,16 @@ mod tests {
             for (at, (value, expected)) in embedding.values().iter().step_by(every).zip(&expected).enumerate() {
                 assert!((value - expected).abs() < 1e-5, "{value} for {expected} at {at} of {height}×{width}");
             }
+        }
+    }
+
+    #[test]
+    fn planes_hold_every_feature() {
+        for (channels, side, planes) in [(1, 28, (81, 7)), (3, 32, (243, 8)), (1, 8, (9, 4))] {
+            let images = picture(channels, side, side);
+            let found = scattering_planes(images.shape()).unwrap();
+            assert_eq!((found.channels, found.height, found.width), (planes.0, planes.1, planes.1));
+            assert_eq!(Scattering::full().encode(&images, &Silent).unwrap().dimension(), found.volume());
         }
     }
 

@@ -5,9 +5,13 @@ use std::time::Duration;
 use safetensors::SafeTensors;
 
 use crate::weights::{Stored, floats, write_tensors};
-use crate::{Error, History, OptimizerState, ParameterShape, Plan, Result, TrainerState};
+use crate::{Error, History, Learner, OptimizerState, ParameterShape, Plan, Result, TrainerState};
 
 const REMEDY: &str = "it must be a checkpoint of this very training; delete it to start again, or use another folder";
+
+/// Names of a private training's entries.
+const PROMISE: &str = "promise";
+const MEMORY: &str = "memory";
 
 /// When to write a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub struct Checkpoints {
 /// What a checkpoint held.
 pub(crate) struct Resumed {
     pub(crate) states: Vec<(String, TrainerState)>,
+    pub(crate) memory: Option<String>,
     pub(crate) history: History,
 }
 
@@ -79,15 +84,12 @@ impl Checkpoints {
         hasher.finalize().to_hex().to_string()
     }
 
-    pub(crate) fn write(
-        &self,
-        plan: &Plan,
-        states: Vec<(&'static str, TrainerState)>,
-        history: &History,
-    ) -> Result<()> {
+    pub(crate) fn write(&self, plan: &Plan, learner: &dyn Learner, history: &History) -> Result<()> {
         let mut tensors = vec![Stored::new("losses", vec![history.losses.len()], history.losses.clone())];
         let mut metadata = HashMap::from([("fingerprint".to_owned(), self.fingerprint(plan))]);
-        for (name, state) in states {
+        metadata.extend(learner.promise().map(|promise| (PROMISE.to_owned(), promise)));
+        metadata.extend(learner.memory().map(|memory| (MEMORY.to_owned(), memory)));
+        for (name, state) in learner.states() {
             metadata.insert(format!("steps of {name}"), state.optimizer.steps.to_string());
             let flat = [
                 ("first", Some(state.optimizer.first)),
@@ -115,7 +117,7 @@ impl Checkpoints {
     }
 
     /// The states and the history of the last checkpoint, if there is one.
-    pub(crate) fn read(&self, plan: &Plan) -> Result<Option<Resumed>> {
+    pub(crate) fn read(&self, plan: &Plan, promise: Option<&str>) -> Result<Option<Resumed>> {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -124,6 +126,12 @@ impl Checkpoints {
         let damaged = |error: safetensors::SafeTensorError| self.foreign(&format!("not readable ({error})"));
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let metadata = metadata.metadata().clone().unwrap_or_default();
+        let found = metadata.get(PROMISE).map(String::as_str);
+        if found != promise {
+            let words = |promise: Option<&str>| promise.map_or("no guarantee".to_owned(), str::to_owned);
+            let (found, asked) = (words(found), words(promise));
+            return Err(self.foreign(&format!("it was made for {found}, and this training is for {asked}")));
+        }
         if metadata.get("fingerprint") != Some(&self.fingerprint(plan)) {
             return Err(self.foreign("made by another configuration, plan or seed"));
         }
@@ -157,6 +165,7 @@ impl Checkpoints {
             states.push((name.to_owned(), TrainerState { shapes, values, optimizer, average }));
         }
         states.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Some(Resumed { states, history: History { losses: read("losses")? } }))
+        let memory = metadata.get(MEMORY).cloned();
+        Ok(Some(Resumed { states, memory, history: History { losses: read("losses")? } }))
     }
 }

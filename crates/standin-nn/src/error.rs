@@ -22,6 +22,65 @@ pub enum Error {
         /// The learning rate of that step.
         learning_rate: f64,
     },
+    /// The accountant or the noise source refused.
+    #[error(transparent)]
+    Privacy(#[from] standin_privacy::Error),
+    /// A parameter whose gradient cannot be told apart by unit.
+    #[error(
+        "parameter `{parameter}` takes part in the loss outside the layers that give per-sample gradients, so it cannot be \
+         trained privately; use the layers of `standin_nn::layer`, and optimiser settings for weight decay"
+    )]
+    NotPerSample {
+        /// Its path.
+        parameter: String,
+    },
+    /// Examples of a batch influence each other's losses.
+    #[error(
+        "the loss of one example changes from {alone} to {beside} when another example of the batch is exchanged, so no \
+         example has a gradient of its own to clip; replace batch normalisation by group normalisation, and any other \
+         operation across the batch"
+    )]
+    Mixed {
+        /// The loss beside one example.
+        alone: f64,
+        /// The loss beside another.
+        beside: f64,
+    },
+    /// Not one loss per row.
+    #[error(
+        "the objective gave {found} losses for {rows} rows; private training needs one loss per row, not their mean"
+    )]
+    Losses {
+        /// Values given.
+        found: usize,
+        /// Rows of the batch.
+        rows: usize,
+    },
+    /// No such column of units.
+    #[error("{set} has no column `{column}` to take the units of privacy from; its columns: {known}")]
+    NoUnitColumn {
+        /// The image set.
+        set: String,
+        /// The column asked for.
+        column: String,
+        /// Those there are.
+        known: String,
+    },
+    /// Images without a unit.
+    #[error(
+        "{set}: {missing} images have no value in column `{column}` (the first is image {first}), so nobody's guarantee \
+         would cover them; fill the column, or leave those images out"
+    )]
+    UnitMissing {
+        /// The image set.
+        set: String,
+        /// The column.
+        column: String,
+        /// How many have none.
+        missing: usize,
+        /// The first of them.
+        first: usize,
+    },
     /// A setting outside its range.
     #[error("{setting} is {found}; {expected}")]
     Setting {

@@ -41,19 +41,26 @@
 //!
 //! # Gradients are slices
 //! [`gradient`] returns the gradient as one flat vector in the order of [`shapes`]. Optimisers, clipping and averaging
-//! are plain functions on such vectors, and so can be noise and clipping that protect privacy.
+//! are plain functions on such vectors, and so is the noise that protects privacy.
+//!
+//! # Privacy
+//! [`fit_private`] is [`fit`] with a guarantee: see [`private`] for what it does and [`per_sample`] for the gradients of
+//! each image on its own, which cost hardly more than their sum.
 
 mod average;
 mod checkpoint;
 mod device;
 mod error;
+mod fused;
 pub mod initial;
 pub mod layer;
 pub mod loss;
 mod optimizer;
 mod order;
 mod parameters;
+pub mod per_sample;
 mod pixels;
+pub mod private;
 mod schedule;
 mod train;
 mod trainer;
@@ -69,6 +76,7 @@ pub use optimizer::{Optimizer, OptimizerState, clip_to_norm, norm};
 pub use order::{Batch, Plan};
 pub use parameters::{ParameterShape, gradient, gradient_from, shapes, values, with_values};
 pub use pixels::{PixelRange, pixels, quantise};
+pub use private::{Clipping, Privacy, PrivateBatch, PrivateFitted, PrivateTrainer, Records, fit_private};
 pub use schedule::Schedule;
 pub use train::{Fitted, History, Learner, fit, train};
 pub use trainer::{Optimization, Trainer, TrainerState};

@@ -22,6 +22,24 @@ pub trait Learner {
     /// # Errors
     /// Says what does not fit.
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String>;
+
+    /// The privacy guarantee this training is to give, in words, if it is private: a checkpoint of another is refused.
+    fn promise(&self) -> Option<String> {
+        None
+    }
+
+    /// What it must keep beside the states of its trainers, as text: a private training its ledger.
+    fn memory(&self) -> Option<String> {
+        None
+    }
+
+    /// Continues with the memory of a checkpoint, after [`Learner::restore`].
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    fn recall(&mut self, _memory: &str) -> std::result::Result<(), String> {
+        Err("it holds a memory, and this training has none".into())
+    }
 }
 
 /// The course of a training.
@@ -57,9 +75,14 @@ pub fn train(
 ) -> Result<History> {
     let mut history = History::default();
     if let Some(checkpoints) = checkpoints
-        && let Some(resumed) = checkpoints.read(plan)?
+        && let Some(resumed) = checkpoints.read(plan, learner.promise().as_deref())?
     {
         learner.restore(resumed.states).map_err(|found| checkpoints.foreign(&found))?;
+        match (resumed.memory, learner.memory()) {
+            (Some(memory), _) => learner.recall(&memory).map_err(|found| checkpoints.foreign(&found))?,
+            (None, Some(_)) => return Err(checkpoints.foreign("it carries no ledger of what was spent")),
+            (None, None) => {}
+        }
         history = resumed.history;
     }
     progress.begin("training", plan.steps as u64);
@@ -94,7 +117,7 @@ fn continue_training(
             shown = Instant::now();
         }
         if let Some(checkpoints) = checkpoints.filter(|checkpoints| checkpoints.due(step + 1, saved.elapsed())) {
-            checkpoints.write(plan, learner.states(), history)?;
+            checkpoints.write(plan, learner, history)?;
             saved = Instant::now();
         }
     }

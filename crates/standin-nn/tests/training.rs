@@ -172,7 +172,7 @@ impl Rivals {
         let device = DeviceChoice::Cpu.training();
         let linear = |name, sizes: [usize; 2]| Linear::new(sizes[0], sizes[1], Seed::new(seed).derive(name), &device);
         let maker = Trainer::new(linear("maker", [4, 3]), &optimization()).unwrap();
-        let momentum = Optimizer::Sgd { momentum: 0.9, weight_decay: 0.0 };
+        let momentum = Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
         let slow = Optimization { optimizer: momentum, learning_rate: 0.01, ..Optimization::default() };
         Self { maker, judge: Trainer::new(linear("judge", [3, 1]), &slow).unwrap(), dies_at }
     }

@@ -1,8 +1,9 @@
 use std::fmt;
 
-use rand::SeedableRng;
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
 use standin_data::Seed;
 
 use crate::error::positive;
@@ -10,6 +11,9 @@ use crate::{Error, NoiseOrigin, Result};
 
 /// Gaussian draws summed into one, see [`NoiseSource`].
 const DRAWS: usize = 4;
+
+/// Values drawn from one cipher.
+const CHUNK: usize = 1 << 16;
 
 /// Draws the noise of privacy mechanisms, and knows whether that noise is secret.
 ///
@@ -61,21 +65,45 @@ impl NoiseSource {
         self.origin
     }
 
-    /// Adds independent N(0, `sigma`²) noise to each value. Costs four Gaussian draws a value.
+    /// The units of a Poisson sample: each of `units` takes part with probability `rate`, independently of all others.
+    /// Ascending. The rate is rounded down to a multiple of 2⁻⁶⁴, never up.
+    ///
+    /// # Errors
+    /// If `rate` is not in (0, 1].
+    pub fn sample(&mut self, rate: f64, units: usize) -> Result<Vec<usize>> {
+        if !(rate > 0.0 && rate <= 1.0) {
+            let expected = "above 0 and at most 1: the probability that a unit takes part in a step";
+            return Err(Error::OutOfRange { parameter: "sampling_rate", value: rate, expected });
+        }
+        let below = (rate * 2f64.powi(64)) as u128;
+        Ok((0..units).filter(|_| u128::from(self.generator.next_u64()) < below).collect())
+    }
+
+    /// Adds independent N(0, `sigma`²) noise to each value. Costs four Gaussian draws a value; more than 2¹⁶ values are
+    /// drawn on all cores, each 2¹⁶ from a cipher keyed by this one, so that the number of threads changes nothing.
     ///
     /// # Errors
     /// If `sigma` is not positive and finite; a mechanism without noise has no guarantee.
     pub fn add_gaussian(&mut self, sigma: f64, values: &mut [f64]) -> Result<()> {
         positive("sigma", sigma)?;
         let scale = sigma / (DRAWS as f64).sqrt();
-        for value in values {
-            *value += scale * self.sum();
+        if values.len() <= CHUNK {
+            add(&mut self.generator, scale, values);
+            return Ok(());
         }
+        let keys = values.chunks(CHUNK).map(|_| self.generator.random::<[u8; 32]>()).collect::<Vec<_>>();
+        values
+            .par_chunks_mut(CHUNK)
+            .zip(keys)
+            .for_each(|(values, key)| add(&mut ChaCha20Rng::from_seed(key), scale, values));
         Ok(())
     }
+}
 
-    fn sum(&mut self) -> f64 {
-        (0..DRAWS).map(|_| -> f64 { StandardNormal.sample(&mut self.generator) }).sum()
+fn add(generator: &mut ChaCha20Rng, scale: f64, values: &mut [f64]) {
+    for value in values {
+        let sum: f64 = (0..DRAWS).map(|_| -> f64 { StandardNormal.sample(generator) }).sum();
+        *value += scale * sum;
     }
 }
 
@@ -135,6 +163,45 @@ mod tests {
         assert_eq!(draw(&mut reproducible(), 1.0, 4), draw(&mut reproducible(), 1.0, 4));
         assert_ne!(draw(&mut reproducible(), 1.0, 4), draw(&mut NoiseSource::reproducible(Seed::new(4)), 1.0, 4));
         assert_eq!((secret().origin(), reproducible().origin()), (NoiseOrigin::Secret, NoiseOrigin::Reproducible));
+    }
+
+    /// The threshold is four standard deviations of the binomial count.
+    #[test]
+    fn a_poisson_sample_takes_each_unit_with_the_stated_probability() {
+        let (rate, units, draws) = (0.03, 1000, 2000);
+        let mut source = NoiseSource::reproducible(Seed::new(8));
+        let mut counts = vec![0usize; units];
+        let mut sizes = Vec::new();
+        for _ in 0..draws {
+            let sample = source.sample(rate, units).unwrap();
+            sizes.push(sample.len() as f64);
+            sample.into_iter().for_each(|unit| counts[unit] += 1);
+        }
+        let total = sizes.iter().sum::<f64>();
+        let all = (units * draws) as f64;
+        assert!((total - rate * all).abs() < 4.0 * (rate * (1.0 - rate) * all).sqrt(), "{total}");
+        let mean = total / f64::from(draws as u32);
+        let variance = sizes.iter().map(|size| (size - mean).powi(2)).sum::<f64>() / f64::from(draws as u32);
+        assert!((variance / (30.0 * 0.97) - 1.0).abs() < 0.15, "sizes vary as a binomial's: {variance}");
+        let expected = rate * f64::from(draws as u32);
+        assert!(counts.iter().all(|&count| (count as f64 - expected).abs() < 6.0 * expected.sqrt()));
+        assert_eq!(source.sample(1.0, 5).unwrap(), [0, 1, 2, 3, 4]);
+        for rate in [0.0, 1.1, f64::NAN] {
+            assert!(source.sample(rate, 5).unwrap_err().to_string().starts_with("sampling_rate is"));
+        }
+    }
+
+    #[test]
+    fn many_values_have_the_same_noise_on_any_number_of_threads() {
+        let draw = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| draw(&mut NoiseSource::reproducible(Seed::new(9)), 1.0, 3 * CHUNK + 5))
+        };
+        let values = draw(1);
+        assert_eq!(values, draw(3));
+        assert_ne!(values[..CHUNK], values[CHUNK..2 * CHUNK]);
+        let variance = values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64;
+        assert!((variance - 1.0).abs() < 0.02, "{variance}");
     }
 
     #[test]

@@ -1,13 +1,18 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use standin_kernels::Normalisation;
 
-use super::silu;
+use super::{relu, silu};
+use crate::fused::{Activation, GroupNormalised, apply};
 
 /// Added to the variance before the root.
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 
 /// Group normalisation (Wu and He 2018): each group of channels of each example to mean 0 and variance 1, then one scale
-/// and shift per channel.
+/// and shift per channel. As many groups as channels make instance normalisation (Ulyanov et al. 2016).
+///
+/// It stands where batch normalisation does elsewhere: that mixes the examples of a batch, so no example has a gradient of
+/// its own to clip.
 #[derive(Module, Debug)]
 pub struct GroupNorm {
     /// Scale of each channel, 1 at first.
@@ -32,20 +37,37 @@ impl GroupNorm {
         }
     }
 
-    /// `n × channels × height × width`, unchanged in shape.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [n, channels, height, width] = x.dims();
-        let x = x.reshape([n, self.groups, channels / self.groups * height * width]);
-        let centred = x.clone() - x.mean_dim(2);
-        let variance = centred.clone().square().mean_dim(2);
-        let normalised = centred / (variance + EPSILON).sqrt();
-        let per_channel = |parameter: &Param<Tensor<1>>| parameter.val().reshape([1, channels, 1, 1]);
-        normalised.reshape([n, channels, height, width]) * per_channel(&self.scale) + per_channel(&self.shift)
+    /// `n × channels × …`, unchanged in shape.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.activated(x, Activation::Identity)
+    }
+
+    /// The normalisation and an activation in one pass over the data.
+    pub fn activated<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+        let shape = x.dims();
+        let [batch, channels] = [shape[0], shape[1]];
+        let positions = shape[2..].iter().product();
+        let geometry =
+            Normalisation { batch, channels, positions, groups: self.groups, epsilon: EPSILON as f32, activation };
+        let operator = GroupNormalised { geometry, shape: shape.to_vec() };
+        apply(x, &self.scale, &self.shift, operator, |x, scale, shift| {
+            let x = x.reshape([batch, self.groups, channels / self.groups * positions]);
+            let centred = x.clone() - x.mean_dim(2);
+            let variance = centred.clone().square().mean_dim(2);
+            let normalised = centred / (variance + EPSILON).sqrt();
+            let per_channel = |parameter: Tensor<1>| parameter.reshape([1, channels, 1]);
+            let normalised = normalised.reshape([batch, channels, positions]);
+            let y = (normalised * per_channel(scale) + per_channel(shift)).reshape(shape);
+            match activation {
+                Activation::Identity => y,
+                Activation::Relu => relu(y),
+                Activation::Silu => silu(y),
+            }
+        })
     }
 }
 
-/// [`GroupNorm`] followed by [`silu`], as one layer: the pair that every residual block uses and that one pass over the
-/// data can compute.
+/// [`GroupNorm`] followed by [`silu`], as one layer: the pair that every residual block of a diffusion network uses.
 #[derive(Module, Debug)]
 pub struct GroupNormSilu {
     /// The normalisation.
@@ -61,8 +83,8 @@ impl GroupNormSilu {
         Self { norm: GroupNorm::new(groups, channels, device) }
     }
 
-    /// `n × channels × height × width`, unchanged in shape.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        silu(self.norm.forward(x))
+    /// `n × channels × …`, unchanged in shape.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.norm.activated(x, Activation::Silu)
     }
 }

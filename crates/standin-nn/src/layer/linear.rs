@@ -2,6 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, module};
 use standin_data::Seed;
 
+use crate::fused::{Dense, apply};
 use crate::initial;
 
 /// x W + b on the last axis.
@@ -30,8 +31,9 @@ impl Linear {
         }
     }
 
-    /// `… × inputs` to `… × outputs`.
+    /// `n × … × inputs` to `n × … × outputs`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::linear(x, self.weight.val(), Some(self.bias.val()))
+        let operator = Dense::new(&x.dims(), self.weight.dims()[1]);
+        apply(x, &self.weight, &self.bias, operator, |x, weight, bias| module::linear(x, weight, Some(bias)))
     }
 }

@@ -3,6 +3,8 @@
 mod audit;
 mod audit_results;
 mod bench;
+mod classify;
+mod classify_results;
 mod completions;
 mod data;
 mod list;
@@ -43,6 +45,8 @@ pub enum Command {
     Audit(Box<audit::Arguments>),
     /// Measure synthetic images against real ones: a few numbers, quickly
     Measure(measure::Arguments),
+    /// Train a classifier, privately or not, or load one; evaluate it and keep its answers
+    Classify(Box<classify::Arguments>),
     /// List, show, verify and prune finished stages
     Runs(runs::Arguments),
     /// Write the report of a finished study
@@ -64,6 +68,7 @@ impl Command {
             Self::Bench(arguments) => arguments.run(context),
             Self::Audit(arguments) => arguments.run(context),
             Self::Measure(arguments) => arguments.run(context),
+            Self::Classify(arguments) => arguments.run(context),
             Self::Runs(arguments) => arguments.run(context),
             Self::Report(arguments) => arguments.run(context),
             Self::List(arguments) => arguments.run(context),

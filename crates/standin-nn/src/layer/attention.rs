@@ -1,0 +1,45 @@
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, activation};
+use standin_data::Seed;
+
+use super::Linear;
+
+/// Multi-head self-attention (Vaswani et al. 2017, section 3.2): every position looks at every other of the same example.
+#[derive(Module, Debug)]
+pub struct SelfAttention {
+    /// Queries, keys and values of all heads: `width` to `3 · width`.
+    pub project: Linear,
+    /// The heads' outputs together: `width` to `width`.
+    pub out: Linear,
+    #[module(skip)]
+    heads: usize,
+}
+
+impl SelfAttention {
+    /// A layer for positions of `width` values in `heads` of equal size.
+    ///
+    /// # Panics
+    /// If `heads` does not divide `width`.
+    pub fn new(width: usize, heads: usize, seed: Seed, device: &Device) -> Self {
+        assert!(heads > 0 && width.is_multiple_of(heads), "{heads} heads must divide a width of {width}");
+        Self {
+            project: Linear::new(width, 3 * width, seed.derive("project"), device),
+            out: Linear::new(width, width, seed.derive("out"), device),
+            heads,
+        }
+    }
+
+    /// `n × positions × width`, unchanged in shape. Time and memory grow with the square of the positions.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [n, positions, width] = x.dims();
+        let size = width / self.heads;
+        let projected = self.project.forward(x).reshape([n, positions, 3, self.heads, size]);
+        let part = |index: usize| {
+            projected.clone().narrow(2, index, 1).reshape([n, positions, self.heads, size]).swap_dims(1, 2)
+        };
+        let (queries, keys, values) = (part(0), part(1), part(2));
+        let scores = queries.matmul(keys.swap_dims(2, 3)) / (size as f64).sqrt();
+        let mixed = activation::softmax(scores, 3).matmul(values);
+        self.out.forward(mixed.swap_dims(1, 2).reshape([n, positions, width]))
+    }
+}

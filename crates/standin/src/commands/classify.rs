@@ -1,0 +1,370 @@
+//! `standin classify`: one classifier, trained or loaded, evaluated with intervals, and its answers.
+
+use std::path::{Path, PathBuf};
+
+use standin_classify::{Answers, TrainedClassifier, family, load};
+use standin_data::{Column, ImageSet, ImportOptions, Seed, Source};
+
+use super::Context;
+use super::classify_results::{Classified, Evaluation, Training, write_predictions};
+use super::data::ImportArguments;
+use crate::failure::{Failure, Status};
+
+/// Train a classifier, with or without differential privacy, or load one; evaluate it and keep its answers
+///
+/// Accuracy comes with 95 % intervals: overall, for each class, and for each value of a column. With --privacy-epsilon the
+/// classifier is trained by DP-SGD and carries a guarantee about its training images, which is saved with it. Settings
+/// are those of a study's [classifier.settings]; docs/classifiers.md names them.
+///
+/// Images are named SET[@PART][@COLUMN=VALUE]…: a folder or file in any form `standin data import` reads, or a public
+/// set's name; a part of it; and only the images with that value in a column.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  standin classify --train scans@train --test scans@test --out cnn/
+  standin classify --train fakes/ --test real/ --classifier resnet-9 --set epochs=10 --set augmentation.flip=true
+  standin classify --train fashion-mnist@train --test fashion-mnist@test --classifier scattering-logistic --privacy-epsilon 3
+  standin classify --train scans/ --test more/ --privacy-epsilon 8 --privacy-unit patient --out private/
+  standin classify --load cnn/ --test other/ --group site --predictions answers.csv
+
+Exit status: 0 done, 2 the input or the usage is wrong, 3 an internal failure.")]
+pub struct Arguments {
+    /// Labelled images to train on
+    #[arg(long, value_name = "IMAGES", required_unless_present = "load")]
+    train: Option<String>,
+
+    /// A folder that an earlier run wrote with --out: evaluate that classifier, train none
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["train", "classifier", "settings", "seed", "out", "privacy_epsilon"]
+    )]
+    load: Option<PathBuf>,
+
+    /// Images to ask about, labelled for an evaluation [default: the part `test` of the training set, if it has one]
+    #[arg(long, value_name = "IMAGES", required_unless_present = "train")]
+    test: Option<String>,
+
+    /// A name of `standin list classifiers`
+    #[arg(long, value_name = "NAME", default_value = "cnn")]
+    classifier: String,
+
+    /// A setting that differs from its default, such as epochs=10 or schedule.name=step; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<Setting>,
+
+    /// Train with differential privacy and lose at most this much of it: ε
+    #[arg(long, value_name = "E")]
+    privacy_epsilon: Option<f64>,
+
+    /// Failure probability of the guarantee: a number or `auto`, which is 1/(N ln N) [default: auto]
+    #[arg(long, value_name = "D", requires = "privacy_epsilon")]
+    privacy_delta: Option<String>,
+
+    /// The column whose values (patients, identities) are protected [default: each image is]
+    #[arg(long, value_name = "COLUMN", requires = "privacy_epsilon")]
+    privacy_unit: Option<String>,
+
+    /// Draw sampling and noise from --seed: for experiments, as the result is then not private
+    #[arg(long, requires = "privacy_epsilon")]
+    privacy_reproducible: bool,
+
+    /// Columns of the test images by whose values accuracy is told apart
+    #[arg(long = "group", value_name = "COLUMN", value_delimiter = ',')]
+    groups: Vec<String>,
+
+    /// Seed of initial weights and order
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Keep the classifier in this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Write a table with the prediction and the probabilities for each test image
+    #[arg(long, value_name = "FILE.csv")]
+    predictions: Option<PathBuf>,
+
+    /// Replace what an earlier run wrote
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    import: ImportArguments,
+}
+
+/// `KEY=VALUE`: a key, dotted for a table within, and a TOML value or a bare word.
+#[derive(Clone, Debug)]
+struct Setting {
+    keys: Vec<String>,
+    value: toml::Value,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err("give KEY=VALUE, such as epochs=10".into());
+        };
+        let keys: Vec<String> = key.split('.').map(|key| key.trim().to_owned()).collect();
+        if keys.iter().any(String::is_empty) {
+            return Err(format!("\"{key}\" is no key; give KEY=VALUE, such as epochs=10"));
+        }
+        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
+        let parsed = parsed.and_then(|mut table| table.remove("value"));
+        Ok(Self { keys, value: parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())) })
+    }
+}
+
+impl Setting {
+    /// Puts the value in its place.
+    fn enter(&self, table: &mut toml::Table) -> Result<(), TwoValues> {
+        let twice = || TwoValues { key: self.keys.join(".") };
+        let mut table = table;
+        let (last, path) = self.keys.split_last().ok_or_else(twice)?;
+        for key in path {
+            let entry = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
+            table = entry.as_table_mut().ok_or_else(twice)?;
+        }
+        match table.insert(last.clone(), self.value.clone()) {
+            None => Ok(()),
+            Some(_) => Err(twice()),
+        }
+    }
+}
+
+/// A setting was given more than once.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: set twice, by --set or an option of its own; give it once")]
+struct TwoValues {
+    key: String,
+}
+
+/// A result is in the way.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: already exists; choose another name, or --force to replace what an earlier run wrote there", path.display())]
+struct Exists {
+    path: PathBuf,
+}
+
+/// There would be no result.
+#[derive(Debug, thiserror::Error)]
+#[error("neither --test nor --out: the classifier would be trained and forgotten; give one of them")]
+struct NoUse;
+
+/// Options about test images without test images.
+#[derive(Debug, thiserror::Error)]
+#[error("{option} without test images; give --test")]
+struct NoTest {
+    option: &'static str,
+}
+
+/// The test images cannot tell right from wrong.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{set} has no labels, so nothing can be evaluated; give labelled images, or --predictions FILE.csv for the answers"
+)]
+struct NoLabels {
+    set: String,
+}
+
+/// A column by which accuracy was to be told apart is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("--group {column}: {set} has no such column; it has {known}")]
+struct NoColumn {
+    column: String,
+    set: String,
+    known: String,
+}
+
+impl Arguments {
+    /// Trains or loads, evaluates, writes and prints.
+    pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
+        self.refuse_to_replace()?;
+        let images = Reader { options: self.import.options(), context };
+        let (classifier, training, own_test) = match (&self.load, &self.train) {
+            (None, Some(train)) => {
+                let (classifier, training, test) = self.train(train, &images)?;
+                (classifier, Some(training), test)
+            }
+            // One of the two is required, and clap sees to it.
+            (folder, _) => (load(folder.as_deref().unwrap_or(Path::new(".")))?, None, None),
+        };
+        if let Some(folder) = &self.out {
+            std::fs::create_dir_all(folder)?;
+            classifier.save(folder)?;
+        }
+        let test = match &self.test {
+            Some(test) => Some(images.read(test)?),
+            None => own_test,
+        };
+        let evaluation = test.map(|test| self.ask(&*classifier, &test)).transpose()?.flatten();
+        let result = Classified {
+            training,
+            guarantee: classifier.guarantee(),
+            classes: classifier.classes(),
+            evaluation,
+            saved: self.out.as_deref(),
+            predictions: self.predictions.as_deref(),
+        };
+        context.output.print(&result, || result.text())?;
+        Ok(Status::Done)
+    }
+
+    fn refuse_to_replace(&self) -> Result<(), Exists> {
+        let occupied = |path: &&PathBuf| {
+            let empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+            path.exists() && !empty
+        };
+        match self.out.iter().chain(&self.predictions).find(occupied) {
+            Some(path) if !self.force => Err(Exists { path: path.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The settings of `--set` and of the options about privacy.
+    fn table(&self) -> Result<toml::Table, Failure> {
+        let mut table = toml::Table::new();
+        self.settings.iter().try_for_each(|setting| setting.enter(&mut table))?;
+        let Some(epsilon) = self.privacy_epsilon else { return Ok(table) };
+        let mut given: Vec<(&[&str], toml::Value)> = vec![(&["epsilon"], epsilon.into())];
+        if let Some(delta) = &self.privacy_delta {
+            let number = delta.parse::<f64>().map(toml::Value::Float);
+            given.push((&["delta"], number.unwrap_or_else(|_| delta.as_str().into())));
+        }
+        if let Some(column) = &self.privacy_unit {
+            given.push((&["unit", "group"], column.as_str().into()));
+        }
+        if self.privacy_reproducible {
+            given.push((&["noise"], "reproducible".into()));
+        }
+        for (path, value) in given {
+            let keys = ["privacy"].iter().chain(path).map(|&key| key.to_owned()).collect();
+            Setting { keys, value }.enter(&mut table)?;
+        }
+        Ok(table)
+    }
+
+    /// Trains on the images named, and finds the test images that belong to them.
+    fn train(
+        &self,
+        train: &str,
+        images: &Reader<'_>,
+    ) -> Result<(Box<dyn TrainedClassifier>, Training, Option<ImageSet>), Failure> {
+        let context = images.context;
+        let classifier = (family(&self.classifier)?.build)(&self.table()?)?;
+        let (train, test) = images.read_with_test(train)?;
+        if self.test.is_none() && test.is_none() {
+            if self.out.is_none() {
+                return Err(NoUse.into());
+            }
+            self.refuse_questions()?;
+        }
+        let trained = classifier.fit(&train, Seed::new(self.seed), &context.terminal.progress(&self.classifier))?;
+        let training = Training {
+            classifier: self.classifier.clone(),
+            settings: classifier.options(),
+            seed: self.seed,
+            set: train.describe(),
+            images: train.len(),
+            shape: train.shape(),
+        };
+        Ok((trained, training, test.filter(|_| self.test.is_none())))
+    }
+
+    /// Refuses options about test images where there are none.
+    fn refuse_questions(&self) -> Result<(), NoTest> {
+        let given = [("--predictions", self.predictions.is_some()), ("--group", !self.groups.is_empty())];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(NoTest { option }),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks about the test images: the evaluation if they are labelled, and the table of answers if it is wanted.
+    fn ask(&self, classifier: &dyn TrainedClassifier, test: &ImageSet) -> Result<Option<Evaluation>, Failure> {
+        // A set in which a class does not occur may not name it.
+        let labels = test.labels().map(|labels| labels.among(classifier.classes())).transpose()?;
+        let columns: Vec<&Column> =
+            self.groups.iter().map(|name| column(test, name)).collect::<Result<_, NoColumn>>()?;
+        if labels.is_none() && self.predictions.is_none() {
+            return Err(NoLabels { set: test.describe() }.into());
+        }
+        let logits = classifier.logits(test)?;
+        if let Some(path) = &self.predictions {
+            write_predictions(path, classifier.classes(), &logits, test)?;
+        }
+        let Some(labels) = labels else {
+            if !columns.is_empty() {
+                return Err(NoLabels { set: test.describe() }.into());
+            }
+            return Ok(None);
+        };
+        Ok(Some(Evaluation::of(&Answers::from_logits(&logits, &labels), test, classifier.classes(), &columns)))
+    }
+}
+
+fn column<'a>(test: &'a ImageSet, name: &str) -> Result<&'a Column, NoColumn> {
+    test.column(name).ok_or_else(|| {
+        let known: Vec<&str> = test.columns().iter().map(|column| column.name.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        NoColumn { column: name.to_owned(), set: test.describe(), known }
+    })
+}
+
+/// Reads the images that options name.
+struct Reader<'a> {
+    options: ImportOptions,
+    context: &'a Context<'a>,
+}
+
+impl Reader<'_> {
+    fn read(&self, text: &str) -> Result<ImageSet, Failure> {
+        let progress = self.context.terminal.progress("");
+        Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
+    }
+
+    /// Training images and the test images of the same set: of a set with parts of which none is named, the parts `train`
+    /// and `test`.
+    fn read_with_test(&self, text: &str) -> Result<(ImageSet, Option<ImageSet>), Failure> {
+        let source = Source::parse(text)?;
+        let parts = source.parts(&self.options, None, self.context.cache, &self.context.terminal.progress(""))?;
+        match parts.find("train") {
+            Some(train) => Ok((train.clone(), parts.find("test").cloned())),
+            None => Ok((parts.only()?.clone(), None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_toml_or_words() {
+        let mut table = toml::Table::new();
+        for text in ["epochs=3", "schedule.name=step", "schedule.every=0.5", "privacy={ epsilon = 1.0 }", "flip = true"]
+        {
+            text.parse::<Setting>().unwrap().enter(&mut table).unwrap();
+        }
+        let expected: toml::Table = toml::from_str(
+            "epochs = 3\nflip = true\n[schedule]\nname = \"step\"\nevery = 0.5\n[privacy]\nepsilon = 1.0",
+        )
+        .unwrap();
+        assert_eq!(table, expected);
+    }
+
+    #[test]
+    fn a_setting_has_one_value() {
+        let mut table = toml::Table::new();
+        for text in ["epochs=3", "norm=group"] {
+            text.parse::<Setting>().unwrap().enter(&mut table).unwrap();
+        }
+        for (text, key) in [("epochs=4", "epochs"), ("norm.name=group", "norm.name")] {
+            let error = text.parse::<Setting>().unwrap().enter(&mut table).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{key}: set twice")), "{error}");
+        }
+        assert!("epochs".parse::<Setting>().is_err() && ".x=1".parse::<Setting>().is_err());
+    }
+}
