@@ -8,25 +8,31 @@
 //!
 //! 1. The user states a [`PrivacyTarget`]; [`PrivacyTarget::budget`] checks it against the number of units and fills in
 //!    δ, giving a [`Budget`].
-//! 2. [`gaussian::sigma`] turns the budget and the sensitivity of a release into the standard deviation of its noise.
+//! 2. [`calibrate`] turns the budget into noise for what is going to run, after what a [`Ledger`] says has run;
+//!    [`gaussian::sigma`] does so for a single release.
 //! 3. A [`NoiseSource`] draws the noise.
-//! 4. A [`Guarantee`] records what ran, computed from the noise that was drawn ([`gaussian::epsilon`]) and never from
-//!    the configuration.
+//! 4. Whoever looks at the data records each [`Event`] in the ledger as it happens, and [`Ledger::guarantee`] states what
+//!    all of it together promises: from what ran, and never from the configuration.
+//!
+//! What an attack then achieves against the result bounds ε from below: [`lower_bound`].
 //!
 //! ```
-//! use standin_privacy::{Delta, NoiseSource, PrivacyTarget, gaussian};
+//! use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate};
 //!
 //! # fn main() -> standin_privacy::Result<()> {
-//! let target = PrivacyTarget { epsilon: 1.0, delta: Delta::Auto, allow_large_delta: false };
-//! let images = 55_000;
-//! let budget = target.budget(images)?;
+//! let target = PrivacyTarget { epsilon: 3.0, delta: Delta::Auto, allow_large_delta: false };
+//! let budget = target.budget(55_000)?;
 //!
-//! // A mean of vectors of norm at most 1, with a public number of images: one image moves it by at most 1/N.
-//! let sensitivity = 1.0 / images as f64;
-//! let sigma = gaussian::sigma(budget.epsilon, budget.delta, sensitivity)?;
-//! let mut mean = vec![0.0; 128];
-//! NoiseSource::secret()?.add_gaussian(sigma, &mut mean)?;
-//! assert!(gaussian::epsilon(sigma, sensitivity, budget.delta)? <= budget.epsilon * (1.0 + 1e-10));
+//! let mut ledger = Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Secret);
+//! let (sampling_rate, steps) = (0.01, 1000);
+//! let noise_multiplier = calibrate::noise_multiplier(budget, sampling_rate, steps, &ledger)?;
+//!
+//! // After every step that ran:
+//! for _ in 0..steps {
+//!     ledger.record(Event::PoissonSubsampledGaussian { sampling_rate, noise_multiplier }, 1)?;
+//! }
+//! let guarantee = ledger.guarantee(budget.delta, vec!["the number of images".into()])?;
+//! assert!(guarantee.epsilon <= budget.epsilon);
 //! # Ok(())
 //! # }
 //! ```

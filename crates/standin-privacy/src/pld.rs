@@ -31,7 +31,7 @@ use tilt::{Spectrum, Tilt};
 
 use crate::event::Composition;
 
-/// The longest stretch of losses that is computed: about a second and 500 MiB.
+/// The longest stretch of losses that is computed: about half a second and 300 MiB.
 const MOST_POINTS: usize = 1 << 22;
 
 /// The most cells one event may have.

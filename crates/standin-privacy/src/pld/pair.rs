@@ -77,10 +77,13 @@ impl Pair {
             }
             Self::Laplace { scale } => {
                 let end = scale.recip();
-                let count = 64;
-                let width = 2.0 * end / f64::from(count);
-                let inside =
-                    (0..count).map(|index| ((f64::from(index) + 0.5) * width - end, (0.25 * width).ln() - 0.5 * end));
+                // The trapezoidal rule on a convex function: never too small.
+                let panels = 64;
+                let width = 2.0 * end / f64::from(panels);
+                let inside = (0..=panels).map(|index| {
+                    let share: f64 = if index == 0 || index == panels { 0.125 } else { 0.25 };
+                    (f64::from(index) * width - end, (share * width).ln() - 0.5 * end)
+                });
                 let atoms = [-end, end].map(|loss| (loss, 0.5_f64.ln() - 0.5 * end));
                 inside.chain(atoms).collect()
             }

@@ -14,6 +14,7 @@ mod privacy;
 mod privacy_audit;
 mod privacy_calibrate;
 mod privacy_epsilon;
+mod privacy_scores;
 mod report;
 mod run_study;
 mod runs;

@@ -9,6 +9,7 @@ use standin_privacy::lower_bound::{
 
 use super::Context;
 use super::privacy::Missing;
+use super::privacy_scores::read_scores;
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -54,8 +55,8 @@ pub struct Audit {
     #[arg(long, value_name = "V", requires = "canaries")]
     correct: Option<u64>,
 
-    /// Scores of one run's canaries, higher for members: CSV with columns score and member (0/1, true/false)
-    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["true_positives", "canaries"])]
+    /// Scores of one run's canaries, higher for members: CSV or Parquet with columns score and member (0/1, true/false)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["true_positives", "canaries"])]
     scores: Option<PathBuf>,
 
     /// Failure probability of the guarantee that is audited
@@ -105,7 +106,7 @@ impl Audit {
             (from_rates(rates, self.delta, self.confidence)?, gaussian, evidence)
         } else {
             let reason = "what did the attack achieve? Rates (--true-positives, --positives, --false-positives, \
-                          --negatives), guesses (--canaries, --guesses, --correct) or --scores FILE.csv";
+                          --negatives), guesses (--canaries, --guesses, --correct) or --scores FILE";
             return Err(Missing { option: "--canaries", reason }.into());
         };
         let refuted = self.claimed.is_some_and(|claimed| bound.epsilon > claimed);
@@ -178,57 +179,4 @@ impl Audited {
         };
         text
     }
-}
-
-/// A table of scores that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
-struct Unreadable {
-    path: PathBuf,
-    problem: String,
-}
-
-/// Scores of members and of non-members from a CSV table.
-fn read_scores(path: &Path) -> Result<(Vec<f64>, Vec<f64>), Failure> {
-    let unreadable = |problem: String| Unreadable { path: path.to_path_buf(), problem };
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|error| unreadable(error.to_string()))?;
-    let header = reader.headers().map_err(|error| unreadable(error.to_string()))?.clone();
-    let column = |name: &str| {
-        header.iter().position(|found| found.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            let found = header.iter().collect::<Vec<_>>().join(", ");
-            unreadable(format!("has the columns {found}, and {name} is missing; name the columns score and member"))
-        })
-    };
-    let (score_column, member_column) = (column("score")?, column("member")?);
-    let (mut members, mut others) = (Vec::new(), Vec::new());
-    for (index, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| unreadable(error.to_string()))?;
-        let row = index + 2;
-        let text = record.get(score_column).unwrap_or_default();
-        let score: f64 = text
-            .parse()
-            .ok()
-            .filter(|score: &f64| !score.is_nan())
-            .ok_or_else(|| unreadable(format!("row {row}: the score is `{text}`; it must be a number")))?;
-        match record.get(member_column).unwrap_or_default().to_lowercase().as_str() {
-            "1" | "true" | "yes" => members.push(score),
-            "0" | "false" | "no" => others.push(score),
-            found => {
-                let problem = format!("row {row}: member is `{found}`; it must be 1 or 0, or true or false");
-                return Err(unreadable(problem).into());
-            }
-        }
-    }
-    if members.is_empty() || others.is_empty() {
-        let problem = format!(
-            "has {} members and {} others; an audit needs canaries that were put in and canaries that were left out",
-            members.len(),
-            others.len()
-        );
-        return Err(unreadable(problem).into());
-    }
-    Ok((members, others))
 }
