@@ -111,9 +111,9 @@ impl Table {
                 0.0 => String::new(),
                 operations => format!("{:.0}", operations / seconds / 1e9),
             };
-            let peer = theirs.get(at).map_or(String::new(), |theirs| {
-                format!("{:>12.3}{:>8.2}", theirs * 1e3, theirs / seconds)
-            });
+            let peer = theirs
+                .get(at)
+                .map_or(String::new(), |theirs| format!("{:>12.3}{:>8.2}", theirs * 1e3, theirs / seconds));
             println!("{label:<34}{function:<18}{:>10.3}{rate:>8}{peer}", seconds * 1e3);
         }
     }

@@ -1,7 +1,6 @@
-use rayon::prelude::*;
-
 use crate::activation::{Activate, Relu, Silu};
 use crate::instructions::{Instructions, Kernel};
+use crate::parts::in_parts_alone;
 use crate::simd::{LANES, Simd};
 use crate::transpose::{load_part, store_part};
 
@@ -60,16 +59,10 @@ impl<F: Function> Kernel for Each<'_, F> {
 
 fn each<F: Function>(instructions: Instructions, a: &[f32], b: &[f32]) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "both have as many numbers");
-    let mut result = vec![0.0; a.len()];
-    let one = |((into, a), b): ((&mut [f32], &[f32]), &[f32])| {
-        instructions.run(Each::<F> { a, b, into, function: std::marker::PhantomData });
-    };
-    if a.len() <= 2 * TASK {
-        one(((&mut result, a), b));
-    } else {
-        result.par_chunks_mut(TASK).zip(a.par_chunks(TASK)).zip(b.par_chunks(TASK)).for_each(one);
-    }
-    result
+    in_parts_alone(a.len(), TASK, |index, into| {
+        let part = index * TASK..index * TASK + into.len();
+        instructions.run(Each::<F> { a: &a[part.clone()], b: &b[part], into, function: std::marker::PhantomData });
+    })
 }
 
 /// z·σ(z) of each number.

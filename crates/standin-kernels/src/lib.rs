@@ -30,6 +30,7 @@ mod layer_normalisation;
 mod linear;
 mod normalisation;
 mod offsets;
+mod parts;
 mod product;
 mod simd;
 mod squares;

@@ -9,6 +9,7 @@ use super::ghost::Ghost;
 use super::plan::{Direction, Plan};
 use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
+use crate::parts::in_parts;
 use crate::product::blocks;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::transpose::{in_rows, side_by_side};
@@ -150,14 +151,26 @@ impl Convolution {
                 },
             )
             .collect();
-        let mut result = vec![0.0; groups * to * gradient.products];
-        for ((group, outputs, _), sums) in tasks.iter().zip(&sums) {
-            let start = (group * to + outputs.start) * gradient.products;
-            for (into, sum) in result[start..].iter_mut().zip(sums) {
-                *into += sum;
-            }
-        }
-        result
+        let of_samples = tasks.len() / (groups * of_group.len());
+        // The outputs of a group are in blocks of which the last may be smaller.
+        let of_groups = sums.par_chunks(of_samples * of_group.len());
+        let width = to * gradient.products;
+        in_parts(
+            groups * width,
+            width,
+            of_groups,
+            || (),
+            |(), _, into, of_blocks| {
+                let blocks = into.par_chunks_mut(OUTPUTS * gradient.products).zip(of_blocks.par_chunks(of_samples));
+                blocks.for_each(|(into, of_samples)| {
+                    for sums in of_samples {
+                        for (into, sum) in into.iter_mut().zip(sums) {
+                            *into += sum;
+                        }
+                    }
+                });
+            },
+        )
     }
 
     pub(super) fn unit_gradients_on(
@@ -169,18 +182,21 @@ impl Convolution {
     ) -> Vec<f32> {
         let gradient = Gradient::new(self);
         let of_group = gradient.plan.to * gradient.products;
-        let mut result = vec![0.0; units.len() * self.weights()];
-        result.par_chunks_mut(self.weights()).enumerate().for_each_init(
+        let weights = self.weights();
+        let each = (0..units.len()).into_par_iter();
+        in_parts(
+            units.len() * weights,
+            weights,
+            each,
             || gradient.workspace(),
-            |workspace, (unit, into)| {
+            |workspace, _, into, unit| {
                 for (group, into) in into.chunks_mut(of_group).enumerate() {
                     let block = (group, 0..gradient.plan.to);
                     gradient.sum(instructions, (x, output_gradient), units.members(unit), None, block, workspace);
                     gradient.in_order(instructions, &workspace.sums, into);
                 }
             },
-        );
-        result
+        )
     }
 
     /// Squared norms of the units' gradients, which are made and forgotten one after the other, or not made at all.

@@ -1,14 +1,14 @@
 use super::Convolution;
 use super::layout::{Axis, Layout};
-use crate::offsets::Offsets;
 use crate::instructions::{Instructions, Kernel};
+use crate::offsets::Offsets;
 use crate::simd::{LANES, Simd};
 
 /// What a work buffer may hold before a sample is cut into bands: half of a usual second-level cache.
 const BUFFER: usize = 128 * 1024;
 
 /// Positions a register tile should have to choose from, so that few of its rows are idle and weights are read rarely.
-const POSITIONS: usize = 192;
+const POSITIONS: usize = 256;
 
 /// A sum over taps at every position of an image: the forward pass, and for each remainder of the positions by the stride
 /// the gradient of the input.
