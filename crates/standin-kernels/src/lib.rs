@@ -38,6 +38,7 @@ mod sums;
 mod tile;
 mod transpose;
 mod units;
+mod weighted_sum;
 
 pub use activation::Activation;
 pub use channel_sums::{channel_sums, unit_channel_sums};
@@ -49,3 +50,4 @@ pub use linear::Linear;
 pub use normalisation::Normalisation;
 pub use squares::squared_norms;
 pub use units::Units;
+pub use weighted_sum::weighted_sum;

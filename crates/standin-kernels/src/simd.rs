@@ -37,6 +37,24 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn load(self, from: &Lanes) -> Self::Vector;
     /// To memory.
     fn store(self, vector: Self::Vector, into: &mut Lanes);
+    /// Fewer than sixteen numbers from memory, then zeros.
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> Self::Vector {
+        let mut lanes = [0.0; LANES];
+        for (lane, number) in lanes.iter_mut().zip(from) {
+            *lane = *number;
+        }
+        self.load(&lanes)
+    }
+    /// The first of fewer than sixteen numbers to memory.
+    #[inline(always)]
+    fn store_first(self, vector: Self::Vector, into: &mut [f32]) {
+        let mut lanes = [0.0; LANES];
+        self.store(vector, &mut lanes);
+        for (number, lane) in into.iter_mut().zip(lanes) {
+            *number = lane;
+        }
+    }
     /// a·b + c, rounded once where the processor can.
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// a + b.

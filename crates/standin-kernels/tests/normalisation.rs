@@ -5,7 +5,7 @@ mod drawn;
 use drawn::{Numbers, apart};
 use standin_kernels::{
     Activation, LayerNormalisation, Normalisation, Units, add, channel_sums, relu, relu_backward, silu, silu_backward,
-    squared_norms, unit_channel_sums,
+    squared_norms, unit_channel_sums, weighted_sum,
 };
 
 fn activated(activation: Activation, z: f64) -> (f64, f64) {
@@ -188,5 +188,20 @@ fn channel_sums_are_the_plain_sums_weighted_or_by_unit() {
             let expected: f64 = row.iter().map(|number| number * number).sum();
             assert!((norm - expected).abs() <= 1e-5 * expected, "{norm} for {expected}");
         }
+    }
+}
+
+#[test]
+fn a_weighted_sum_is_that_of_the_rows_whatever_their_width() {
+    let mut numbers = Numbers::new(9);
+    for (count, width) in [(5, 7000), (1, 3), (0, 4), (12, 33)] {
+        let (rows, weights) = (numbers.normal(count * width), numbers.normal(count));
+        let mut expected = vec![0.0; width];
+        for (row, weight) in rows.chunks(width).zip(&weights) {
+            for (sum, number) in expected.iter_mut().zip(row) {
+                *sum += f64::from(*number) * f64::from(*weight);
+            }
+        }
+        close(&weighted_sum(&rows, width, &weights), &expected, "weighted sum");
     }
 }

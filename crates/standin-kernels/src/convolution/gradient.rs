@@ -25,8 +25,8 @@ const FEW_CHANNELS: usize = 8;
 /// Below so many products to an output, putting output gradients side by side costs more than it saves.
 const FEW_PRODUCTS: usize = 20;
 
-/// Output channels whose gradients one task sums.
-const OUTPUTS: usize = 4 * LANES;
+/// What the sums of one task may hold, so that they stay in a second-level cache.
+const SUMS: usize = 80 * 1024;
 
 /// Tasks to share among threads. Their number does not depend on that of the threads, and so neither do the sums.
 const TASKS: usize = 16;
@@ -48,16 +48,20 @@ pub(super) struct Gradient {
     pub products: usize,
     /// Whether vectors hold positions, else output channels.
     by_position: bool,
+    /// Output channels whose gradients one task sums.
+    block: usize,
 }
 
 impl Gradient {
     pub(super) fn new(geometry: &Convolution) -> Self {
+        let (from, to) = (geometry.inputs / geometry.groups, geometry.outputs / geometry.groups);
+        let products = from * geometry.taps();
+        let block = (SUMS / products / LANES * LANES).clamp(2 * LANES, 4 * LANES);
         // With tasks enough among output channels, samples need not be shared out.
-        let tasks = geometry.outputs.div_ceil(OUTPUTS);
+        let tasks = geometry.groups * to.div_ceil(block);
         let most = if tasks >= TASKS / 2 { geometry.batch } else { geometry.batch * tasks / TASKS };
         let plan = Plan::new(geometry, Direction::Forward, 1, most);
-        let products = plan.from * geometry.taps();
-        Self { by_position: plan.to < FEW_CHANNELS || products < FEW_PRODUCTS, plan, products }
+        Self { by_position: to < FEW_CHANNELS || products < FEW_PRODUCTS, plan, products, block }
     }
 
     fn workspace(&self) -> Workspace {
@@ -130,7 +134,8 @@ impl Convolution {
         let gradient = Gradient::new(self);
         let Plan { groups, to, samples: together, .. } = gradient.plan;
         let samples: Vec<u32> = (0..self.batch as u32).collect();
-        let of_group: Vec<_> = (0..to).step_by(OUTPUTS).map(|start| start..to.min(start + OUTPUTS)).collect();
+        let of_group: Vec<_> =
+            (0..to).step_by(gradient.block).map(|start| start..to.min(start + gradient.block)).collect();
         let chunks = self.batch.div_ceil(together);
         let parts = TASKS.div_ceil(groups * of_group.len()).clamp(1, chunks.max(1));
         let part = together * chunks.div_ceil(parts).max(1);
@@ -161,7 +166,8 @@ impl Convolution {
             of_groups,
             || (),
             |(), _, into, of_blocks| {
-                let blocks = into.par_chunks_mut(OUTPUTS * gradient.products).zip(of_blocks.par_chunks(of_samples));
+                let blocks =
+                    into.par_chunks_mut(gradient.block * gradient.products).zip(of_blocks.par_chunks(of_samples));
                 blocks.for_each(|(into, of_samples)| {
                     for sums in of_samples {
                         for (into, sum) in into.iter_mut().zip(sums) {

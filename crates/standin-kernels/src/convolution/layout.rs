@@ -103,7 +103,7 @@ impl Layout {
                 let line = &image[line + columns.start..line + columns.end];
                 let into = &mut into[slab + place..];
                 if stride == 1 {
-                    into[first..first + line.len()].copy_from_slice(line);
+                    copy(line, &mut into[first..first + line.len()]);
                     continue;
                 }
                 for skip in 0..stride.min(line.len()) {
@@ -112,6 +112,34 @@ impl Layout {
                 }
             }
         }
+    }
+}
+
+/// Copies as many numbers. Rows of small images are shorter than what a call of the C library's copy costs: two copies of
+/// fixed length that overlap are a few instructions.
+#[inline(always)]
+fn copy(from: &[f32], into: &mut [f32]) {
+    match from.len() {
+        0..4 => {
+            for (into, number) in into.iter_mut().zip(from) {
+                *into = *number;
+            }
+        }
+        4..8 => copy_ends::<4>(from, into),
+        8..16 => copy_ends::<8>(from, into),
+        16..=32 => copy_ends::<16>(from, into),
+        _ => into.copy_from_slice(from),
+    }
+}
+
+/// Copies the first and the last `END` numbers.
+#[inline(always)]
+fn copy_ends<const END: usize>(from: &[f32], into: &mut [f32]) {
+    if let (Some(from), Some(into)) = (from.first_chunk::<END>(), into.first_chunk_mut()) {
+        *into = *from;
+    }
+    if let (Some(from), Some(into)) = (from.last_chunk::<END>(), into.last_chunk_mut()) {
+        *into = *from;
     }
 }
 

@@ -15,6 +15,12 @@ impl Avx512 {
     }
 }
 
+/// A bit for each of the first lanes.
+#[inline(always)]
+fn first(count: usize) -> __mmask16 {
+    if count < LANES { (1 << count) - 1 } else { !0 }
+}
+
 macro_rules! operation {
     ($name:ident, $intrinsic:ident, $($vector:ident),+) => {
         #[inline(always)]
@@ -44,6 +50,18 @@ impl Simd for Avx512 {
     fn store(self, vector: __m512, into: &mut Lanes) {
         // SAFETY: `self` exists, so `detect` found AVX-512; `into` is sixteen numbers.
         unsafe { _mm512_storeu_ps(into.as_mut_ptr(), vector) }
+    }
+
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> __m512 {
+        // SAFETY: `self` exists, so `detect` found AVX-512; lanes past the end of `from` are not read.
+        unsafe { _mm512_maskz_loadu_ps(first(from.len()), from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store_first(self, vector: __m512, into: &mut [f32]) {
+        // SAFETY: `self` exists, so `detect` found AVX-512; lanes past the end of `into` are not written.
+        unsafe { _mm512_mask_storeu_ps(into.as_mut_ptr(), first(into.len()), vector) }
     }
 
     operation!(multiply_add, _mm512_fmadd_ps, a, b, c);
