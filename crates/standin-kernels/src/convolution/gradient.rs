@@ -32,7 +32,7 @@ const SUMS: usize = 80 * 1024;
 const TASKS: usize = 16;
 
 /// Rows of every register tile divide this.
-const ROWS_TOGETHER: usize = 24;
+const ROWS_TOGETHER: usize = 48;
 
 /// Buffers of one thread.
 struct Workspace {
@@ -281,6 +281,9 @@ impl Kernel for Accumulate<'_> {
             if ROWS >= 8 && panel + 1 < panels {
                 self.by_channel::<S, ROWS, 2>(simd, panel);
                 panel += 2;
+            } else if ROWS >= 8 {
+                self.by_channel::<S, 16, 1>(simd, panel);
+                panel += 1;
             } else {
                 self.by_channel::<S, ROWS, 1>(simd, panel);
                 panel += 1;
