@@ -74,6 +74,20 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// 2ⁿ, where `shifted` holds 1.5·2²³ + n with −126 ≤ n ≤ 127: the sum's low bits are n.
     fn power_of_two(self, shifted: Self::Vector) -> Self::Vector;
 
+    /// The numbers at even places of the two vectors in a row, and those at odd places.
+    #[inline(always)]
+    fn deinterleave(self, low: Self::Vector, high: Self::Vector) -> (Self::Vector, Self::Vector) {
+        let mut values = [[0.0; LANES]; 2];
+        self.store(low, &mut values[0]);
+        self.store(high, &mut values[1]);
+        let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
+        let (pairs, _) = values.as_flattened().as_chunks::<2>();
+        for ((pair, even), odd) in pairs.iter().zip(&mut even).zip(&mut odd) {
+            (*even, *odd) = (pair[0], pair[1]);
+        }
+        (self.load(&even), self.load(&odd))
+    }
+
     /// The matrix whose rows are the vectors, transposed.
     #[inline(always)]
     fn transpose(self, rows: [Self::Vector; LANES]) -> [Self::Vector; LANES] {

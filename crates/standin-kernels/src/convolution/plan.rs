@@ -215,7 +215,7 @@ impl Kernel for Fill<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize>(self, _: S) {
+    fn run<S: Simd, const ROWS: usize>(self, simd: S) {
         let Self { plan, source, samples, group, band, buffer } = self;
         let shift = plan.band(band).0 * plan.multiply / plan.divide;
         let channels = plan.together * plan.from;
@@ -224,7 +224,7 @@ impl Kernel for Fill<'_> {
             let first = (sample as usize * plan.groups + group) * plan.from;
             let images = source[first * plan.source..].chunks(plan.source).take(channels);
             for (image, into) in images.zip(into.chunks_mut(plane)) {
-                plan.layout.fill(image, shift, into);
+                plan.layout.fill(simd, image, shift, into);
             }
         }
     }

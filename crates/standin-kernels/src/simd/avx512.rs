@@ -87,6 +87,16 @@ impl Simd for Avx512 {
         }
     }
 
+    #[inline(always)]
+    fn deinterleave(self, low: __m512, high: __m512) -> (__m512, __m512) {
+        // SAFETY: `self` exists, so `detect` found AVX-512.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            (_mm512_permutex2var_ps(low, even, high), _mm512_permutex2var_ps(low, odd, high))
+        }
+    }
+
     // Four rounds of interleaving: of rows one apart and two apart within each quarter of a register, then of quarters.
     #[inline(always)]
     fn transpose(self, rows: [__m512; LANES]) -> [__m512; LANES] {
