@@ -8,11 +8,13 @@ use crate::transpose::{load_part, store_part};
 const TASK: usize = 16 * 1024;
 
 /// A function of one number or two.
-trait Function {
+pub(crate) trait Function {
+    /// Of sixteen at a time.
     fn of<S: Simd>(simd: S, a: S::Vector, b: S::Vector) -> S::Vector;
 }
 
-struct Value<A>(A);
+/// An activation.
+pub(crate) struct Value<A>(A);
 
 impl<A: Activate> Function for Value<A> {
     #[inline(always)]
@@ -21,7 +23,8 @@ impl<A: Activate> Function for Value<A> {
     }
 }
 
-struct Gradient<A>(A);
+/// An activation's slope at the first, times the second.
+pub(crate) struct Gradient<A>(A);
 
 impl<A: Activate> Function for Gradient<A> {
     #[inline(always)]
@@ -57,7 +60,7 @@ impl<F: Function> Kernel for Each<'_, F> {
     }
 }
 
-fn each<F: Function>(instructions: Instructions, a: &[f32], b: &[f32]) -> Vec<f32> {
+pub(crate) fn each<F: Function>(instructions: Instructions, a: &[f32], b: &[f32]) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "both have as many numbers");
     in_parts_alone(a.len(), TASK, |index, into| {
         let part = index * TASK..index * TASK + into.len();

@@ -47,7 +47,13 @@ impl LayerNormalisation {
         assert_eq!(numbers.len(), expected, "{what} of {self:?}");
     }
 
-    fn forward_on(&self, instructions: Instructions, x: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn forward_on(
+        &self,
+        instructions: Instructions,
+        x: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
         let Self { rows, width, epsilon } = *self;
         self.check("the input", x, rows * width);
         self.check("the scale", scale, width);
@@ -67,7 +73,7 @@ impl LayerNormalisation {
         (y, statistics)
     }
 
-    fn backward_on(
+    pub(crate) fn backward_on(
         &self,
         instructions: Instructions,
         x: &[f32],

@@ -20,6 +20,8 @@
 //! ```
 
 mod activation;
+#[cfg(test)]
+mod agreement;
 mod channel_sums;
 mod convolution;
 mod elementwise;

@@ -96,7 +96,13 @@ impl Linear {
         self.check("the output gradient", output_gradient, self.rows() * self.outputs);
     }
 
-    fn forward_on(&self, instructions: Instructions, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    pub(crate) fn forward_on(
+        &self,
+        instructions: Instructions,
+        x: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+    ) -> Vec<f32> {
         if self.inputs * self.outputs * self.rows() == 0 {
             let row = bias.map_or_else(|| vec![0.0; self.outputs], <[f32]>::to_vec);
             return row.repeat(self.rows());
@@ -104,7 +110,12 @@ impl Linear {
         of_rows(instructions, x, self.inputs, &panels_of_columns(weight, self.outputs), self.outputs, bias)
     }
 
-    fn input_gradient_on(&self, instructions: Instructions, output_gradient: &[f32], weight: &[f32]) -> Vec<f32> {
+    pub(crate) fn input_gradient_on(
+        &self,
+        instructions: Instructions,
+        output_gradient: &[f32],
+        weight: &[f32],
+    ) -> Vec<f32> {
         if self.inputs * self.outputs * self.rows() == 0 {
             return vec![0.0; self.rows() * self.inputs];
         }
@@ -112,7 +123,7 @@ impl Linear {
         of_rows(instructions, output_gradient, self.outputs, &panels, self.inputs, None)
     }
 
-    fn weight_gradient_on(
+    pub(crate) fn weight_gradient_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -129,7 +140,7 @@ impl Linear {
         })
     }
 
-    fn unit_gradients_on(
+    pub(crate) fn unit_gradients_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -151,7 +162,7 @@ impl Linear {
         result
     }
 
-    fn unit_squared_norms_on(
+    pub(crate) fn unit_squared_norms_on(
         &self,
         instructions: Instructions,
         x: &[f32],

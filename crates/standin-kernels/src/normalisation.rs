@@ -66,7 +66,13 @@ impl Normalisation {
         (channels, channels * self.positions)
     }
 
-    fn forward_on(&self, instructions: Instructions, x: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn forward_on(
+        &self,
+        instructions: Instructions,
+        x: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
         self.check(x, scale, shift);
         let (channels, numbers) = self.group();
         let mut statistics = vec![0.0; self.batch * self.groups * 2];
@@ -85,7 +91,7 @@ impl Normalisation {
         (y, statistics)
     }
 
-    fn backward_on(
+    pub(crate) fn backward_on(
         &self,
         instructions: Instructions,
         x: &[f32],

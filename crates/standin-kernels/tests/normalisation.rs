@@ -2,7 +2,7 @@
 
 mod drawn;
 
-use drawn::{Numbers, apart};
+use drawn::{Numbers, apart, on_threads};
 use standin_kernels::{
     Activation, LayerNormalisation, Normalisation, Units, add, channel_sums, relu, relu_backward, silu, silu_backward,
     squared_norms, unit_channel_sums, weighted_sum,
@@ -204,4 +204,19 @@ fn a_weighted_sum_is_that_of_the_rows_whatever_their_width() {
         }
         close(&weighted_sum(&rows, width, &weights), &expected, "weighted sum");
     }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_normalisation() {
+    let mut numbers = Numbers::new(11);
+    let activation = Activation::Silu;
+    let layer = Normalisation { batch: 9, channels: 16, positions: 100, groups: 4, epsilon: 1e-5, activation };
+    let (x, output_gradient) = (numbers.normal(9 * 1600), numbers.normal(9 * 1600));
+    let (scale, shift) = (numbers.normal(16), numbers.normal(16));
+    let all = || {
+        let (y, statistics) = layer.forward(&x, &scale, &shift);
+        let gradients = layer.backward(&x, &scale, &shift, &statistics, &output_gradient);
+        (y, gradients, channel_sums(&x, 9, 16, 100, None), silu(&x.repeat(5)))
+    };
+    assert!(on_threads(1, all) == on_threads(2, all));
 }

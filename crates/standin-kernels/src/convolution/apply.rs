@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::plan::{Class, Direction, Plan};
+use super::plan::{Class, Direction, Plan, prefers_positions};
 use super::{Convolution, channels, positions};
 use crate::instructions::{Instructions, Kernel};
 use crate::parts::in_parts;
@@ -11,12 +11,6 @@ use crate::transpose::side_by_side;
 
 /// Tasks to share among threads, at least, where there are so many samples.
 const TASKS: usize = 8;
-
-/// Below so many channels of a result its positions fill vectors better than its channels do.
-const FEW_CHANNELS: usize = 8;
-
-/// Below so many products to a sum, putting channels side by side for the sum and in rows again costs more than it saves.
-const FEW_PRODUCTS: usize = 20;
 
 /// The weights of one group in the order that its inner loop reads them, for one class of positions.
 enum Weights {
@@ -57,7 +51,7 @@ impl<'a> Kernels<'a> {
 
     fn arrange(self, instructions: Instructions, class: &Class, group: usize) -> Weights {
         let products = self.from * class.taps.len();
-        if self.to < FEW_CHANNELS || products < FEW_PRODUCTS {
+        if prefers_positions(self.to, products) {
             let mut weights = Vec::with_capacity(self.to * products);
             for block in positions::blocks(self.to) {
                 for from in 0..self.from {

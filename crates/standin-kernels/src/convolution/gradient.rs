@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::Convolution;
 use super::ghost::Ghost;
-use super::plan::{Direction, Plan};
+use super::plan::{Direction, Plan, prefers_positions};
 use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
 use crate::parts::in_parts;
@@ -18,12 +18,6 @@ use crate::{squares, tile};
 
 /// Positions summed in registers before the sums are put away.
 const BLOCK: usize = 768;
-
-/// Below so many channels of a result its positions fill vectors better than its channels do.
-const FEW_CHANNELS: usize = 8;
-
-/// Below so many products to an output, putting output gradients side by side costs more than it saves.
-const FEW_PRODUCTS: usize = 20;
 
 /// What the sums of one task may hold, so that they stay in a second-level cache.
 const SUMS: usize = 80 * 1024;
@@ -61,7 +55,7 @@ impl Gradient {
         let tasks = geometry.groups * to.div_ceil(block);
         let most = if tasks >= TASKS / 2 { geometry.batch } else { geometry.batch * tasks / TASKS };
         let plan = Plan::new(geometry, Direction::Forward, 1, most);
-        Self { by_position: to < FEW_CHANNELS || products < FEW_PRODUCTS, plan, products, block }
+        Self { by_position: prefers_positions(to, products), plan, products, block }
     }
 
     fn workspace(&self) -> Workspace {

@@ -10,6 +10,17 @@ const BUFFER: usize = 128 * 1024;
 /// Positions a register tile should have to choose from, so that few of its rows are idle and weights are read rarely.
 const POSITIONS: usize = 256;
 
+/// Below so many channels of a result its positions fill vectors better than its channels do.
+const FEW_CHANNELS: usize = 8;
+
+/// Below so many products to a sum, putting channels side by side for the sum and in rows again costs more than it saves.
+const FEW_PRODUCTS: usize = 20;
+
+/// Whether vectors are to hold positions of a result of so many channels and products to a sum, else channels.
+pub(super) fn prefers_positions(channels: usize, products: usize) -> bool {
+    channels < FEW_CHANNELS || products < FEW_PRODUCTS
+}
+
 /// A sum over taps at every position of an image: the forward pass, and for each remainder of the positions by the stride
 /// the gradient of the input.
 #[derive(Clone, Debug)]
