@@ -19,29 +19,30 @@ use std::time::Instant;
 
 use standin_kernels::{Activation, Convolution, Linear, Normalisation, Units, silu};
 
-/// Inputs, outputs, size, kernel, stride and padding of a convolution of images.
-type Layer = [usize; 6];
+/// Inputs, outputs, size, kernel, stride, padding and groups of a convolution of images.
+type Layer = [usize; 7];
 
 const NETWORKS: &[(&str, &[Layer])] = &[
-    ("netA", &[[1, 32, 28, 3, 1, 1], [32, 64, 28, 3, 2, 1], [64, 128, 14, 3, 2, 1]]),
-    ("netB", &[[1, 64, 28, 3, 1, 1], [64, 64, 28, 3, 1, 1], [64, 1, 28, 3, 1, 1]]),
+    ("netA", &[[1, 32, 28, 3, 1, 1, 1], [32, 64, 28, 3, 2, 1, 1], [64, 128, 14, 3, 2, 1, 1]]),
+    ("netB", &[[1, 64, 28, 3, 1, 1, 1], [64, 64, 28, 3, 1, 1, 1], [64, 1, 28, 3, 1, 1, 1]]),
     (
         "WRN-16-4",
         &[
-            [3, 16, 32, 3, 1, 1],
-            [16, 64, 32, 3, 1, 1],
-            [16, 64, 32, 1, 1, 0],
-            [64, 64, 32, 3, 1, 1],
-            [64, 128, 32, 3, 2, 1],
-            [64, 128, 32, 1, 2, 0],
-            [128, 128, 16, 3, 1, 1],
-            [128, 256, 16, 3, 2, 1],
-            [256, 256, 8, 3, 1, 1],
+            [3, 16, 32, 3, 1, 1, 1],
+            [16, 64, 32, 3, 1, 1, 1],
+            [16, 64, 32, 1, 1, 0, 1],
+            [64, 64, 32, 3, 1, 1, 1],
+            [64, 128, 32, 3, 2, 1, 1],
+            [64, 128, 32, 1, 2, 0, 1],
+            [128, 128, 16, 3, 1, 1, 1],
+            [128, 256, 16, 3, 2, 1, 1],
+            [256, 256, 8, 3, 1, 1, 1],
         ],
     ),
-    ("small", &[[1, 16, 28, 3, 1, 1], [16, 16, 8, 3, 1, 1]]),
-    ("large", &[[16, 16, 256, 3, 1, 1], [64, 64, 128, 3, 1, 1], [256, 64, 32, 1, 1, 0]]),
-    ("deep", &[[512, 512, 4, 3, 1, 1], [640, 640, 8, 3, 1, 1]]),
+    ("small", &[[1, 16, 28, 3, 1, 1, 1], [16, 16, 8, 3, 1, 1, 1]]),
+    ("large", &[[16, 16, 256, 3, 1, 1, 1], [64, 64, 128, 3, 1, 1, 1], [256, 64, 32, 1, 1, 0, 1]]),
+    ("groups", &[[64, 64, 32, 3, 1, 1, 64], [128, 128, 16, 3, 1, 1, 8]]),
+    ("deep", &[[512, 512, 4, 3, 1, 1, 1], [640, 640, 8, 3, 1, 1, 1]]),
 ];
 
 /// A PyTorch process that times what it is told.
@@ -120,16 +121,17 @@ impl Table {
     }
 
     fn convolution(&mut self, network: &str, batch: usize, layer: Layer) {
-        let [inputs, outputs, size, kernel, stride, padding] = layer;
+        let [inputs, outputs, size, kernel, stride, padding, groups] = layer;
         let name = format!("{network} {inputs}→{outputs} at {size}, {kernel}×{kernel}/{stride}");
         if !self.wanted(&name) {
             return;
         }
-        let geometry = Convolution::planar(batch, [inputs, outputs], [size, size], kernel, stride, padding);
+        let mut geometry = Convolution::planar(batch, [inputs, outputs], [size, size], kernel, stride, padding);
+        geometry.groups = groups;
         let positions: usize = geometry.output().iter().product();
         let x = numbers(batch * inputs * size * size);
         let gradient = numbers(batch * outputs * positions);
-        let (weight, bias) = (numbers(outputs * inputs * kernel * kernel), numbers(outputs));
+        let (weight, bias) = (numbers(outputs * inputs / groups * kernel * kernel), numbers(outputs));
         let units = Units::each(batch);
         let limit = self.limit;
         let ours = [
@@ -139,8 +141,8 @@ impl Table {
             ("unit gradients", least(limit, || geometry.unit_gradients(&x, &gradient, &units))),
             ("unit norms", least(limit, || geometry.unit_squared_norms(&x, &gradient, &units))),
         ];
-        let operations = 2.0 * (batch * outputs * positions * inputs * kernel * kernel) as f64;
-        let case = format!("convolution {batch} {inputs} {outputs} {size} {kernel} {stride} {padding}");
+        let operations = 2.0 * (batch * outputs * positions * inputs / groups * kernel * kernel) as f64;
+        let case = format!("convolution {batch} {inputs} {outputs} {size} {kernel} {stride} {padding} {groups}");
         self.lines(&name, &case, operations, &ours);
     }
 

@@ -21,23 +21,24 @@ def least(work):
     return best
 
 
-def convolution(batch, inputs, outputs, size, kernel, stride, padding):
-    x, weight = torch.randn(batch, inputs, size, size), torch.randn(outputs, inputs, kernel, kernel)
+def convolution(batch, inputs, outputs, size, kernel, stride, padding, groups):
+    x, weight = torch.randn(batch, inputs, size, size), torch.randn(outputs, inputs // groups, kernel, kernel)
     bias = torch.randn(outputs)
-    gradient = torch.randn_like(functional.conv2d(x, weight, bias, stride, padding))
+    gradient = torch.randn_like(functional.conv2d(x, weight, bias, stride, padding, 1, groups))
 
     def backward(of_input, of_weight):
         mask = [of_input, of_weight, False]
         return torch.ops.aten.convolution_backward(
-            gradient, x, weight, [outputs], [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, mask
+            gradient, x, weight, [outputs], [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], groups, mask
         )
 
     def of_samples():
         seen = functional.unfold(x, kernel, padding=padding, stride=stride)
-        return torch.einsum("nop,ncp->noc", gradient.flatten(2), seen)
+        of_groups = [numbers.flatten(2).unflatten(1, (groups, -1)) for numbers in (gradient, seen)]
+        return torch.einsum("ngop,ngcp->ngoc", *of_groups)
 
     return [
-        lambda: functional.conv2d(x, weight, bias, stride, padding),
+        lambda: functional.conv2d(x, weight, bias, stride, padding, 1, groups),
         lambda: backward(True, False),
         lambda: backward(False, True),
         of_samples,
