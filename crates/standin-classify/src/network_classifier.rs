@@ -196,7 +196,7 @@ impl<D: Design> NetworkClassifier<D> {
         let input = self.input(train)?;
         let seen = input.shape(train.shape())?;
         let architecture = self.architecture(seen, train.shape())?;
-        let device = DeviceChoice::Cpu.training();
+        let device = DeviceChoice::chosen().training();
         let network = architecture.build(seen, classes, seed.derive("weights"), &device);
         let examples = input.examples(train, progress)?;
         let problem = Problem { examples: &examples, labels, recipe: &self.recipe, device: &device };

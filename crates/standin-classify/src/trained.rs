@@ -54,7 +54,7 @@ impl<A: Architecture> TrainedNetwork<A> {
         let path = weights_path(family, folder);
         let description: Description<A> = read_architecture(&path)?;
         let seen = description.input.shape(description.shape)?;
-        let device = DeviceChoice::Cpu.inference();
+        let device = DeviceChoice::chosen().inference();
         let network = description.architecture.build(seen, description.classes.len(), Seed::new(0), &device);
         let network = load_weights(&path, network)?;
         let guarantee = Saved::read(folder)?.guarantee_of(folder, &digest(&network))?;
@@ -91,7 +91,7 @@ impl<A: Architecture> TrainedNetwork<A> {
         function: impl Fn(&A::Network, Tensor<4>) -> Tensor<2> + Sync,
     ) -> Result<Vec<f32>> {
         require_shape(images, self.description.shape)?;
-        let device = DeviceChoice::Cpu.inference();
+        let device = DeviceChoice::chosen().inference();
         let starts: Vec<usize> = (0..images.len()).step_by(ROWS).collect();
         let rows: Result<Vec<Vec<f32>>> = starts
             .into_par_iter()

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn images_of_every_shape_come_out() {
-        let device = DeviceChoice::Cpu.inference();
+        let device = DeviceChoice::chosen().inference();
         for (channels, height, width) in [(1, 8, 8), (1, 28, 28), (3, 17, 30), (1, 1, 5)] {
             let shape = Shape { channels, height, width };
             let decoder = Decoder::new(&Architecture::new(3, &[5], 2, shape), Seed::new(1), &device);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_class_changes_the_image() {
-        let device = DeviceChoice::Cpu.inference();
+        let device = DeviceChoice::chosen().inference();
         let shape = Shape { channels: 1, height: 16, width: 16 };
         let decoder = Decoder::new(&Architecture::new(3, &[], 2, shape), Seed::new(1), &device);
         let images = values(decoder.logits(Tensor::ones([2, 3], &device), one_hot(&[0, 1], 2, &device)));

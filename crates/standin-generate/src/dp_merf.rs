@@ -125,7 +125,7 @@ impl Generator for DpMerf {
         let release = ClassSums::of(train, labels, &features, progress).release(train.len(), budget, noise)?;
 
         let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
-        let device = DeviceChoice::Cpu.training();
+        let device = DeviceChoice::chosen().training();
         let decoder = Decoder::new(&architecture, seed.derive("weights"), &device);
         let optimization = Optimization {
             learning_rate: options.learning_rate,

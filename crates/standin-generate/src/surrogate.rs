@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn has_the_loss_as_value_and_passes_the_gradient_on() {
-        let device = DeviceChoice::Cpu.training();
+        let device = DeviceChoice::chosen().training();
         let layer = Linear::new(1, 2, Seed::new(1), &device);
         let input = Tensor::<2>::from_data([[2.0], [3.0]], &device);
         let loss = with_gradient(layer.forward(input), vec![1.0, 10.0, -1.0, 5.0], 7.5, &device);

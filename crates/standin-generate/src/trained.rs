@@ -110,14 +110,14 @@ impl TrainedDecoder {
             )
         })?;
         // The initial weights are replaced, so their seed does not matter.
-        let empty = Decoder::new(&card.architecture, Seed::new(0), &DeviceChoice::Cpu.inference());
+        let empty = Decoder::new(&card.architecture, Seed::new(0), &DeviceChoice::chosen().inference());
         Ok(Box::new(Self { decoder: load_weights(&path, empty)?, card }))
     }
 
     /// One chunk of images, `CHUNK × pixels` values, of which the first `labels.len()` are asked for.
     fn decode(&self, first: usize, labels: &[u32], temperature: f64, latents: Seed) -> Result<ImageSet> {
         let Architecture { latent, classes, shape, .. } = self.card.architecture;
-        let device = DeviceChoice::Cpu.inference();
+        let device = DeviceChoice::chosen().inference();
         let mut values = Vec::with_capacity(CHUNK * latent);
         for (index, &label) in (first..).zip(labels) {
             let mut rng = latents.rng();

@@ -103,7 +103,7 @@ impl Generator for Vae {
         let classes = labels.classes.len();
         let shape = train.shape();
         let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
-        let device = DeviceChoice::Cpu.training();
+        let device = DeviceChoice::chosen().training();
         let backwards: Vec<usize> = architecture.hidden.iter().rev().copied().collect();
         let inputs = shape.volume() + classes;
         let model = Autoencoder {
@@ -151,7 +151,7 @@ const ENCODED: usize = 512;
 
 /// Where the latent vectors of each class lie.
 fn aggregates(encoder: &Stack, train: &ImageSet, labels: &Labels, latent: usize) -> Vec<Aggregate> {
-    let device = DeviceChoice::Cpu.inference();
+    let device = DeviceChoice::chosen().inference();
     let mut means = Vec::with_capacity(train.len() * latent);
     let mut variances = Vec::with_capacity(train.len() * latent);
     let blocks = train.pixels().chunks(ENCODED * train.shape().volume()).zip(labels.values.chunks(ENCODED));

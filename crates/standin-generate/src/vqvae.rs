@@ -137,7 +137,7 @@ impl VqVae {
         }
         let options = &self.options;
         let windows = Windows::new(images.shape());
-        let device = DeviceChoice::Cpu.training();
+        let device = DeviceChoice::chosen().training();
         let backwards: Vec<usize> = options.hidden.iter().rev().copied().collect();
         let (volume, dimension) = (windows.volume(), options.dimension);
         let network = Autoencoder {
@@ -184,7 +184,7 @@ impl VqVae {
         let codebook = codebook.expect("training has at least one step");
         let recent = &errors[errors.len() - errors.len().min(50)..];
 
-        let device = DeviceChoice::Cpu.inference();
+        let device = DeviceChoice::chosen().inference();
         let architecture = Architecture { shape: images.shape(), options: options.clone() };
         let parameters = [&values(&fitted.model.encoder), codebook.codes()].concat();
         let quantiser = with_values(architecture.quantiser(Seed::new(0), &device), &parameters);
@@ -328,7 +328,7 @@ impl TrainedVqVae {
             let found = format!("{} has images of {}", images.describe(), images.shape());
             return Err(Error::Encoding { family: VqVae::NAME, found, trained: self.shape() });
         }
-        let device = DeviceChoice::Cpu.inference();
+        let device = DeviceChoice::chosen().inference();
         progress.begin(VqVae::NAME, images.len() as u64);
         let starts: Vec<usize> = (0..images.len()).step_by(ROWS).collect();
         let rows: Vec<Vec<T>> = starts
@@ -370,7 +370,7 @@ impl TrainedVqVae {
         }
         VqVae::new(card.architecture.options.clone())
             .map_err(|error| Error::invalid(&beside, error.to_string(), remedy))?;
-        let empty = card.architecture.quantiser(Seed::new(0), &DeviceChoice::Cpu.inference());
+        let empty = card.architecture.quantiser(Seed::new(0), &DeviceChoice::chosen().inference());
         let quantiser = load_weights(&path, empty)?;
         let windows = Windows::new(card.architecture.shape);
         Ok(Self { weights: digest(&quantiser), quantiser, windows, card })

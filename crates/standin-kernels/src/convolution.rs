@@ -1,5 +1,8 @@
+#[cfg(test)]
+mod agreement;
 mod apply;
 mod channels;
+mod ghost;
 mod gradient;
 mod layout;
 mod plan;
@@ -123,13 +126,17 @@ impl Convolution {
     }
 
     /// Squared norm of each row of [`Convolution::unit_gradients`], which are not kept.
+    ///
+    /// A unit costs the lesser of its gradient and, for each pair of its samples, pixels²·inputs + positions²·(outputs +
+    /// kernel) products, from which the same number follows (Li et al. 2022, "ghost clipping"). Where positions cancel, the
+    /// second way is exact to a rounding of the sum without signs rather than of the norm.
     pub fn unit_squared_norms(&self, x: &[f32], output_gradient: &[f32], units: &Units) -> Vec<f64> {
         self.check_pair(x, output_gradient);
         assert_eq!(units.samples(), self.batch, "the units are of as many samples as the batch");
         if self.is_empty() {
             return vec![0.0; units.len()];
         }
-        self.direct_squared_norms_on(Instructions::best(), x, output_gradient, units)
+        self.unit_squared_norms_on(Instructions::best(), x, output_gradient, units)
     }
 
     /// Whether there is nothing to sum.

@@ -12,7 +12,7 @@ pub(crate) trait Kernel {
     /// What it gives.
     type Output;
 
-    /// The work. `ROWS` is the number of rows of a register tile that suits the number of registers; with 12 rows there
+    /// The work. `ROWS` is the number of rows of a register tile that suits the number of registers; with 8 rows there
     /// is room for two vectors to a row, else for one.
     fn run<S: Simd, const ROWS: usize>(self, simd: S) -> Self::Output;
 }
@@ -42,7 +42,7 @@ fn run_avx2<K: Kernel>(kernel: K, simd: Avx2) -> K::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2,fma")]
 fn run_avx512<K: Kernel>(kernel: K, simd: Avx512) -> K::Output {
-    kernel.run::<_, 12>(simd)
+    kernel.run::<_, 8>(simd)
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -19,17 +19,32 @@
 //! assert_eq!(clipped.len(), 8 * 3 * 3 * 3);
 //! ```
 
+mod activation;
+mod channel_sums;
 mod convolution;
+mod elementwise;
+mod embedding;
+mod exponential;
 mod instructions;
+mod layer_normalisation;
+mod linear;
+mod normalisation;
 mod offsets;
+mod product;
 mod simd;
 mod squares;
-mod temporary;
+mod sums;
 mod tile;
 mod transpose;
 mod units;
-pub use temporary::*;
 
+pub use activation::Activation;
+pub use channel_sums::{channel_sums, unit_channel_sums};
 pub use convolution::Convolution;
+pub use elementwise::{add, relu, relu_backward, silu, silu_backward};
+pub use embedding::Embedding;
+pub use layer_normalisation::LayerNormalisation;
+pub use linear::Linear;
+pub use normalisation::Normalisation;
 pub use squares::squared_norms;
 pub use units::Units;

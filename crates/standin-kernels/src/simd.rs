@@ -51,6 +51,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn maximum(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The lesser of each pair; `b` where either is not a number.
     fn minimum(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `then` where `of` is above zero, else zero.
+    fn where_positive(self, of: Self::Vector, then: Self::Vector) -> Self::Vector;
     /// 2ⁿ, where `shifted` holds 1.5·2²³ + n with −126 ≤ n ≤ 127: the sum's low bits are n.
     fn power_of_two(self, shifted: Self::Vector) -> Self::Vector;
 

@@ -24,6 +24,11 @@ pub enum Optimizer {
         /// Every step multiplies the parameters by 1 − learning rate · `weight_decay`.
         #[serde(default)]
         weight_decay: f64,
+        /// For private training alone: the variance of the noise is taken off the mean of squared gradients, which it would
+        /// else dominate, and what is left is at least this (Tang, Shpilevskiy and Lécuyer 2024, DP-AdamBC, γ′). None
+        /// for plain Adam.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        noise_floor: Option<f64>,
     },
     /// Stochastic gradient descent with g' = g + `weight_decay` · θ: v ← `momentum` · v + g', θ ← θ − learning rate · v.
     Sgd {
@@ -63,7 +68,7 @@ impl Default for Optimizer {
 impl Optimizer {
     /// Adam with its usual constants and the given decoupled weight decay.
     pub fn adam(weight_decay: f64) -> Self {
-        Self::Adam { beta_1: beta_1(), beta_2: beta_2(), epsilon: epsilon(), weight_decay }
+        Self::Adam { beta_1: beta_1(), beta_2: beta_2(), epsilon: epsilon(), weight_decay, noise_floor: None }
     }
 
     /// Checks that every constant is in its range.
@@ -84,7 +89,15 @@ impl Optimizer {
             Err(Error::Setting { setting, found: value.to_string(), expected: "it must be a number of at least 0" })
         };
         match *self {
-            Self::Adam { beta_1, beta_2, epsilon, weight_decay } => {
+            Self::Adam { beta_1, beta_2, epsilon, weight_decay, noise_floor } => {
+                if let Some(floor) = noise_floor.filter(|floor| !(floor.is_finite() && *floor > 0.0)) {
+                    let expected = "it must be a number above 0; leave it out for plain Adam";
+                    return Err(Error::Setting {
+                        setting: "optimizer.noise_floor",
+                        found: floor.to_string(),
+                        expected,
+                    });
+                }
                 decay("optimizer.beta_1", beta_1)?;
                 decay("optimizer.beta_2", beta_2)?;
                 not_negative("optimizer.epsilon", epsilon)?;
@@ -97,13 +110,26 @@ impl Optimizer {
         }
     }
 
-    /// Updates `values` by one step along `gradient`.
+    /// Whether it corrects for the noise of private training.
+    pub(crate) fn corrects_for_noise(&self) -> bool {
+        matches!(self, Self::Adam { noise_floor: Some(_), .. })
+    }
+
+    /// Updates `values` by one step along `gradient`, whose values carry noise of variance `noise_variance` (0 for none; only
+    /// `noise_floor` looks at it).
     ///
     /// Time is linear in the number of values, memory none beyond the state.
     ///
     /// # Panics
     /// If the three lengths differ.
-    pub fn step(&self, state: &mut OptimizerState, values: &mut [f32], gradient: &[f32], learning_rate: f64) {
+    pub fn step(
+        &self,
+        state: &mut OptimizerState,
+        values: &mut [f32],
+        gradient: &[f32],
+        learning_rate: f64,
+        noise_variance: f64,
+    ) {
         assert!(
             values.len() == gradient.len() && values.len() == state.first.len(),
             "one gradient value per parameter: {} and {}, state for {}",
@@ -113,12 +139,16 @@ impl Optimizer {
         );
         state.steps += 1;
         match *self {
-            Self::Adam { beta_1, beta_2, epsilon, weight_decay } => {
+            Self::Adam { beta_1, beta_2, epsilon, weight_decay, noise_floor } => {
                 let steps = state.steps as f64;
                 // m / (1 − β₁ᵗ) over √(v / (1 − β₂ᵗ)) + ε, with both corrections moved into the constants.
                 let correction = (1.0 - beta_2.powf(steps)).sqrt();
                 let rate = (learning_rate * correction / (1.0 - beta_1.powf(steps))) as f32;
                 let epsilon = (epsilon * correction) as f32;
+                // The noise and the floor belong to the corrected second moment, v / (1 − β₂ᵗ).
+                let moment = correction * correction;
+                let (noise, floor) = noise_floor.map_or((0.0, 0.0), |floor| (noise_variance * moment, floor * moment));
+                let (noise, floor) = (noise as f32, floor as f32);
                 let keep = (1.0 - learning_rate * weight_decay) as f32;
                 // 1 − β is rounded once: in f32, 1 − 0.999 would be off in the fifth digit.
                 let (rest_1, rest_2) = ((1.0 - beta_1) as f32, (1.0 - beta_2) as f32);
@@ -132,7 +162,7 @@ impl Optimizer {
                         for (((value, &g), m), v) in values.iter_mut().zip(gradient).zip(first).zip(second) {
                             *m = beta_1 * *m + rest_1 * g;
                             *v = beta_2 * *v + rest_2 * g * g;
-                            *value = keep * *value - rate * *m / (v.sqrt() + epsilon);
+                            *value = keep * *value - rate * *m / ((*v - noise).max(floor).sqrt() + epsilon);
                         }
                     });
             }
@@ -197,11 +227,15 @@ mod tests {
 
     /// Runs five steps on f(θ) = ½ Σ aᵢ θᵢ² from θ = (1, −2, 3), a = (1, 10, 0.1), at learning rate 0.1.
     fn descend(optimizer: Optimizer) -> Vec<f32> {
+        descend_with_noise(optimizer, 0.0)
+    }
+
+    fn descend_with_noise(optimizer: Optimizer, noise_variance: f64) -> Vec<f32> {
         let mut values = vec![1.0, -2.0, 3.0];
         let mut state = OptimizerState::new(&optimizer, 3);
         for _ in 0..5 {
             let gradient: Vec<f32> = values.iter().zip([1.0, 10.0, 0.1]).map(|(value, a)| value * a).collect();
-            optimizer.step(&mut state, &mut values, &gradient, 0.1);
+            optimizer.step(&mut state, &mut values, &gradient, 0.1, noise_variance);
         }
         values
     }
@@ -217,6 +251,7 @@ mod tests {
     fn steps_equal_the_published_recursions() {
         close(&descend(Optimizer::adam(0.0)), ADAM);
         close(&descend(Optimizer::adam(0.5)), ADAM_DECAY);
+        close(&descend_with_noise(corrected(0.01), 0.5), ADAM_NOISE);
         let sgd = |momentum, nesterov, weight_decay| Optimizer::Sgd { momentum, nesterov, weight_decay };
         close(&descend(sgd(0.0, false, 0.0)), SGD);
         close(&descend(sgd(0.9, false, 0.01)), SGD_MOMENTUM);
@@ -225,6 +260,7 @@ mod tests {
 
     const ADAM: [f64; 3] = [0.507963662, -1.502955780, 2.501779472];
     const ADAM_DECAY: [f64; 3] = [0.335314891, -1.102185837, 1.874259283];
+    const ADAM_NOISE: [f64; 3] = [-0.081722305, -1.502613355, 1.657092704];
     const SGD: [f64; 3] = [0.590490000, 0.000000000, 2.852970150];
     const SGD_MOMENTUM: [f64; 3] = [-0.036815008, -1.606367049, 2.577397795];
     const SGD_NESTEROV: [f64; 3] = [-0.110790589, 0.000001485, 2.469036752];
@@ -233,7 +269,7 @@ mod tests {
     fn the_first_adam_step_has_the_length_of_the_learning_rate() {
         let optimizer = Optimizer::default();
         let mut values = vec![0.0; 2];
-        optimizer.step(&mut OptimizerState::new(&optimizer, 2), &mut values, &[1e-3, -50.0], 0.01);
+        optimizer.step(&mut OptimizerState::new(&optimizer, 2), &mut values, &[1e-3, -50.0], 0.01, 0.0);
         assert!((values[0] + 0.01).abs() < 1e-6 && (values[1] - 0.01).abs() < 1e-6, "{values:?}");
     }
 
@@ -246,9 +282,17 @@ mod tests {
         assert!((gradient[0] - 0.6).abs() < 1e-7 && (gradient[1] - 0.8).abs() < 1e-7);
     }
 
+    fn corrected(floor: f64) -> Optimizer {
+        let Optimizer::Adam { beta_1, beta_2, epsilon, weight_decay, .. } = Optimizer::default() else {
+            unreachable!()
+        };
+        Optimizer::Adam { beta_1, beta_2, epsilon, weight_decay, noise_floor: Some(floor) }
+    }
+
     #[test]
     fn a_constant_outside_its_range_is_named() {
-        let error = Optimizer::Adam { beta_1: 1.0, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }.check();
-        assert!(error.unwrap_err().to_string().contains("beta_1"));
+        let error = Optimizer::Adam { beta_1: 1.0, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, noise_floor: None };
+        assert!(error.check().unwrap_err().to_string().contains("beta_1"));
+        assert!(corrected(0.0).check().unwrap_err().to_string().contains("noise_floor"));
     }
 }

@@ -92,8 +92,17 @@ impl<M: Module> Trainer<M> {
     /// Starts from a network made on a [training device](crate::DeviceChoice::training).
     ///
     /// # Errors
-    /// If a setting is outside its range.
+    /// If a setting is outside its range, or for private training alone.
     pub fn new(model: M, optimization: &Optimization) -> Result<Self> {
+        if optimization.optimizer.corrects_for_noise() {
+            let expected = "it corrects for the noise of private training, and this training has none; leave it out";
+            return Err(Error::Setting { setting: "optimizer.noise_floor", found: "set".into(), expected });
+        }
+        Self::of_any(model, optimization)
+    }
+
+    /// As [`Trainer::new`], also with settings for private training.
+    pub(crate) fn of_any(model: M, optimization: &Optimization) -> Result<Self> {
         optimization.check()?;
         let values = values(&model);
         Ok(Self {
@@ -139,7 +148,17 @@ impl<M: Module> Trainer<M> {
     ///
     /// # Panics
     /// If there is not one value per parameter.
-    pub fn apply(&mut self, mut gradient: Vec<f32>, batch: &Batch<'_>) -> Result<f64> {
+    pub fn apply(&mut self, gradient: Vec<f32>, batch: &Batch<'_>) -> Result<f64> {
+        self.apply_noised(gradient, 0.0, batch)
+    }
+
+    /// As [`Trainer::apply`], for a gradient whose values carry noise of this variance.
+    pub(crate) fn apply_noised(
+        &mut self,
+        mut gradient: Vec<f32>,
+        noise_variance: f64,
+        batch: &Batch<'_>,
+    ) -> Result<f64> {
         let norm = match self.optimization.clip_norm {
             Some(bound) => clip_to_norm(&mut gradient, bound),
             None => norm(&gradient),
@@ -148,7 +167,7 @@ impl<M: Module> Trainer<M> {
             return Err(self.diverged("norm of the gradient", norm, batch));
         }
         let rate = self.optimization.rate(batch);
-        self.optimization.optimizer.step(&mut self.state, &mut self.values, &gradient, rate);
+        self.optimization.optimizer.step(&mut self.state, &mut self.values, &gradient, rate, noise_variance);
         self.model = with_values(self.model.clone(), &self.values);
         if let Some(average) = &mut self.average {
             average.update(&self.values);

@@ -12,8 +12,10 @@ use standin_nn::per_sample::{Recording, UnitGradients, Units};
 use standin_nn::tensor::{Tensor, TensorData};
 use standin_nn::{Clipping, DeviceChoice, Error, Module, burn, gradient, initial, loss};
 
+/// The processor, or what `STANDIN_TEST_DEVICE` names.
 fn device() -> Device {
-    DeviceChoice::Cpu.training()
+    let name = std::env::var("STANDIN_TEST_DEVICE").unwrap_or_else(|_| "cpu".into());
+    name.parse::<DeviceChoice>().unwrap().training()
 }
 
 /// Six samples of the given shape, standard normal.

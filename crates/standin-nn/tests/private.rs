@@ -8,12 +8,14 @@ use standin_nn::layer::{Linear, silu};
 use standin_nn::tensor::{Tensor, TensorData};
 use standin_nn::{
     Batch, Checkpoints, Clipping, DeviceChoice, Error, Every, Module, Optimization, Optimizer, Privacy, PrivateBatch,
-    PrivateTrainer, Records, Result, burn, fit_private, gradient, initial, loss, values,
+    PrivateTrainer, Records, Result, Trainer, burn, fit_private, gradient, initial, loss, values,
 };
 use standin_privacy::{Adjacency, Budget, Event, Ledger, NoiseOrigin, NoiseSource, Unit};
 
+/// The processor, or what `STANDIN_TEST_DEVICE` names.
 fn device() -> Device {
-    DeviceChoice::Cpu.training()
+    let name = std::env::var("STANDIN_TEST_DEVICE").unwrap_or_else(|_| "cpu".into());
+    name.parse::<DeviceChoice>().unwrap().training()
 }
 
 #[derive(Module, Debug)]
@@ -60,7 +62,7 @@ fn privacy() -> Privacy {
 
 /// Plain gradient descent, so that a step shows the gradient.
 fn descent() -> Optimization {
-    let optimizer = Optimizer::Sgd { momentum: 0.0, weight_decay: 0.0 };
+    let optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     Optimization { optimizer, learning_rate: 1.0, ..Optimization::default() }
 }
 
@@ -281,6 +283,29 @@ fn settings_that_no_mechanism_has_are_named() {
         let message = refused(privacy, 2.0);
         assert!(message.contains(part), "{message}");
     }
+}
+
+/// The noise on the mean of squared gradients is known, and taken off: steps are longer where the gradient is small beside
+/// the noise. Without noise there is nothing to take off, so the setting is refused.
+#[test]
+fn adam_corrected_for_noise_takes_other_steps_and_needs_noise() {
+    let corrected =
+        Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, noise_floor: Some(1e-6) };
+    let length = |optimizer: Optimizer| {
+        let optimization = Optimization { optimizer, learning_rate: 1e-3, ..Optimization::default() };
+        let records = Records::each(EXAMPLES);
+        let mut trainer =
+            PrivateTrainer::new(network(), &optimization, &privacy(), budget(0.5), &records, ledger(&records)).unwrap();
+        for step in 0..5 {
+            trainer.step(&batch(step), losses).unwrap();
+        }
+        let moved = values(trainer.model()).into_iter().zip(values(&network()));
+        moved.map(|(after, before)| f64::from(after - before).powi(2)).sum::<f64>().sqrt()
+    };
+    assert!(length(corrected) > 2.0 * length(Optimizer::default()));
+    let plain = Optimization { optimizer: corrected, ..Optimization::default() };
+    let message = Trainer::new(network(), &plain).unwrap_err().to_string();
+    assert!(message.contains("noise_floor") && message.contains("private training"), "{message}");
 }
 
 /// Every unit's influence on the noiseless sum is within the bound, whichever way it is clipped.

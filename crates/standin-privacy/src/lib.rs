@@ -39,6 +39,7 @@ pub mod gaussian;
 mod guarantee;
 mod ledger;
 mod noise;
+mod pld;
 pub mod rdp;
 mod target;
 

@@ -15,7 +15,12 @@ use clap::Parser;
 use commands::{Command, Context};
 use failure::Failure;
 use output::Output;
+use standin_nn::DeviceChoice;
 use terminal::{Color, Terminal};
+
+/// Training makes and drops tensors of megabytes all the time; the system's allocator gives each back to the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Can synthetic images stand in for your real ones?
 ///
@@ -51,6 +56,10 @@ struct Global {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
 
+    /// Where to train and sample: cpu; in a build for graphics cards also gpu or gpu:INDEX
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
+    device: DeviceChoice,
+
     /// Where downloaded files are kept [default: standin in the user's cache folder]
     #[arg(long, global = true, value_name = "DIR", env = "STANDIN_CACHE")]
     cache: Option<PathBuf>,
@@ -77,6 +86,7 @@ fn main() -> ExitCode {
             .num_threads(threads)
             .build_global()
             .map_err(|error| Failure::Internal(Box::new(error)))?;
+        cli.global.device.choose().map_err(|error| Failure::Internal(Box::new(error)))?;
         cli.command.run(&context)
     }))
     .unwrap_or(Err(Failure::Panic));

@@ -2,6 +2,7 @@
 
 use crate::instructions::Kernel;
 use crate::offsets::Offsets;
+use crate::product::blocks;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::tile;
 use crate::transpose::load_part;
@@ -26,12 +27,6 @@ pub(super) struct Sum<'a> {
     pub into: &'a mut [f32],
 }
 
-/// As few equal blocks as hold `length` with at most `most` each.
-pub(super) fn blocks(length: usize, most: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let block = length.div_ceil(length.div_ceil(most).max(1)).max(1);
-    (0..length).step_by(block).map(move |start| start..length.min(start + block))
-}
-
 impl Kernel for Sum<'_> {
     type Output = ();
 
@@ -41,7 +36,7 @@ impl Kernel for Sum<'_> {
         for taps in blocks(self.offsets.values().len(), BLOCK) {
             let mut panel = 0;
             while panel < panels {
-                if ROWS >= 12 && panel + 1 < panels {
+                if ROWS >= 8 && panel + 1 < panels {
                     self.panels_at::<S, ROWS, 2>(simd, panel, taps.clone());
                     panel += 2;
                 } else {

@@ -5,10 +5,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Convolution;
-use super::channels::blocks;
+use super::ghost::Ghost;
 use super::plan::{Direction, Plan};
 use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
+use crate::product::blocks;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::transpose::{in_rows, side_by_side};
 use crate::units::Units;
@@ -24,13 +25,13 @@ const FEW_CHANNELS: usize = 8;
 const FEW_PRODUCTS: usize = 20;
 
 /// Output channels whose gradients one task sums.
-const OUTPUTS: usize = 2 * LANES;
+const OUTPUTS: usize = 4 * LANES;
 
 /// Tasks to share among threads. Their number does not depend on that of the threads, and so neither do the sums.
 const TASKS: usize = 16;
 
 /// Rows of every register tile divide this.
-const ROWS_TOGETHER: usize = 12;
+const ROWS_TOGETHER: usize = 24;
 
 /// Buffers of one thread.
 struct Workspace {
@@ -40,17 +41,20 @@ struct Workspace {
 }
 
 /// How gradients are summed for one geometry.
-struct Gradient {
-    plan: Plan,
+pub(super) struct Gradient {
+    pub plan: Plan,
     /// Weights of an output channel.
-    products: usize,
+    pub products: usize,
     /// Whether vectors hold positions, else output channels.
     by_position: bool,
 }
 
 impl Gradient {
-    fn new(geometry: &Convolution) -> Self {
-        let plan = Plan::new(geometry, Direction::Forward, 1);
+    pub(super) fn new(geometry: &Convolution) -> Self {
+        // With tasks enough among output channels, samples need not be shared out.
+        let tasks = geometry.outputs.div_ceil(OUTPUTS);
+        let most = if tasks >= TASKS / 2 { geometry.batch } else { geometry.batch * tasks / TASKS };
+        let plan = Plan::new(geometry, Direction::Forward, 1, most);
         let products = plan.from * geometry.taps();
         Self { by_position: plan.to < FEW_CHANNELS || products < FEW_PRODUCTS, plan, products }
     }
@@ -78,7 +82,7 @@ impl Gradient {
         workspace.sums.resize(sums, [0.0; LANES]);
         for samples in samples.chunks(self.plan.samples) {
             for band in 0..self.plan.bands {
-                self.plan.fill(x, samples, group, band, &mut workspace.x);
+                self.plan.fill(instructions, x, samples, group, band, &mut workspace.x);
                 instructions.run(Accumulate {
                     gradient: self,
                     x: &workspace.x,
@@ -127,7 +131,7 @@ impl Convolution {
         let samples: Vec<u32> = (0..self.batch as u32).collect();
         let of_group: Vec<_> = (0..to).step_by(OUTPUTS).map(|start| start..to.min(start + OUTPUTS)).collect();
         let chunks = self.batch.div_ceil(together);
-        let parts = (TASKS / (groups * of_group.len())).clamp(1, chunks.max(1));
+        let parts = TASKS.div_ceil(groups * of_group.len()).clamp(1, chunks.max(1));
         let part = together * chunks.div_ceil(parts).max(1);
         let tasks: Vec<_> = (0..groups)
             .flat_map(|group| of_group.iter().map(move |outputs| (group, outputs)))
@@ -179,8 +183,8 @@ impl Convolution {
         result
     }
 
-    /// Squared norms of the units' gradients, which are made and forgotten one after the other.
-    pub(super) fn direct_squared_norms_on(
+    /// Squared norms of the units' gradients, which are made and forgotten one after the other, or not made at all.
+    pub(super) fn unit_squared_norms_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -188,21 +192,21 @@ impl Convolution {
         units: &Units,
     ) -> Vec<f64> {
         let gradient = Gradient::new(self);
-        (0..units.len())
-            .into_par_iter()
-            .map_init(
-                || gradient.workspace(),
-                |workspace, unit| {
-                    let groups = (0..self.groups).map(|group| {
-                        let block = (group, 0..gradient.plan.to);
-                        let samples = units.members(unit);
-                        gradient.sum(instructions, (x, output_gradient), samples, None, block, workspace);
-                        gradient.squared_norm(instructions, &workspace.sums)
-                    });
-                    groups.sum()
-                },
-            )
-            .collect()
+        let norm = |(workspace, ghost): &mut (Workspace, Ghost), unit: usize| {
+            let samples = units.members(unit);
+            let of_groups = (0..self.groups).map(|group| {
+                if gradient.prefers_pairs(samples.len()) {
+                    let numbers = (x, output_gradient);
+                    return gradient.squared_norm_of_pairs(instructions, numbers, samples, group, ghost);
+                }
+                let block = (group, 0..gradient.plan.to);
+                gradient.sum(instructions, (x, output_gradient), samples, None, block, workspace);
+                gradient.squared_norm(instructions, &workspace.sums)
+            });
+            of_groups.sum()
+        };
+        let workspace = || (gradient.workspace(), Ghost::default());
+        (0..units.len()).into_par_iter().map_init(workspace, norm).collect()
     }
 }
 
@@ -252,7 +256,7 @@ impl Kernel for Accumulate<'_> {
         let panels = self.outputs.len().div_ceil(LANES);
         let mut panel = 0;
         while panel < panels {
-            if ROWS >= 12 && panel + 1 < panels {
+            if ROWS >= 8 && panel + 1 < panels {
                 self.by_channel::<S, ROWS, 2>(simd, panel);
                 panel += 2;
             } else {
@@ -319,7 +323,7 @@ impl Accumulate<'_> {
             let mut output = 0;
             while output < self.outputs.len() {
                 let left = self.outputs.len() - output;
-                if ROWS >= 12 && left >= 4 {
+                if ROWS >= 8 && left >= 4 {
                     self.of_outputs::<S, 4, 4>(simd, place, output);
                     output += 4;
                 } else if left >= 2 {

@@ -61,6 +61,12 @@ impl Layout {
         self.plane
     }
 
+    /// Images of a channel, one for each remainder that is seen, and numbers of each.
+    pub(super) fn images(&self) -> (usize, usize) {
+        let images = self.axes.iter().map(Axis::used_phases).product();
+        (images, self.axes.iter().map(Axis::pitch).product())
+    }
+
     /// Where a coordinate lies within its channel, if some tap can see it. Additive: the address of a position plus that
     /// of a tap is the address of what the tap sees at the position.
     pub(super) fn address(&self, coordinates: [usize; 3]) -> Option<usize> {
@@ -78,33 +84,52 @@ impl Layout {
     }
 
     /// Copies one channel of an image, moved back by `shift` along the outer axis. The padding of `into` is zero already.
+    #[inline(always)]
     pub(super) fn fill(&self, image: &[f32], shift: usize, into: &mut [f32]) {
-        let shifts: [usize; 3] = std::array::from_fn(|axis| if axis == self.outer { shift } else { 0 });
-        let ranges: [_; 3] = std::array::from_fn(|axis| self.axes[axis].visible(shifts[axis]));
-        let coordinate = |axis: usize, at: usize| (at as isize + self.axes[axis].low) as usize - shifts[axis];
-        let [_, rows, columns] = &self.axes;
-        if ranges[2].is_empty() {
+        let shift_of = |axis: usize| if axis == self.outer { shift } else { 0 };
+        let coordinate = |axis: usize, at: usize| (at as isize + self.axes[axis].low) as usize - shift_of(axis);
+        let visible = |axis: usize| self.axes[axis].visible(shift_of(axis));
+        let (slabs, lines, columns) = (visible(0), visible(1), visible(2));
+        if columns.is_empty() {
             return;
         }
-        let first = coordinate(2, ranges[2].start);
-        for at in ranges[0].clone() {
+        let first = coordinate(2, columns.start);
+        let stride = self.axes[2].stride;
+        for at in slabs {
             let Some(slab) = self.along(0, coordinate(0, at)) else { continue };
-            for row in ranges[1].clone() {
-                let Some(line_at) = self.along(1, coordinate(1, row)) else { continue };
-                let line = &image[(at * rows.size + row) * columns.size..][ranges[2].clone()];
-                let into = &mut into[slab + line_at..];
-                if columns.stride == 1 {
+            for row in lines.clone() {
+                let Some(place) = self.along(1, coordinate(1, row)) else { continue };
+                let line = (at * self.axes[1].size + row) * self.axes[2].size;
+                let line = &image[line + columns.start..line + columns.end];
+                let into = &mut into[slab + place..];
+                if stride == 1 {
                     into[first..first + line.len()].copy_from_slice(line);
                     continue;
                 }
-                for (skip, _) in line.iter().enumerate().take(columns.stride) {
+                for skip in 0..stride.min(line.len()) {
                     let Some(start) = self.along(2, first + skip) else { continue };
-                    let numbers = line[skip..].iter().step_by(columns.stride);
-                    for (into, &number) in into[start..].iter_mut().zip(numbers) {
-                        *into = number;
-                    }
+                    every(stride, &line[skip..], &mut into[start..]);
                 }
             }
+        }
+    }
+}
+
+/// Every `stride`-th number from the first on; of every second the compiler makes vectors.
+#[inline(always)]
+fn every(stride: usize, from: &[f32], into: &mut [f32]) {
+    if stride == 2 {
+        let (pairs, last) = from.as_chunks::<2>();
+        let into = &mut into[..from.len().div_ceil(2)];
+        for (into, pair) in into.iter_mut().zip(pairs) {
+            *into = pair[0];
+        }
+        if let ([number], Some(into)) = (last, into.last_mut()) {
+            *into = *number;
+        }
+    } else {
+        for (into, &number) in into.iter_mut().zip(from.iter().step_by(stride)) {
+            *into = number;
         }
     }
 }

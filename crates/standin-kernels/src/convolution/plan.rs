@@ -1,7 +1,8 @@
 use super::Convolution;
 use super::layout::{Axis, Layout};
+use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
-use crate::simd::LANES;
+use crate::simd::{LANES, Simd};
 
 /// What a work buffer may hold before a sample is cut into bands: half of a usual second-level cache.
 const BUFFER: usize = 128 * 1024;
@@ -95,8 +96,8 @@ pub(super) enum Direction {
 }
 
 impl Plan {
-    /// Buffers hold the channels of `together` groups.
-    pub(super) fn new(geometry: &Convolution, direction: Direction, together: usize) -> Self {
+    /// Buffers hold the channels of `together` groups of no more than `most` samples.
+    pub(super) fn new(geometry: &Convolution, direction: Direction, together: usize, most: usize) -> Self {
         let output = geometry.output();
         let (from, to) = (geometry.inputs / geometry.groups, geometry.outputs / geometry.groups);
         let (from, to, source_size, size) = match direction {
@@ -130,7 +131,7 @@ impl Plan {
         let bands = size[outer].div_ceil(band);
         let destination: usize = size.iter().product();
         let samples = match bands {
-            1 => POSITIONS.div_ceil(destination).min(geometry.batch / 8).max(1),
+            1 => POSITIONS.div_ceil(destination).min(most).max(1),
             _ => 1,
         };
         let step_of_sample = (channels * layout.plane(), geometry.groups * to * destination);
@@ -185,18 +186,45 @@ impl Plan {
     }
 
     /// Lays a band of each sample out in a buffer, from the first of the groups that it holds.
-    pub(super) fn fill(&self, source: &[f32], samples: &[u32], group: usize, band: usize, buffer: &mut [f32]) {
+    pub(super) fn fill(
+        &self,
+        instructions: Instructions,
+        source: &[f32],
+        samples: &[u32],
+        group: usize,
+        band: usize,
+        buffer: &mut [f32],
+    ) {
         if self.bands > 1 {
             buffer.fill(0.0);
         }
-        let shift = self.band(band).0 * self.multiply / self.divide;
-        let channels = self.together * self.from;
-        let all = self.groups * self.from;
-        for (place, &sample) in samples.iter().enumerate() {
-            for channel in 0..channels {
-                let at = (sample as usize * all + group * self.from + channel) * self.source;
-                let into = &mut buffer[(place * channels + channel) * self.layout.plane()..][..self.layout.plane()];
-                self.layout.fill(&source[at..at + self.source], shift, into);
+        instructions.run(Fill { plan: self, source, samples, group, band, buffer });
+    }
+}
+
+struct Fill<'a> {
+    plan: &'a Plan,
+    source: &'a [f32],
+    samples: &'a [u32],
+    group: usize,
+    band: usize,
+    buffer: &'a mut [f32],
+}
+
+impl Kernel for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd, const ROWS: usize>(self, _: S) {
+        let Self { plan, source, samples, group, band, buffer } = self;
+        let shift = plan.band(band).0 * plan.multiply / plan.divide;
+        let channels = plan.together * plan.from;
+        let plane = plan.layout.plane();
+        for (&sample, into) in samples.iter().zip(buffer.chunks_mut(channels * plane)) {
+            let first = (sample as usize * plan.groups + group) * plan.from;
+            let images = source[first * plan.source..].chunks(plan.source).take(channels);
+            for (image, into) in images.zip(into.chunks_mut(plane)) {
+                plan.layout.fill(image, shift, into);
             }
         }
     }

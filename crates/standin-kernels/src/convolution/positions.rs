@@ -52,7 +52,7 @@ impl Kernel for Sum<'_> {
     #[inline(always)]
     fn run<S: Simd, const ROWS: usize>(mut self, simd: S) {
         for block in blocks(self.channels) {
-            match (block.len(), ROWS >= 12) {
+            match (block.len(), ROWS >= 8) {
                 (4, true) => self.block::<S, 4, 4>(simd, block),
                 (4, false) => self.block::<S, 4, 1>(simd, block),
                 (2, true) => self.block::<S, 2, 8>(simd, block),

@@ -82,6 +82,18 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn where_positive(self, of: Pair, then: Pair) -> Pair {
+        // SAFETY: `self` exists, so `detect` found AVX2.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            [
+                _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(of[0], zero), then[0]),
+                _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(of[1], zero), then[1]),
+            ]
+        }
+    }
+
+    #[inline(always)]
     fn power_of_two(self, shifted: Pair) -> Pair {
         // SAFETY: `self` exists, so `detect` found AVX2.
         unsafe {

@@ -55,6 +55,12 @@ impl Simd for Avx512 {
     operation!(minimum, _mm512_min_ps, a, b);
 
     #[inline(always)]
+    fn where_positive(self, of: __m512, then: __m512) -> __m512 {
+        // SAFETY: `self` exists, so `detect` found AVX-512.
+        unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(of, _mm512_setzero_ps()), then) }
+    }
+
+    #[inline(always)]
     fn power_of_two(self, shifted: __m512) -> __m512 {
         // SAFETY: `self` exists, so `detect` found AVX-512.
         unsafe {

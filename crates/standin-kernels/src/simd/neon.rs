@@ -48,6 +48,16 @@ unsafe fn lesser(a: float32x4_t, b: float32x4_t) -> float32x4_t {
     unsafe { vbslq_f32(vcltq_f32(a, b), a, b) }
 }
 
+/// `then` where `of` is above zero, else zero.
+///
+/// # Safety
+/// The processor has NEON.
+#[inline(always)]
+unsafe fn where_positive(of: float32x4_t, then: float32x4_t) -> float32x4_t {
+    // SAFETY: the caller knows that the processor has NEON.
+    unsafe { vbslq_f32(vcgtzq_f32(of), then, vdupq_n_f32(0.0)) }
+}
+
 macro_rules! operation {
     ($name:ident, $intrinsic:ident, $first:ident $(, $vector:ident)*) => {
         #[inline(always)]
@@ -97,6 +107,8 @@ impl Simd for Neon {
 
     operation!(maximum, greater, a, b);
     operation!(minimum, lesser, a, b);
+
+    operation!(where_positive, where_positive, of, then);
 
     #[inline(always)]
     fn power_of_two(self, shifted: Quad) -> Quad {

@@ -68,6 +68,11 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn where_positive(self, of: Lanes, then: Lanes) -> Lanes {
+        each(of, then, |of, then| if of > 0.0 { then } else { 0.0 })
+    }
+
+    #[inline(always)]
     fn power_of_two(self, shifted: Lanes) -> Lanes {
         shifted.map(|value| f32::from_bits(value.to_bits().wrapping_add(127) << 23))
     }

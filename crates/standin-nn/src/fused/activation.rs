@@ -1,5 +1,5 @@
 use burn::tensor::Tensor;
-use standin_kernels::Activation;
+use standin_kernels::{Activation, relu, relu_backward, silu, silu_backward};
 
 use super::{dispatch, serves};
 
@@ -10,4 +10,22 @@ pub(crate) fn activate<const D: usize>(
     composed: impl FnOnce(Tensor<D>) -> Tensor<D>,
 ) -> Tensor<D> {
     if serves(&x) { dispatch::activated(x, activation) } else { composed(x) }
+}
+
+/// The activation of each value.
+pub(super) fn values(activation: Activation, x: &[f32]) -> Vec<f32> {
+    match activation {
+        Activation::Identity => x.to_vec(),
+        Activation::Relu => relu(x),
+        Activation::Silu => silu(x),
+    }
+}
+
+/// The gradient of each input, from the input and the gradient of the output.
+pub(super) fn gradient(activation: Activation, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    match activation {
+        Activation::Identity => dy.to_vec(),
+        Activation::Relu => relu_backward(x, dy),
+        Activation::Silu => silu_backward(x, dy),
+    }
 }

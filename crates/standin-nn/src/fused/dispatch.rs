@@ -13,6 +13,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_e
 use burn::tensor::{Shape, Tensor, TensorData};
 use standin_kernels::Activation;
 
+use super::activation::{gradient, values};
 use super::operator::{Forward, Inputs, Operator, ParameterGradients, Wanted};
 use crate::per_sample::Recorded;
 
@@ -107,7 +108,7 @@ impl Fused for Flex {
 
     fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
         let shape = x.shape();
-        Self::tensor(activation.forward(slice(&Self::values(&x))), shape)
+        Self::tensor(values(activation, slice(&Self::values(&x))), shape)
     }
 }
 
@@ -161,7 +162,7 @@ impl<B: Host> BackwardPass<B, 1> for ActivationBackward {
         let (x, activation) = ops.state;
         if let [Some(parent)] = ops.parents {
             let shape = dy.shape();
-            let dx = activation.backward(slice(&x), slice(&B::values(&dy)));
+            let dx = gradient(activation, slice(&x), slice(&B::values(&dy)));
             gradients.register::<B>(parent.id, B::tensor(dx, shape));
         }
     }
@@ -191,7 +192,7 @@ impl<B: Host, C: CheckpointStrategy> Fused for Autodiff<B, C> {
     fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
         let (x, node) = x.into_parts();
         let held = B::values(&x);
-        let y = B::tensor(activation.forward(slice(&held)), x.shape());
+        let y = B::tensor(values(activation, slice(&held)), x.shape());
         match BackwardPass::<B, 1>::prepare::<C>(ActivationBackward, [node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((held, activation), y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),

@@ -67,7 +67,7 @@ impl<M: Module> PrivateTrainer<M> {
         let sampling_rate = privacy.batch_size as f64 / records.units() as f64;
         let noise_multiplier = calibrate::noise_multiplier(budget, sampling_rate, privacy.steps as u64, &before)?;
         Ok(Self {
-            trainer: Trainer::new(model, optimization)?,
+            trainer: Trainer::of_any(model, optimization)?,
             shares: NoiseShares::of(&privacy.clipping, noise_multiplier, privacy.batch_size)?,
             bound: privacy.clipping.bound(),
             privacy: privacy.clone(),
@@ -142,7 +142,7 @@ impl<M: Module> PrivateTrainer<M> {
         }
         let scale = 1.0 / self.privacy.batch_size as f64;
         let gradient = sum.into_iter().map(|value| (value * scale) as f32).collect();
-        self.trainer.apply(gradient, batch)?;
+        self.trainer.apply_noised(gradient, (deviation * scale).powi(2), batch)?;
         Ok(if rows == 0 { 0.0 } else { loss / rows as f64 })
     }
 

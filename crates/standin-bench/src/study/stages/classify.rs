@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use standin_classify::Logits;
 use standin_data::{ImageSet, Progress, Seed};
 
-use super::{BoxedError, damaged};
+use super::{BoxedError, damaged, on_device};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::Classifier;
 
@@ -67,16 +67,16 @@ impl Stage for Classify {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
-        json!({
+        on_device(json!({
             "family": self.classifier.family(),
             "settings": self.classifier.settings,
             "attacked": self.attacked,
             "seed": self.seed.value(),
-        })
+        }))
     }
 
     fn inputs(&self) -> Vec<StageId> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Encoder, TrainableEncoder, TrainableFamily};
 
-use super::{BoxedError, damaged, read_json, write_json};
+use super::{BoxedError, damaged, on_device, read_json, write_json};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::encoders::trainable;
 
@@ -61,12 +61,12 @@ impl Stage for FitEncoder {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
         let options = self.encoder().map(|encoder| encoder.options()).unwrap_or_default();
-        json!({ "training": self.family.training, "options": options, "seed": self.seed.value() })
+        on_device(json!({ "training": self.family.training, "options": options, "seed": self.seed.value() }))
     }
 
     fn inputs(&self) -> Vec<StageId> {

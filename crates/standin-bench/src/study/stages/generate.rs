@@ -5,6 +5,7 @@ use standin_data::{ImageSet, Progress, Seed};
 use standin_generate::{Balance, Protection, SampleRequest};
 use standin_privacy::NoiseSource;
 
+use super::on_device;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::{Generator, Privacy};
 
@@ -28,7 +29,7 @@ impl Stage for Generate {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
@@ -37,13 +38,13 @@ impl Stage for Generate {
             .and_then(|family| (family.build)(&self.generator.settings))
             .map_or_else(|_| self.generator.settings.clone(), |generator| generator.options());
         // The name is a label: two names for one configuration share the training.
-        json!({
+        on_device(json!({
             "family": self.generator.family,
             "epsilon": self.generator.epsilon,
             "settings": settings,
             "privacy": self.generator.epsilon.map(|_| &self.privacy),
             "seed": self.seed.value(),
-        })
+        }))
     }
 
     fn inputs(&self) -> Vec<StageId> {
@@ -98,12 +99,12 @@ impl Stage for Sample {
     }
 
     fn configuration(&self) -> Value {
-        json!({
+        on_device(json!({
             "count": self.count,
             "balance": "uniform",
             "temperature": self.temperature,
             "seed": self.seed.value(),
-        })
+        }))
     }
 
     fn inputs(&self) -> Vec<StageId> {

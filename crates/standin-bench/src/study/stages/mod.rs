@@ -18,6 +18,8 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use standin_nn::DeviceChoice;
 
 pub use attack::{AttackClassifier, AttackImages, Attacked, ShadowRun};
 pub use classify::{AnswerOnSample, Classify, TrainingSet};
@@ -33,6 +35,15 @@ pub use summarise::{ReleasedRun, Repetition, Summarise};
 
 /// An error of any of the crates below.
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The configuration of a stage that trains or samples: a device other than the CPU rounds differently, and is part of it.
+fn on_device(mut configuration: Value) -> Value {
+    let device = DeviceChoice::chosen();
+    if device != DeviceChoice::Cpu {
+        configuration["device"] = device.to_string().into();
+    }
+    configuration
+}
 
 /// A file of a stage that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
