@@ -74,6 +74,11 @@ impl<A: Architecture> TrainedNetwork<A> {
         self.network.dimension()
     }
 
+    /// What its network is made of.
+    pub(crate) fn architecture(&self) -> &A {
+        &self.description.architecture
+    }
+
     /// Shape of the images it was trained on.
     pub(crate) fn shape(&self) -> Shape {
         self.description.shape

@@ -165,3 +165,28 @@ fn wrong_usage_is_told_with_what_to_do() {
     let message = refusal(folder, &["--load", "train", "--test", "test"]);
     assert!(message.contains("classifier.toml"), "{message}");
 }
+
+/// A released classifier that was trained privately keeps its promise in the study, and its attacks are held against it.
+#[test]
+fn a_study_shows_the_guarantee_of_a_released_classifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = "\
+        name = \"private-classifier\"\nseeds = [1]\n[data]\nsource = \"digits\"\ntrain = 300\nholdout = 300\n\
+        [[classifier]]\nname = \"private\"\nfamily = \"cnn\"\n\
+        [classifier.settings]\nfewest_steps = 20\nepochs = 1\n\
+        [classifier.settings.privacy]\nepsilon = 4.0\nnoise = \"reproducible\"\n\
+        [[released_classifier]]\nname = \"released\"\nclassifier = \"private\"\n";
+    std::fs::write(folder.path().join("study.toml"), study).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_standin"))
+        .current_dir(folder.path())
+        .args(["bench", "study.toml", "--json", "--quiet"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let release = &summary["releases"][0];
+    let (epsilon, delta) = (&release["guarantee"]["epsilon"], &release["guarantee"]["delta"]);
+    assert!(epsilon.as_f64().unwrap() <= 4.0 && epsilon.as_f64().unwrap() > 3.9, "{epsilon}");
+    assert!((delta.as_f64().unwrap() - 1.0 / (300.0 * 300f64.ln())).abs() < 1e-9, "{delta}");
+    assert!(summary["warnings"].to_string().contains("released"), "reproducible noise is said");
+}

@@ -118,6 +118,16 @@ pub(crate) struct CnnArchitecture {
     convolutions: Vec<Convolution>,
 }
 
+impl CnnArchitecture {
+    /// The function that the features come out of.
+    pub(crate) fn activation(&self) -> &'static str {
+        match self.activation {
+            Nonlinearity::Relu => "ReLU",
+            Nonlinearity::Tanh => "tanh",
+        }
+    }
+}
+
 impl Architecture for CnnArchitecture {
     type Network = CnnNetwork;
 
