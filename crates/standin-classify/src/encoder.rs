@@ -95,11 +95,13 @@ impl Encoder for ClassifierFeatures {
                 remedy: format!("it was trained on images of {shape}; resize these before, or train it on such images"),
             });
         }
-        let dimension = self.trained.dimension();
+        let (dimension, activation) = (self.trained.dimension(), self.trained.architecture().activation());
         Ok(Stamp {
             encoder: ClassifierEncoder::NAME.to_owned(),
             weights: Some(self.weights.clone()),
-            preprocessing: format!("{shape} pixels standardised per channel, hidden layer of {dimension} after ReLU"),
+            preprocessing: format!(
+                "{shape} pixels standardised per channel, hidden layer of {dimension} after {activation}"
+            ),
             metric: standin_encode::Metric::Euclidean,
         })
     }

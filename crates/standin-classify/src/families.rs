@@ -4,7 +4,7 @@ use crate::network::{
 };
 use crate::network_classifier::{Defaults, NetworkClassifier, Sight};
 use crate::trained::TrainedNetwork;
-use crate::{Classifier, Family, Logistic, Recipe, Result, TrainedClassifier, TrainedLogistic};
+use crate::{Classifier, Error, Family, Logistic, Recipe, Result, TrainedClassifier, TrainedLogistic};
 use std::path::Path;
 
 /// Groups of scattering planes (Tramèr and Boneh 2021, appendix C).
@@ -25,7 +25,7 @@ pub const CLASSIFIERS: &[Family] = &[
         summary: "multinomial logistic regression on standardised pixels: what can be told apart linearly",
         cost: "linear in images, pixels and classes; 60 000 images of 28×28 13 s of one core; no seed used",
         source: "Bishop 2006, Pattern recognition and machine learning, section 4.3.4",
-        build: |table| Ok(Box::new(configured::<Logistic>("logistic", table)?.checked()?)),
+        build: logistic,
         load: |folder| Ok(Box::new(TrainedLogistic::load(folder)?)),
     },
     Family {
@@ -77,6 +77,15 @@ pub const CLASSIFIERS: &[Family] = &[
         load: |folder| load_residual(RESNEXT_29, folder),
     },
 ];
+
+/// The one classifier whose training is not made of steps that noise could protect.
+fn logistic(table: &toml::Table) -> Result<Box<dyn Classifier>> {
+    if table.contains_key("privacy") {
+        let reason = "it has no private training; use `scattering-logistic`, or `cnn`".to_owned();
+        return Err(Error::Configuration { classifier: "logistic", reason });
+    }
+    Ok(Box::new(configured::<Logistic>("logistic", table)?.checked()?))
+}
 
 /// The network that encodes too.
 pub(crate) fn cnn() -> Defaults<Cnn> {

@@ -54,11 +54,11 @@ pub struct Arguments {
     settings: Vec<Setting>,
 
     /// Train with differential privacy and lose at most this much of it: ε
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", allow_negative_numbers = true)]
     privacy_epsilon: Option<f64>,
 
     /// Failure probability of the guarantee: a number or `auto`, which is 1/(N ln N) [default: auto]
-    #[arg(long, value_name = "D", requires = "privacy_epsilon")]
+    #[arg(long, value_name = "D", requires = "privacy_epsilon", allow_negative_numbers = true)]
     privacy_delta: Option<String>,
 
     /// The column whose values (patients, identities) are protected [default: each image is]
