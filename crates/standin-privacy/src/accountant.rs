@@ -91,28 +91,10 @@ mod tests {
     #[test]
     fn the_usual_point_of_comparison_is_reproduced() {
         let found = bounds("poisson:0.01,1*10000", 1e-5);
-        println!("{found:?}");
-        assert!(found.low <= 6.191 + 5e-4 && found.high >= 6.191 - 5e-4, "{found:?}");
+        // 6.18771 by inversion of the characteristic function (`tests/fixtures/inversion.py`); 6.191 is what
+        // connect-the-dots gives at an interval of 1e-3.
+        assert!(found.low <= 6.187_71 && found.high >= 6.187_71 && found.high < 6.191 + 1e-3, "{found:?}");
         assert!(found.high < found.low * 1.005, "{found:?}");
         assert!((found.rdp - 6.713).abs() < 5e-4, "{found:?}");
-    }
-
-    #[test]
-    fn time() {
-        for text in [
-            "poisson:0.01,1*10000",
-            "poisson:0.001,1*1000000",
-            "poisson:0.00001,0.3*1000000",
-            "poisson:0.5,0.3*1000000",
-            "poisson:0.01,0.3*1",
-            "laplace:3*1;laplace:7*20",
-            "poisson:0.00001,50*1",
-            "poisson:0.00001,50*1000000",
-            "poisson:0.2,5*100",
-        ] {
-            let start = std::time::Instant::now();
-            let found = bounds(text, 1e-7);
-            println!("{text} {found:?} {:?} {}", start.elapsed(), found.high / found.low - 1.0);
-        }
     }
 }

@@ -4,15 +4,13 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
 use super::lattice::Masses;
+use super::tilt::Tilt;
 
 /// Unit round-off of f64.
 const ROUND_OFF: f64 = f64::EPSILON / 2.0;
 
 /// Relative error of the M-masses and their tilts: quadrature and exponentials.
 const MASS_ERROR: f64 = 2e-13;
-
-/// Probability, under the tilt, that either side of the window may leave out.
-const OUTSIDE: f64 = 1e-8;
 
 /// Plans are reused: making one costs more than a transform.
 static PLANNER: LazyLock<Mutex<FftPlanner<f64>>> = LazyLock::new(|| Mutex::new(FftPlanner::new()));
@@ -107,14 +105,13 @@ impl<'a> Tilted<'a> {
 pub(crate) fn compose(
     first: &[(Masses, f64)],
     second: &[(Masses, f64)],
-    theta: f64,
-    deviation: f64,
+    tilt: Tilt,
     limit: usize,
 ) -> Option<(Composed, Composed)> {
     let sides = [first, second].map(|parts| -> Vec<Tilted<'_>> {
-        parts.iter().map(|(masses, count)| Tilted::new(masses, *count, theta)).collect()
+        parts.iter().map(|(masses, count)| Tilted::new(masses, *count, tilt.theta)).collect()
     });
-    let windows = sides.each_ref().map(|parts| Window::of(parts, deviation));
+    let windows = sides.each_ref().map(|parts| Window::of(parts, tilt));
     let spacing = first.first()?.0.spacing;
     // One stretch for both, as far as either needs.
     let base = |parts: &[Tilted<'_>]| -> f64 {
@@ -124,7 +121,7 @@ pub(crate) fn compose(
     let low = (0..2).map(|side| ((windows[side].low - bases[side]) / spacing).floor()).fold(f64::INFINITY, f64::min);
     let high = (0..2).map(|side| ((windows[side].high - bases[side]) / spacing).ceil()).fold(f64::MIN, f64::max);
     let needed = high - low + 2.0;
-    if !(needed < limit as f64) {
+    if needed.is_nan() || needed >= limit as f64 {
         return None;
     }
     let length = (needed as usize).max(64).next_power_of_two();
@@ -142,7 +139,7 @@ pub(crate) fn compose(
             })
             .sum();
         Composed {
-            theta,
+            theta: tilt.theta,
             cumulant,
             first: bases[side] + start * spacing,
             spacing,
@@ -164,13 +161,15 @@ struct Window {
 }
 
 impl Window {
-    fn of(parts: &[Tilted<'_>], deviation: f64) -> Self {
+    fn of(parts: &[Tilted<'_>], tilt: Tilt) -> Self {
         let mean: f64 = parts.iter().map(|part| part.count * part.mean).sum();
+        // On a lattice nothing is concentrated more than this.
+        let deviation = parts.iter().map(|part| 0.25 * part.masses.spacing).fold(tilt.deviation, f64::max);
         // The order that is best for a Gaussian of this deviation.
-        let order = (-2.0 * OUTSIDE.ln()).sqrt() / deviation;
+        let order = (-2.0 * tilt.outside.ln()).sqrt() / deviation;
         let reach = |order: f64| {
             let ln_moment: f64 = parts.iter().map(|part| part.count * part.ln_moment(order)).sum();
-            (ln_moment - OUTSIDE.ln()) / order.abs()
+            (ln_moment - tilt.outside.ln()) / order.abs()
         };
         // Losses with a heavy tail on one side need a smaller order there.
         let enough = 1.3 * order * deviation * deviation;
@@ -184,7 +183,7 @@ impl Window {
             }
             best
         };
-        Self { low: mean - narrowest(-1.0), high: mean + narrowest(1.0), outside: (OUTSIDE, OUTSIDE) }
+        Self { low: mean - narrowest(-1.0), high: mean + narrowest(1.0), outside: (tilt.outside, tilt.outside) }
     }
 }
 
