@@ -13,6 +13,9 @@ use crate::units::Units;
 /// Tasks to share among threads. Their number does not depend on that of the threads.
 const TASKS: usize = 16;
 
+/// Numbers below which a task is not worth handing to another thread.
+const TASK: usize = 16 * 1024;
+
 /// Up to so many rows the products of pairs are sums of their own; of more they are a product of matrices.
 const FEW_ROWS: usize = 8;
 
@@ -199,22 +202,35 @@ impl Linear {
 
     /// Output gradients of some samples, each times its factor: panel by panel of sixteen outputs, row by row.
     fn side_by_side(&self, output_gradient: &[f32], samples: &[u32], factors: Option<&[f32]>, panels: &mut Vec<Lanes>) {
-        panels.clear();
-        for start in (0..self.outputs).step_by(LANES) {
-            let live = LANES.min(self.outputs - start);
-            for &sample in samples {
+        let rows = samples.len() * self.positions;
+        panels.resize(self.outputs.div_ceil(LANES) * rows, [0.0; LANES]);
+        if panels.is_empty() {
+            return;
+        }
+        let together = (TASK / (rows * LANES)).max(1);
+        panels.par_chunks_mut(rows).enumerate().with_min_len(together).for_each(|(panel, into)| {
+            for (into, &sample) in into.chunks_mut(self.positions).zip(samples) {
                 let factor = factors.map_or(1.0, |factors| factors[sample as usize]);
                 let sample = sample as usize * self.positions * self.outputs;
                 let rows = output_gradient[sample..sample + self.positions * self.outputs].chunks(self.outputs);
-                panels.extend(rows.map(|row| {
-                    let mut lanes = [0.0; LANES];
-                    for (lane, number) in lanes.iter_mut().zip(&row[start..start + live]) {
-                        *lane = number * factor;
+                for (into, row) in into.iter_mut().zip(rows) {
+                    let row = &row[panel * LANES..];
+                    match row.first_chunk::<LANES>() {
+                        Some(row) => {
+                            for (lane, number) in into.iter_mut().zip(row) {
+                                *lane = number * factor;
+                            }
+                        }
+                        None => {
+                            *into = [0.0; LANES];
+                            for (lane, number) in into.iter_mut().zip(row) {
+                                *lane = number * factor;
+                            }
+                        }
                     }
-                    lanes
-                }));
+                }
             }
-        }
+        });
     }
 
     /// The gradient for the inputs from `first` on, as many as `into` holds.
