@@ -131,7 +131,9 @@ impl Convolution {
         let of_group: Vec<_> =
             (0..to).step_by(gradient.block).map(|start| start..to.min(start + gradient.block)).collect();
         let chunks = self.batch.div_ceil(together);
-        let parts = TASKS.div_ceil(groups * of_group.len()).clamp(1, chunks.max(1));
+        // Each part of the samples takes another copy of the weights.
+        let tasks = groups * of_group.len();
+        let parts = if tasks >= TASKS / 2 { 1 } else { TASKS.div_ceil(tasks).min(chunks.max(1)) };
         let part = together * chunks.div_ceil(parts).max(1);
         let tasks: Vec<_> = (0..groups)
             .flat_map(|group| of_group.iter().map(move |outputs| (group, outputs)))
