@@ -2,7 +2,7 @@
 //!
 //! Some images of the training set become canaries: each gets a wrong label and a coin decides whether it takes part.
 //! After training, whoever guesses well which coins fell how has shown that the training leaks, and by how much:
-//! `standin_privacy::lower_bound` turns the guesses into a lower bound on ε. An image with a wrong label can only be fitted by
+//! `standin_privacy::lower_bound` makes the guesses from scores, and a lower bound on ε from the guesses. An image with a wrong label can only be fitted by
 //! remembering it, which is what makes it a good canary.
 
 use rand::RngExt;
@@ -20,17 +20,6 @@ pub struct Canaries {
     pub labels: Vec<u32>,
     /// Whether each takes part in the training.
     pub included: Vec<bool>,
-}
-
-/// Guesses about coins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guesses {
-    /// Canaries, guessed about or not.
-    pub canaries: usize,
-    /// Guesses made.
-    pub made: usize,
-    /// Of these, correct.
-    pub correct: usize,
 }
 
 impl Canaries {
@@ -84,25 +73,20 @@ impl Canaries {
         Ok(train.clone().without_labels().with_labels(Labels { values, classes })?)
     }
 
-    /// Guesses that the half of `guesses` canaries with the highest scores took part and the half with the lowest did not, and
-    /// says nothing of the others. Scores are high where a canary looks learnt, such as minus the loss at its wrong label.
+    /// Scores of the canaries, such as minus the loss at the wrong label, apart for those that took part and those that did not.
     ///
     /// # Errors
-    /// If there is not one score per canary, or there are fewer canaries than guesses.
-    pub fn guess(&self, scores: &[f64], guesses: usize) -> Result<Guesses> {
-        let canaries = self.images.len();
-        if scores.len() != canaries {
-            return Err(Error::Length { what: "scores".to_owned(), found: scores.len(), expected: canaries });
+    /// If there is not one score per canary.
+    pub fn divide(&self, scores: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (found, expected) = (scores.len(), self.included.len());
+        if found != expected {
+            return Err(Error::Length { what: "scores".to_owned(), found, expected });
         }
-        if guesses > canaries {
-            return Err(Error::Length { what: "guesses".to_owned(), found: guesses, expected: canaries });
-        }
-        let mut order: Vec<usize> = (0..canaries).collect();
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        let half = guesses / 2;
-        let high = order[..half].iter().filter(|&&canary| self.included[canary]).count();
-        let low = order[canaries - half..].iter().filter(|&&canary| !self.included[canary]).count();
-        Ok(Guesses { canaries, made: 2 * half, correct: high + low })
+        let of = |side: bool| {
+            let scores = scores.iter().zip(&self.included).filter(move |(_, included)| **included == side);
+            scores.map(|(&score, _)| score).collect()
+        };
+        Ok((of(true), of(false)))
     }
 }
 
@@ -142,14 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn guesses_take_the_extremes_on_both_sides() {
-        let canaries =
-            Canaries { images: vec![0, 1, 2, 3, 4], labels: vec![0; 5], included: vec![true, false, true, false, false] };
-        let scores = [5.0, 4.0, 0.0, -1.0, -2.0];
-        let guesses = |made| canaries.guess(&scores, made).unwrap();
-        assert_eq!(guesses(2), Guesses { canaries: 5, made: 2, correct: 2 });
-        assert_eq!(guesses(4), Guesses { canaries: 5, made: 4, correct: 3 });
-        assert!(canaries.guess(&scores, 6).is_err() && canaries.guess(&scores[..4], 2).is_err());
+    fn scores_are_divided_by_the_coins() {
+        let canaries = Canaries { images: vec![0, 1, 2], labels: vec![0; 3], included: vec![true, false, true] };
+        assert_eq!(canaries.divide(&[5.0, 4.0, 0.0]).unwrap(), (vec![5.0, 0.0], vec![4.0]));
+        assert!(canaries.divide(&[5.0, 4.0]).is_err());
     }
 
     #[test]

@@ -44,7 +44,7 @@ mod median;
 mod registry;
 
 pub use access::{Access, Attack, Family, Need, Target};
-pub use canaries::{Canaries, Guesses};
+pub use canaries::Canaries;
 pub use classifier::lira::{Lira, Shadows, Variance};
 pub use classifier::metric::Metric;
 pub use classifier::{ClassifierTarget, Logits, Shadow};
