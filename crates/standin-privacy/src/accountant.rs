@@ -22,7 +22,7 @@ impl fmt::Display for Accountant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AnalyticGaussian => "analytic Gaussian",
-            Self::PrivacyLossDistributions => "privacy loss distributions, upper end of a bracket",
+            Self::PrivacyLossDistributions => "privacy loss distributions",
             Self::Renyi => "Rényi differential privacy",
         })
     }
@@ -39,6 +39,23 @@ pub struct EpsilonBounds {
     pub rdp: f64,
     /// What gave `low` and `high`.
     pub accountant: Accountant,
+}
+
+impl EpsilonBounds {
+    /// How `high` was computed and how tight it is, in words.
+    pub fn description(&self) -> String {
+        match self.accountant {
+            Accountant::PrivacyLossDistributions => {
+                format!("{} (no ε below {:.4} holds)", self.accountant, rounded_down(self.low))
+            }
+            Accountant::AnalyticGaussian | Accountant::Renyi => self.accountant.to_string(),
+        }
+    }
+}
+
+/// Four decimals, not above the value.
+fn rounded_down(value: f64) -> f64 {
+    (value * 1e4).floor() / 1e4
 }
 
 /// ε of `events` at `delta`.

@@ -280,3 +280,74 @@ fn raised(value: Complex<f64>, count: f64, negligible: f64, error: f64) -> (Comp
     let spread = (count * (error / squared.sqrt()).ln_1p()).exp_m1();
     (power, modulus * (spread + rounding))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Part;
+    use crate::pld::pair::Pair;
+    use crate::pld::tilt::{Spectrum, for_delta};
+
+    fn convolved(a: &[f64], b: &[f64]) -> Vec<f64> {
+        let mut sum = vec![0.0; a.len() + b.len() - 1];
+        for (i, x) in a.iter().enumerate() {
+            for (j, y) in b.iter().enumerate() {
+                sum[i + j] += x * y;
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn composition_equals_direct_convolution_within_its_error_bound() {
+        let pairs = [
+            (Pair::from(Part::Subsampled { sampling_rate: 0.1, sigma: 0.9 }), 5.0),
+            (Pair::Laplace { scale: 2.0 }, 3.0),
+        ];
+        let spectra: Vec<Spectrum> = pairs.iter().map(|&(pair, count)| Spectrum::of(pair, count, 7.0, false)).collect();
+        let tilt = for_delta(&spectra, 1e-6);
+        let spacing = 0.02;
+        let masses: Vec<(Masses, f64)> =
+            pairs.iter().map(|&(pair, count)| (pair.cells(spacing, (7.0, 7.0)).pessimistic(), count)).collect();
+        let (composed, twin) = compose(&masses, &masses, tilt, 1 << 20).unwrap();
+        assert_eq!(composed.probabilities.len(), twin.probabilities.len());
+        // P-masses of the whole composition, one event after the other.
+        let (mut direct, mut origin) = (vec![1.0], 0.0);
+        for (masses, count) in &masses {
+            let loss = |index: usize| masses.origin + index as f64 * spacing;
+            let p: Vec<f64> = masses.masses.iter().enumerate().map(|(i, mass)| mass * (0.5 * loss(i)).exp()).collect();
+            for _ in 0..*count as usize {
+                direct = convolved(&direct, &p);
+                origin += masses.origin;
+            }
+        }
+        let mut largest: f64 = 0.0;
+        for (index, probability) in composed.probabilities.iter().enumerate() {
+            let loss = composed.first + index as f64 * spacing;
+            let place = ((loss - origin) / spacing).round();
+            let mass = if place >= 0.0 { direct.get(place as usize).copied().unwrap_or(0.0) } else { 0.0 };
+            let expected = mass * (composed.theta * loss - composed.cumulant).exp();
+            // Beside round-off there is what was folded over, and the rounding of the direct sums.
+            let allowed = composed.error + composed.outside.0 + composed.outside.1 + 1e-11 * expected;
+            assert!((probability - expected).abs() <= allowed, "{probability} for {expected} at {loss}");
+            largest = largest.max(expected);
+        }
+        assert!(largest > 1e-4 && composed.error < 1e-12, "{largest} {}", composed.error);
+    }
+
+    #[test]
+    fn powers_stay_within_their_error_bound() {
+        for (modulus, angle, count) in
+            [(0.999_f64, 0.3_f64, 1000.0), (0.5, 2.0, 20.0), (1e-3, 1.0, 1.0), (1e-9, 0.1, 3.0)]
+        {
+            let value = Complex::from_polar(modulus, angle);
+            let exact = Complex::from_polar(modulus.powf(count), angle * count);
+            let error = 1e-14;
+            for turn in 0..8 {
+                let wrong = value + Complex::from_polar(0.99 * error, f64::from(turn));
+                let (power, bound) = raised(wrong, count, (-100.0 / count).exp(), error);
+                assert!((power - exact).norm() <= bound, "{power} for {exact}, bound {bound}");
+            }
+        }
+    }
+}

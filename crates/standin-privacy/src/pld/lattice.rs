@@ -1,8 +1,8 @@
 /// Passes over the lattice in which negative masses are filled.
 const ROUNDS: usize = 64;
 
-/// Negative masses below this share of the largest are rounding.
-const ROUNDING: f64 = 1e-18;
+/// Negative masses up to this share of what was there are rounding.
+const ROUNDING: f64 = 1e-13;
 
 /// The masses of one event's pair of distributions, each half of each cell of a lattice of losses having its own.
 ///
@@ -171,13 +171,16 @@ impl Cells {
     /// beyond that point to unite with, partly on the cell's other end.
     fn unite(&self, masses: &mut [f64], twice: f64) {
         let count = self.shares.len();
+        let spread = masses.to_vec();
         let unite = |masses: &mut [f64], at: usize, amount: f64| {
             masses[at - 1] -= amount;
             masses[at] += twice * amount;
             masses[at + 1] -= amount;
         };
         let first = self.head.max(1);
-        let mode = (first..count).max_by(|&a, &b| masses[a].total_cmp(&masses[b])).unwrap_or(first).min(count - 1);
+        // Neither sweep below reaches the ends, where there may be too little, from the far side.
+        let mode = (first..count).max_by(|&a, &b| masses[a].total_cmp(&masses[b])).unwrap_or(first);
+        let mode = mode.clamp(first + 1, count - 2);
         // From the left, halves above a lattice point may find too little below it.
         let mut pushed = if self.head == 0 { self.shares[0][0].0 } else { 0.0 };
         let below = |at: usize| if at > self.head { self.shares[at - 1][1].0 } else { 0.0 };
@@ -199,7 +202,6 @@ impl Cells {
         }
         unite(masses, mode, from_below.max(self.shares[mode][0].1 + pushed));
         // Uniting more than needed is allowed, and fills what uneven masses have left negative.
-        let most = masses.iter().copied().fold(0.0, f64::max);
         for _ in 0..ROUNDS {
             let mut settled = true;
             for at in 1..count {
@@ -212,7 +214,7 @@ impl Cells {
                 break;
             }
         }
-        if masses.iter().any(|&mass| mass < -ROUNDING * most) {
+        if masses.iter().zip(&spread).any(|(mass, spread)| *mass < -ROUNDING * spread) {
             masses.fill(0.0);
         }
         masses.iter_mut().for_each(|mass| *mass = mass.max(0.0));
@@ -228,5 +230,94 @@ impl Cells {
             }
         }
         masses
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::function::erf::erfc;
+
+    use super::*;
+    use crate::event::Part;
+    use crate::pld::pair::Pair;
+
+    /// Σ max(0, P − e^ε Q) over lattice points, and what is infinite.
+    fn divergence(masses: &Masses, epsilon: f64) -> f64 {
+        let loss = |index: usize| masses.origin + index as f64 * masses.spacing;
+        let terms = masses.masses.iter().enumerate().filter(|(index, _)| loss(*index) > epsilon);
+        let sum: f64 =
+            terms.map(|(index, mass)| mass * (0.5 * loss(index)).exp() * -(epsilon - loss(index)).exp_m1()).sum();
+        sum + masses.infinite
+    }
+
+    /// The same of the sampled Gaussian itself, when a unit is removed or added (Balle & Wang 2018 for each component).
+    fn exact(rate: f64, sigma: f64, epsilon: f64, added: bool) -> f64 {
+        let above = |x: f64| 0.5 * erfc(x / std::f64::consts::SQRT_2);
+        let outcome = |loss: f64| sigma * sigma * ((loss.exp_m1() + rate) / rate).ln() + 0.5;
+        if added {
+            if -epsilon <= (-rate).ln_1p() {
+                return 0.0;
+            }
+            let y = outcome(-epsilon);
+            let (q, p) = (above(-y / sigma), (1.0 - rate) * above(-y / sigma) + rate * above((1.0 - y) / sigma));
+            q - epsilon.exp() * p
+        } else {
+            let y = outcome(epsilon);
+            let (q, p) = (above(y / sigma), (1.0 - rate) * above(y / sigma) + rate * above((y - 1.0) / sigma));
+            p - epsilon.exp() * q
+        }
+    }
+
+    fn gaussian(rate: f64, sigma: f64) -> Pair {
+        Pair::from(Part::Subsampled { sampling_rate: rate, sigma })
+    }
+
+    #[test]
+    fn divergences_of_a_step_lie_between_the_bounds_in_both_directions() {
+        for (rate, sigma) in [(0.01, 1.0), (1e-4, 0.5), (0.3, 2.0), (0.9, 0.7), (0.999, 1.0), (1e-3, 20.0)] {
+            let scale = gaussian(rate, sigma).extent((8.0, 8.0));
+            for cells in [7.0, 40.0, 300.0, 3000.0] {
+                let cells = gaussian(rate, sigma).cells(scale / cells, (8.0, 8.0));
+                let (above, below) = (cells.pessimistic(), cells.optimistic());
+                let turned = (above.reversed(cells.infinite.1), below.reversed(0.0));
+                for step in 0..60 {
+                    let epsilon = scale * f64::from(step) / 50.0;
+                    let slack = 1e-13;
+                    for (added, above, below) in [(false, &above, &below), (true, &turned.0, &turned.1)] {
+                        let exact = exact(rate, sigma, epsilon, added);
+                        let (upper, lower) = (divergence(above, epsilon), divergence(below, epsilon));
+                        assert!(upper >= exact - slack, "{upper} for {exact} at ε {epsilon}, q {rate}, σ {sigma}");
+                        assert!(lower <= exact + slack, "{lower} for {exact} at ε {epsilon}, q {rate}, σ {sigma}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_close_in_with_the_square_of_the_spacing() {
+        let gap = |spacing: f64| {
+            let cells = gaussian(0.2, 1.5).cells(spacing, (9.0, 9.0));
+            divergence(&cells.pessimistic(), 0.1) - divergence(&cells.optimistic(), 0.1)
+        };
+        for spacing in [0.04, 0.02, 0.01] {
+            let ratio = gap(spacing) / gap(spacing / 4.0);
+            assert!((10.0..24.0).contains(&ratio), "{ratio} at {spacing}");
+        }
+    }
+
+    #[test]
+    fn spreading_and_uniting_keep_both_distributions_whole() {
+        for pair in [gaussian(0.05, 0.8), gaussian(1.0, 2.0), Pair::Laplace { scale: 1.7 }] {
+            let cells = pair.cells(0.013, (9.0, 9.0));
+            for masses in [cells.pessimistic(), cells.optimistic()] {
+                for sign in [0.5, -0.5] {
+                    let loss = |index: usize| masses.origin + index as f64 * masses.spacing;
+                    let sum: f64 =
+                        masses.masses.iter().enumerate().map(|(index, mass)| mass * (sign * loss(index)).exp()).sum();
+                    assert!((sum - 1.0).abs() < 1e-12, "{pair:?}: {sum}");
+                }
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::lattice::Cells;
 use crate::event::Part;
 
 /// So many cells above the head give every half cell two neighbours to unite with.
-const LEAST_CELLS: usize = 3;
+const LEAST_CELLS: usize = 4;
 
 /// ln √(2π).
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;

@@ -37,8 +37,8 @@ const STYLE: &str = "<style>\
     </style>";
 
 /// Draws ε over steps as an SVG file that stands alone and follows light and dark: the curve that holds, the band down to
-/// where no smaller ε does, and Rényi differential privacy dashed. Both axes are logarithmic if steps span more than two
-/// decades. `points` are in rising order of steps; `delta` is the δ of all.
+/// where no smaller ε does, and Rényi differential privacy dashed. Steps are on a logarithmic axis if they span more than
+/// two decades. `points` are in rising order of steps; `delta` is the δ of all.
 ///
 /// Nothing if there are fewer than two points.
 pub fn budget_curve(points: &[BudgetPoint], delta: f64) -> Option<String> {
@@ -49,13 +49,12 @@ pub fn budget_curve(points: &[BudgetPoint], delta: f64) -> Option<String> {
     let steps = (first.steps as f64, last.steps as f64);
     let values = || points.iter().flat_map(|point| [point.high, point.rdp]).filter(|value| value.is_finite());
     let top = 1.05 * values().fold(f64::MIN_POSITIVE, f64::max);
-    let least = points.iter().map(|point| point.high).filter(|&high| high > 0.0).fold(top / 10.0, f64::min);
-    let logarithmic = steps.1 > 100.0 * steps.0 && top < 1e4 * least;
-    let (x, y) = if logarithmic {
-        (Scale::logarithmic(steps, (LEFT, RIGHT)), Scale::logarithmic((0.8 * least, top), (BOTTOM, TOP)))
+    let x = if steps.1 > 100.0 * steps.0 {
+        Scale::logarithmic(steps, (LEFT, RIGHT))
     } else {
-        (Scale::linear((0.0, steps.1), (LEFT, RIGHT)), Scale::linear((0.0, top), (BOTTOM, TOP)))
+        Scale::linear((0.0, steps.1), (LEFT, RIGHT))
     };
+    let y = Scale::linear((0.0, top), (BOTTOM, TOP));
     let mut drawing = Drawing::new(WIDTH, HEIGHT);
     drawing.rectangle("paper", (0.0, 0.0), (WIDTH, HEIGHT));
     let axes = Axes { x, y, x_title: "Steps", y_title: "ε", x_percent: false, y_percent: false, ticks: 6 };

@@ -163,7 +163,7 @@ impl Audited {
         let mut rows = vec![row(&self.bound, "any mechanism")];
         rows.extend(self.gaussian.as_ref().map(|bound| row(bound, "Gaussian trade-offs")));
         let mut text = format!(
-            "{}: {} % lower bounds at δ = {}\n\n{}\n\n",
+            "{}: {} % lower bounds at δ = {:e}\n\n{}\n\n",
             self.evidence,
             100.0 * self.bound.confidence,
             self.bound.delta,

@@ -116,7 +116,7 @@ impl Found {
             _ => format!("a noise multiplier of at least {noise_multiplier:.6}"),
         };
         format!(
-            "ε = {} at δ = {delta} allows {answer}\n\n\
+            "ε = {} at δ = {delta:e} allows {answer}\n\n\
              sampling rate     {sampling_rate}\n\
              steps             {steps}\n\
              noise multiplier  {noise_multiplier}\n\

@@ -147,9 +147,9 @@ impl Found {
         let odds = high.exp();
         let factor = if odds < 1e6 { format!("{odds:.3}") } else { format!("{odds:.2e}") };
         format!(
-            "{}: ε = {} at δ = {}\n\n{}\n\n\
+            "{}: ε = {} at δ = {:e}\n\n{}\n\n\
              Whether one unit is {} changes the probability of any outcome by a factor of at most {factor}, except with \
-             probability {}.\n",
+             probability {:e}.\n",
             self.ledger,
             rounded_up(high),
             self.delta,
