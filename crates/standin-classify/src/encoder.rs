@@ -95,13 +95,11 @@ impl Encoder for ClassifierFeatures {
                 remedy: format!("it was trained on images of {shape}; resize these before, or train it on such images"),
             });
         }
-        let (dimension, activation) = (self.trained.dimension(), self.trained.architecture().activation());
+        let dimension = self.trained.dimension();
         Ok(Stamp {
             encoder: ClassifierEncoder::NAME.to_owned(),
             weights: Some(self.weights.clone()),
-            preprocessing: format!(
-                "{shape} pixels standardised per channel, hidden layer of {dimension} after {activation}"
-            ),
+            preprocessing: format!("{shape} pixels standardised per channel, hidden layer of {dimension} after ReLU"),
             metric: standin_encode::Metric::Euclidean,
         })
     }

@@ -37,6 +37,14 @@ pub const CLASSIFIERS: &[Family] = &[
         load: |folder| load::<<Softmax as Design>::Architecture>("scattering-logistic", folder),
     },
     Family {
+        name: "scattering-cnn",
+        summary: "the network `cnn` on wavelet scattering features in the place of pixels",
+        cost: "as scattering-logistic, and about twice its time",
+        source: "Tramèr and Boneh 2021, Differentially private learning needs better features (or much more data)",
+        build: |table| build(scattering_cnn(), table),
+        load: |folder| load::<<Cnn as Design>::Architecture>("scattering-cnn", folder),
+    },
+    Family {
         name: "resnet-9",
         summary: "residual network of eight convolutions with group norm and max pools",
         cost: "linear in images and pixels; a step on one image of 28×28 is 1.6 billion operations",
@@ -101,6 +109,11 @@ fn scattering_logistic() -> Defaults<Softmax> {
         recipe: Recipe { weight_decay: 1e-4, epochs: 20.0, most_steps: 20_000, batch_size: 256, ..Recipe::adam() },
         private_recipe: Recipe::private(),
     }
+}
+
+fn scattering_cnn() -> Defaults<Cnn> {
+    let sight = Sight::Scattering { groups: FEATURE_GROUPS };
+    Defaults { name: "scattering-cnn", sight, ..cnn() }
 }
 
 fn residual(preset: Preset, table: &toml::Table) -> Result<Box<dyn Classifier>> {

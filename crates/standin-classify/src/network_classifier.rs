@@ -74,9 +74,8 @@ impl<D: Design> NetworkClassifier<D> {
     /// If a key is unknown, or a value of another type or outside its range.
     pub(crate) fn configured(defaults: Defaults<D>, table: &toml::Table) -> Result<Self> {
         let Defaults { name, design, sight, recipe, private_recipe } = defaults;
-        let private = table.contains_key(PRIVACY);
-        let recipe = if private { private_recipe } else { recipe };
-        let default = Self { name, settings: design.defaults(private), design, recipe, sight, privacy: None };
+        let recipe = if table.contains_key(PRIVACY) { private_recipe } else { recipe };
+        let default = Self { name, settings: design.defaults(), design, recipe, sight, privacy: None };
         let mut settings = table_of(&default.settings);
         let mut recipe = table_of(&default.recipe);
         let (mut sight, mut privacy) = (default.sight.clone(), None);

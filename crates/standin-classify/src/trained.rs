@@ -74,11 +74,6 @@ impl<A: Architecture> TrainedNetwork<A> {
         self.network.dimension()
     }
 
-    /// What its network is made of.
-    pub(crate) fn architecture(&self) -> &A {
-        &self.description.architecture
-    }
-
     /// Shape of the images it was trained on.
     pub(crate) fn shape(&self) -> Shape {
         self.description.shape
@@ -153,7 +148,7 @@ mod tests {
     #[test]
     fn descriptions_survive_toml() {
         let shape = Shape { channels: 3, height: 8, width: 8 };
-        let architecture = RESNET_9.architecture(&RESNET_9.defaults(false), shape).unwrap();
+        let architecture = RESNET_9.architecture(&RESNET_9.defaults(), shape).unwrap();
         let input = Input::Scattering(crate::input::Scattering { groups: 9 });
         let description = Description { shape, classes: vec!["a".into()], input, architecture };
         let text = toml::to_string(&description).unwrap();

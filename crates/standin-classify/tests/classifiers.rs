@@ -34,7 +34,7 @@ fn with_values(images: &ImageSet, values: Vec<u32>) -> ImageSet {
 /// Small settings, so that each training takes a fraction of a second.
 fn small(name: &str) -> Box<dyn Classifier> {
     let settings = match name {
-        "cnn" => "fewest_steps = 60\nchannels = 8\nhidden = 32\nbatch_size = 32",
+        "cnn" | "scattering-cnn" => "fewest_steps = 60\nchannels = 8\nhidden = 32\nbatch_size = 32",
         "logistic" => "",
         "scattering-logistic" => "fewest_steps = 100\nepochs = 1",
         // The widest has ten times this many channels.

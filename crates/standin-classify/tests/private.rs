@@ -30,7 +30,7 @@ fn with_patients(images: ImageSet, of: impl Fn(usize) -> String) -> ImageSet {
 /// Settings that train in a fraction of a second; `more` stands before the first table.
 fn small(name: &str, more: &str, privacy: &str) -> toml::Table {
     let network = match name {
-        "cnn" => "channels = 8\nhidden = 32",
+        "cnn" | "scattering-cnn" => "channels = 8\nhidden = 32",
         "scattering-logistic" => "",
         "wide-resnet-28-10" => "channels = 1\nnorm_groups = 2",
         _ => "channels = 4\nnorm_groups = 2",
@@ -52,7 +52,7 @@ fn networks() -> impl Iterator<Item = &'static str> {
 fn every_network_learns_privately_and_says_what_it_promises() {
     let (train, test) = (squares(240, 1), squares(150, 2));
     for name in networks() {
-        let rate = if matches!(name, "cnn" | "scattering-logistic") { 1.0 } else { 0.5 };
+        let rate = if matches!(name, "cnn" | "scattering-cnn" | "scattering-logistic") { 1.0 } else { 0.5 };
         let more = format!("learning_rate = {rate}\naverage_decay = 0.5");
         let trained = fitted(name, &more, "epsilon = 50.0\ndelta = 1e-3", &train).unwrap();
         let accuracy = Answers::of(&*trained, &test).unwrap().accuracy().value;

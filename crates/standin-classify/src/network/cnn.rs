@@ -1,7 +1,6 @@
 use serde::{Deserialize, Serialize};
 use standin_data::{Seed, Shape};
 use standin_nn::layer::{Conv2d, Linear, relu};
-use standin_nn::tensor::activation::tanh;
 use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{Module, burn};
 
@@ -15,8 +14,8 @@ const LAST: usize = 7;
 
 /// A convolutional network in the manner of LeNet-5 (LeCun et al. 1998), with strides in the place of pooling.
 ///
-/// 3 × 3 convolutions halve the planes until their smaller side is at most 7, doubling the channels; images of 16 pixels
-/// or less are convolved once at full size before. One hidden layer and one output per class follow.
+/// 3 × 3 convolutions and ReLU halve the planes until their smaller side is at most 7, doubling the channels; images of
+/// 16 pixels or less are convolved once at full size before. One hidden layer and one output per class follow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cnn;
 
@@ -30,48 +29,20 @@ pub(crate) struct CnnSettings {
     most_channels: usize,
     /// Width of the hidden layer; at least 1.
     hidden: usize,
-    /// The function after every layer but the last.
-    activation: Nonlinearity,
-}
-
-/// The function after every layer but the last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Nonlinearity {
-    /// max(x, 0).
-    #[default]
-    Relu,
-    /// Bounded, so that gradients of clipped training are too: more accurate than ReLU with privacy, less without (Papernot
-    /// et al. 2021, "Tempered sigmoid activations for deep learning with differential privacy").
-    Tanh,
-}
-
-impl Nonlinearity {
-    fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Relu => relu(x),
-            Self::Tanh => tanh(x),
-        }
-    }
-
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 impl Design for Cnn {
     type Settings = CnnSettings;
     type Architecture = CnnArchitecture;
-    const KEYS: &'static [&'static str] = &["channels", "most_channels", "hidden", "activation"];
+    const KEYS: &'static [&'static str] = &["channels", "most_channels", "hidden"];
 
-    /// 16 channels doubling to at most 64, 128 hidden; ReLU without privacy, the hyperbolic tangent with it.
-    fn defaults(&self, private: bool) -> CnnSettings {
-        let activation = if private { Nonlinearity::Tanh } else { Nonlinearity::Relu };
-        CnnSettings { channels: 16, most_channels: 64, hidden: 128, activation }
+    /// 16 channels doubling to at most 64, 128 hidden.
+    fn defaults(&self) -> CnnSettings {
+        CnnSettings { channels: 16, most_channels: 64, hidden: 128 }
     }
 
     fn check(&self, settings: &CnnSettings) -> Result<(), String> {
-        let CnnSettings { channels, most_channels, hidden, .. } = settings;
+        let CnnSettings { channels, most_channels, hidden } = settings;
         if *channels == 0 || *hidden == 0 {
             return Err("`channels` and `hidden` must be at least 1".into());
         }
@@ -97,7 +68,7 @@ impl Design for Cnn {
             channels *= 2;
             side = side.div_ceil(2);
         }
-        Ok(CnnArchitecture { hidden: settings.hidden, activation: settings.activation, convolutions })
+        Ok(CnnArchitecture { hidden: settings.hidden, convolutions })
     }
 }
 
@@ -113,19 +84,7 @@ struct Convolution {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CnnArchitecture {
     hidden: usize,
-    #[serde(default, skip_serializing_if = "Nonlinearity::is_default")]
-    activation: Nonlinearity,
     convolutions: Vec<Convolution>,
-}
-
-impl CnnArchitecture {
-    /// The function that the features come out of.
-    pub(crate) fn activation(&self) -> &'static str {
-        match self.activation {
-            Nonlinearity::Relu => "ReLU",
-            Nonlinearity::Tanh => "tanh",
-        }
-    }
 }
 
 impl Architecture for CnnArchitecture {
@@ -146,27 +105,23 @@ impl Architecture for CnnArchitecture {
             convolutions,
             hidden: Linear::new(channels * height * width, self.hidden, seed.derive("hidden"), device),
             out: Linear::new(self.hidden, classes, seed.derive("out"), device),
-            activation: self.activation,
         }
     }
 }
 
-/// The network; its features are the hidden layer after the activation.
+/// The network; its features are the hidden layer after ReLU.
 #[derive(Module, Debug)]
 pub(crate) struct CnnNetwork {
     convolutions: Vec<Conv2d>,
     hidden: Linear,
     out: Linear,
-    #[module(skip)]
-    activation: Nonlinearity,
 }
 
 impl Network for CnnNetwork {
     fn features(&self, x: Tensor<4>) -> Tensor<2> {
-        let activation = self.activation;
-        let x = self.convolutions.iter().fold(x, |x, convolution| activation.apply(convolution.forward(x)));
+        let x = self.convolutions.iter().fold(x, |x, convolution| relu(convolution.forward(x)));
         let [n, channels, height, width] = x.dims();
-        activation.apply(self.hidden.forward(x.reshape([n, channels * height * width])))
+        relu(self.hidden.forward(x.reshape([n, channels * height * width])))
     }
 
     fn logits(&self, features: Tensor<2>) -> Tensor<2> {
@@ -184,14 +139,9 @@ mod tests {
 
     use super::*;
 
-    /// One plane set through a 3 × 3 convolution with a border of zeros and an activation, written out in f64. `weights` begin with
+    /// One plane set through a 3 × 3 convolution with a border of zeros and ReLU, written out in f64. `weights` begin with
     /// `outputs × inputs × 3 × 3` values and one bias per output.
-    fn convolved(
-        planes: &[Vec<Vec<f64>>],
-        weights: &mut &[f32],
-        layer: Convolution,
-        activation: fn(f64) -> f64,
-    ) -> Vec<Vec<Vec<f64>>> {
+    fn convolved(planes: &[Vec<Vec<f64>>], weights: &mut &[f32], layer: Convolution) -> Vec<Vec<Vec<f64>>> {
         let (height, width) = (planes[0].len(), planes[0][0].len());
         let (kernels, rest) = weights.split_at(layer.channels * planes.len() * 9);
         let (biases, rest) = rest.split_at(layer.channels);
@@ -208,7 +158,7 @@ mod tests {
                     sum += weight * value(plane, y * layer.stride + tap / 3, x * layer.stride + tap % 3);
                 }
             }
-            activation(sum)
+            sum.max(0.0)
         };
         let (rows, columns) = (height.div_ceil(layer.stride), width.div_ceil(layer.stride));
         (0..layer.channels)
@@ -231,34 +181,29 @@ mod tests {
     #[test]
     fn features_and_logits_equal_the_layers_written_out() {
         let shape = Shape { channels: 3, height: 9, width: 11 };
+        let settings = CnnSettings { channels: 3, most_channels: 5, hidden: 5 };
+        let architecture = Cnn.architecture(&settings, shape).unwrap();
         let device = DeviceChoice::Cpu.inference();
+        let network = architecture.build(shape, 2, Seed::new(4), &device);
         let input: Vec<f32> = (0..6 * shape.volume()).map(|at| ((at * at % 251) as f32 - 125.0) / 73.0).collect();
         let x = Tensor::<1>::from_data(input.as_slice(), &device).reshape([6, 3, 9, 11]);
-        let functions: [(_, fn(f64) -> f64); 2] =
-            [(Nonlinearity::Relu, |x| x.max(0.0)), (Nonlinearity::Tanh, f64::tanh)];
-        for (activation, function) in functions {
-            let settings = CnnSettings { channels: 3, most_channels: 5, hidden: 5, activation };
-            let architecture = Cnn.architecture(&settings, shape).unwrap();
-            let network = architecture.build(shape, 2, Seed::new(4), &device);
-            let features: Vec<f32> = network.features(x.clone()).into_data().iter::<f32>().collect();
-            let logits: Vec<f32> = network.forward(x.clone()).into_data().iter::<f32>().collect();
+        let features: Vec<f32> = network.features(x.clone()).into_data().iter::<f32>().collect();
+        let logits: Vec<f32> = network.forward(x).into_data().iter::<f32>().collect();
 
-            let weights = values(&network);
-            for (image, pixels) in input.chunks_exact(shape.volume()).enumerate() {
-                let pixels: Vec<f64> = pixels.iter().map(|&pixel| f64::from(pixel)).collect();
-                let planes = pixels.chunks_exact(99).map(|plane| plane.chunks_exact(11).map(<[f64]>::to_vec).collect());
-                let mut rest = weights.as_slice();
-                let layers = architecture.convolutions.iter();
-                let planes = layers
-                    .fold(planes.collect(), |planes: Vec<_>, &layer| convolved(&planes, &mut rest, layer, function));
-                let hidden = linear(&planes.concat().concat(), &mut rest, 5);
-                let hidden: Vec<f64> = hidden.into_iter().map(function).collect();
-                let out = linear(&hidden, &mut rest, 2);
-                assert!(rest.is_empty());
-                let found = features[image * 5..][..5].iter().chain(&logits[image * 2..][..2]);
-                for (&found, expected) in found.zip(hidden.iter().chain(&out)) {
-                    assert!((f64::from(found) - expected).abs() < 1e-4, "image {image}: {found} for {expected}");
-                }
+        let weights = values(&network);
+        for (image, pixels) in input.chunks_exact(shape.volume()).enumerate() {
+            let pixels: Vec<f64> = pixels.iter().map(|&pixel| f64::from(pixel)).collect();
+            let planes = pixels.chunks_exact(99).map(|plane| plane.chunks_exact(11).map(<[f64]>::to_vec).collect());
+            let mut rest = weights.as_slice();
+            let layers = architecture.convolutions.iter();
+            let planes = layers.fold(planes.collect(), |planes: Vec<_>, &layer| convolved(&planes, &mut rest, layer));
+            let hidden = linear(&planes.concat().concat(), &mut rest, 5);
+            let hidden: Vec<f64> = hidden.into_iter().map(|value| value.max(0.0)).collect();
+            let out = linear(&hidden, &mut rest, 2);
+            assert!(rest.is_empty());
+            let found = features[image * 5..][..5].iter().chain(&logits[image * 2..][..2]);
+            for (&found, expected) in found.zip(hidden.iter().chain(&out)) {
+                assert!((f64::from(found) - expected).abs() < 1e-4, "image {image}: {found} for {expected}");
             }
         }
     }

@@ -24,7 +24,7 @@ impl Design for Softmax {
     type Architecture = SoftmaxArchitecture;
     const KEYS: &'static [&'static str] = &[];
 
-    fn defaults(&self, _: bool) -> SoftmaxSettings {
+    fn defaults(&self) -> SoftmaxSettings {
         SoftmaxSettings {}
     }
 

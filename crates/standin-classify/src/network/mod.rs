@@ -53,8 +53,8 @@ pub(crate) trait Design: Send + Sync {
     /// The names of the settings.
     const KEYS: &'static [&'static str];
 
-    /// The settings where nothing is set, for training with privacy or without.
-    fn defaults(&self, private: bool) -> Self::Settings;
+    /// The settings where nothing is set.
+    fn defaults(&self) -> Self::Settings;
 
     /// Checks the settings.
     ///

@@ -173,7 +173,7 @@ impl Design for Preset {
     const KEYS: &'static [&'static str] = &["channels", "norm", "norm_groups"];
 
     /// The published width, and 16 groups (De et al. 2022).
-    fn defaults(&self, _: bool) -> ResidualSettings {
+    fn defaults(&self) -> ResidualSettings {
         ResidualSettings { channels: self.channels, norm: Norm::Group, norm_groups: 16 }
     }
 

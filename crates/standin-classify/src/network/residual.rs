@@ -337,7 +337,7 @@ mod tests {
         let shape = Shape { channels: 3, height: 32, width: 32 };
         let device = DeviceChoice::Cpu.inference();
         for (preset, millions) in [(RESNET_9, 6.57), (RESNET_18, 11.17), (WIDE_RESNET_16_4, 2.75)] {
-            let architecture = preset.architecture(&preset.defaults(false), shape).unwrap();
+            let architecture = preset.architecture(&preset.defaults(), shape).unwrap();
             let network = architecture.build(shape, 10, Seed::new(1), &device);
             let found = network.num_params() as f64 / 1e6;
             assert!((found - millions).abs() < 0.01, "{}: {found} million parameters", preset.name);
