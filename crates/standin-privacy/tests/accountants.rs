@@ -166,3 +166,29 @@ fn noise_too_small_for_any_bracket_falls_back_to_a_labelled_bound() {
     assert_eq!(found.accountant, standin_privacy::Accountant::Renyi);
     assert!(found.high > 100.0 && found.low == 0.0);
 }
+
+#[test]
+fn no_parameters_in_range_make_the_accountant_fail_silently() {
+    use rand::RngExt;
+    let mut rng = standin_data::Seed::new(11).rng();
+    let mut draw = |low: f64, high: f64| 10_f64.powf(rng.random_range(low..high));
+    for _ in 0..40 {
+        let sampling_rate = draw(-6.0, 0.05).min(1.0);
+        let (noise_multiplier, steps, delta) = (draw(-2.5, 4.0), draw(0.0, 7.0) as u64, draw(-40.0, -0.05));
+        let mut events = vec![(Event::PoissonSubsampledGaussian { sampling_rate, noise_multiplier }, steps)];
+        if steps % 3 == 0 {
+            events.push((Event::Laplace { scale: draw(-2.0, 3.0) }, 1 + steps % 7));
+        }
+        if steps % 5 == 0 {
+            events.push((Event::Gaussian { noise_multiplier: draw(-1.0, 3.0) }, 1));
+        }
+        let mut ledger = Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Secret);
+        events.iter().for_each(|(event, count)| ledger.record(event.clone(), *count).unwrap());
+        match ledger.epsilon(delta) {
+            Ok(EpsilonBounds { low, high, rdp, .. }) => {
+                assert!(low >= 0.0 && low <= high && high.is_finite() && high <= rdp, "{ledger}, δ = {delta}");
+            }
+            Err(error) => assert!(matches!(error, standin_privacy::Error::NoFiniteEpsilon { .. }), "{error}"),
+        }
+    }
+}

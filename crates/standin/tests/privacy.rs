@@ -58,15 +58,32 @@ fn events_compose_with_training() {
 
 #[test]
 fn what_was_calibrated_costs_no_more_than_the_budget() {
-    let found = document(&["calibrate", "--epsilon", "3", "--delta", "1e-5", "--sampling-rate", "0.01", "--steps", "2000"]);
+    let found =
+        document(&["calibrate", "--epsilon", "3", "--delta", "1e-5", "--sampling-rate", "0.01", "--steps", "2000"]);
     let noise = found["noise_multiplier"].as_f64().unwrap().to_string();
     let spent = document(&[
-        "epsilon", "--sampling-rate", "0.01", "--steps", "2000", "--noise-multiplier", &noise, "--delta", "1e-5",
+        "epsilon",
+        "--sampling-rate",
+        "0.01",
+        "--steps",
+        "2000",
+        "--noise-multiplier",
+        &noise,
+        "--delta",
+        "1e-5",
     ]);
     let high = spent["high"].as_f64().unwrap();
     assert!(high <= 3.0 && high > 2.99, "{high}");
     let steps = document(&[
-        "calibrate", "--epsilon", "3", "--delta", "1e-5", "--sampling-rate", "0.01", "--noise-multiplier", &noise,
+        "calibrate",
+        "--epsilon",
+        "3",
+        "--delta",
+        "1e-5",
+        "--sampling-rate",
+        "0.01",
+        "--noise-multiplier",
+        &noise,
     ]);
     assert!(steps["steps"].as_u64().unwrap() >= 2000, "{steps}");
 }
@@ -117,15 +134,72 @@ fn scores_of_canaries_are_read_from_a_table() {
 fn impossible_requests_say_what_would_do() {
     for (arguments, parts) in [
         (&["epsilon", "--event", "shuffled:64,1*10", "--delta", "1e-5"][..], &["Poisson sampling"][..]),
-        (&["epsilon", "--sampling-rate", "1.5", "--noise-multiplier", "1", "--steps", "3", "--delta", "1e-5"], &["sampling_rate is 1.5"]),
+        (
+            &["epsilon", "--sampling-rate", "1.5", "--noise-multiplier", "1", "--steps", "3", "--delta", "1e-5"],
+            &["sampling_rate is 1.5"],
+        ),
         (&["epsilon", "--sampling-rate", "0.1", "--steps", "3", "--delta", "1e-5"], &["--noise-multiplier is missing"]),
-        (&["epsilon", "--sampling-rate", "0.1", "--noise-multiplier", "1", "--steps", "3", "--delta", "1"], &["delta is 1"]),
+        (
+            &["epsilon", "--sampling-rate", "0.1", "--noise-multiplier", "1", "--steps", "3", "--delta", "1"],
+            &["delta is 1"],
+        ),
         (&["epsilon", "--delta", "1e-5"], &["--sampling-rate is missing"]),
-        (&["epsilon", "--examples", "10", "--batch-size", "20", "--steps", "3", "--noise-multiplier", "1", "--delta", "1e-5"], &["--batch-size is 20"]),
-        (&["epsilon", "--event", "poisson:0.1,1*5", "--delta", "1e-5", "--adjacency", "replace-one"], &["add_remove", "2ε"]),
-        (&["calibrate", "--epsilon", "0.5", "--delta", "1e-5", "--sampling-rate", "0.1", "--steps", "9", "--before", "gaussian:1"], &["the least that can be had is epsilon 4.37"]),
-        (&["calibrate", "--epsilon", "1", "--delta", "0.1", "--examples", "100", "--batch-size", "10", "--steps", "9"], &["1/N"]),
-        (&["calibrate", "--epsilon", "1", "--delta", "auto", "--sampling-rate", "0.1", "--steps", "9"], &["--examples is missing"]),
+        (
+            &[
+                "epsilon",
+                "--examples",
+                "10",
+                "--batch-size",
+                "20",
+                "--steps",
+                "3",
+                "--noise-multiplier",
+                "1",
+                "--delta",
+                "1e-5",
+            ],
+            &["--batch-size is 20"],
+        ),
+        (
+            &["epsilon", "--event", "poisson:0.1,1*5", "--delta", "1e-5", "--adjacency", "replace-one"],
+            &["add_remove", "2ε"],
+        ),
+        (
+            &[
+                "calibrate",
+                "--epsilon",
+                "0.5",
+                "--delta",
+                "1e-5",
+                "--sampling-rate",
+                "0.1",
+                "--steps",
+                "9",
+                "--before",
+                "gaussian:1",
+            ],
+            &["the least that can be had is epsilon 4.37"],
+        ),
+        (
+            &[
+                "calibrate",
+                "--epsilon",
+                "1",
+                "--delta",
+                "0.1",
+                "--examples",
+                "100",
+                "--batch-size",
+                "10",
+                "--steps",
+                "9",
+            ],
+            &["1/N"],
+        ),
+        (
+            &["calibrate", "--epsilon", "1", "--delta", "auto", "--sampling-rate", "0.1", "--steps", "9"],
+            &["--examples is missing"],
+        ),
         (&["calibrate", "--epsilon", "1", "--delta", "1e-5", "--sampling-rate", "0.1"], &["--steps is missing"]),
         (&["audit", "--canaries", "10", "--guesses", "11", "--correct", "3", "--delta", "0"], &["guesses is 11"]),
         (&["audit", "--delta", "0"], &["what did the attack achieve"]),

@@ -201,52 +201,59 @@ fn convolve(sides: &[Vec<Tilted<'_>>; 2], length: usize, start: f64) -> ([Vec<f6
     // Both sides share the transform, so the moduli add up to 2.
     let transform_error = 2.0 * 6.0 * ROUND_OFF * stages;
     let forward = plan(length, false);
-    let mut powers = [vec![Complex::new(1.0, 0.0); length / 2 + 1], vec![Complex::new(1.0, 0.0); length / 2 + 1]];
-    let mut errors = [vec![0.0_f64; length / 2 + 1], vec![0.0_f64; length / 2 + 1]];
-    for part in 0..sides[0].len() {
-        let mut folded = vec![Complex::new(0.0, 0.0); length];
+    let half = length / 2;
+    let parts = sides[0].len();
+    // Of all parts but the last: values and errors of both sides.
+    let mut products = vec![[(ONE, 0.0_f64); 2]; if parts > 1 { half + 1 } else { 0 }];
+    let mut spectrum = vec![Complex::new(0.0, 0.0); length];
+    let (mut moduli, mut bounds) = (0.0, [0.0_f64; 2]);
+    for part in 0..parts {
+        spectrum.fill(Complex::new(0.0, 0.0));
         for (index, &probability) in sides[0][part].probabilities.iter().enumerate() {
-            folded[wrapped(index, sides[0][part].centre, length)].re += probability;
+            spectrum[wrapped(index, sides[0][part].centre, length)].re += probability;
         }
         for (index, &probability) in sides[1][part].probabilities.iter().enumerate() {
-            folded[wrapped(index, sides[1][part].centre, length)].im += probability;
+            spectrum[wrapped(index, sides[1][part].centre, length)].im += probability;
         }
-        forward.process(&mut folded);
-        let count = sides[0][part].count;
-        // Below this squared modulus a power is below e^−50 and taken for 0.
-        let negligible = (-100.0 / count).exp();
-        for frequency in 0..=length / 2 {
-            let (z, mirrored) = (folded[frequency], folded[(length - frequency) % length].conj());
+        forward.process(&mut spectrum);
+        let power = Power::new(sides[0][part].count, transform_error);
+        for frequency in 0..=half {
+            let opposite = (length - frequency) % length;
+            let (z, mirrored) = (spectrum[frequency], spectrum[opposite].conj());
             let values = [0.5 * (z + mirrored), Complex::new(0.0, -0.5) * (z - mirrored)];
-            for side in 0..2 {
-                let (power, error) = raised(values[side], count, negligible, transform_error);
-                let (before, before_error) = (powers[side][frequency], errors[side][frequency]);
-                powers[side][frequency] = before * power;
-                let modulus = power.norm();
-                errors[side][frequency] = before_error * (modulus + error)
-                    + before.norm() * error
-                    + 4.0 * ROUND_OFF * before.norm() * modulus;
+            let mut product = values.map(|value| power.of(value));
+            if let Some(before) = products.get_mut(frequency) {
+                for (product, (value, error)) in product.iter_mut().zip(*before) {
+                    let rounding = 4.0 * ROUND_OFF * value.norm() * product.0.norm();
+                    let error = error * (product.0.norm() + product.1) + value.norm() * product.1 + rounding;
+                    *product = (value * product.0, error);
+                }
+                *before = product;
             }
-        }
-    }
-    let mut spectrum = vec![Complex::new(0.0, 0.0); length];
-    let mut bounds = [0.0; 2];
-    let mut moduli = 0.0;
-    for frequency in 0..=length / 2 {
-        // Moves index `start` to place 0.
-        let turn = (start * frequency as f64).rem_euclid(length as f64) / length as f64;
-        let shift = Complex::from_polar(1.0, std::f64::consts::TAU * turn);
-        let (a, b) = (powers[0][frequency] * shift, powers[1][frequency] * shift);
-        let i = Complex::new(0.0, 1.0);
-        spectrum[frequency] = a + i * b;
-        let twice = frequency != 0 && frequency != length / 2;
-        if twice {
-            spectrum[length - frequency] = a.conj() + i * b.conj();
-        }
-        let weight = if twice { 2.0 } else { 1.0 };
-        moduli += weight * (a.norm() + b.norm());
-        for side in 0..2 {
-            bounds[side] += weight * (errors[side][frequency] + 8.0 * ROUND_OFF * powers[side][frequency].norm());
+            if part + 1 < parts {
+                continue;
+            }
+            let weight = if frequency == opposite { 1.0 } else { 2.0 };
+            for (bound, (_, error)) in bounds.iter_mut().zip(product) {
+                *bound += weight * error;
+            }
+            let ((a, _), (b, _)) = (product[0], product[1]);
+            if a == ZERO && b == ZERO {
+                spectrum[frequency] = ZERO;
+                spectrum[opposite] = ZERO;
+                continue;
+            }
+            // Moves index `start` to place 0.
+            let turn = (start * frequency as f64).rem_euclid(length as f64) / length as f64;
+            let shift = Complex::from_polar(1.0, std::f64::consts::TAU * turn);
+            let (a, b) = (a * shift, b * shift);
+            let i = Complex::new(0.0, 1.0);
+            spectrum[opposite] = a.conj() + i * b.conj();
+            spectrum[frequency] = a + i * b;
+            let (a, b) = (a.norm(), b.norm());
+            moduli += weight * (a + b);
+            bounds[0] += weight * 8.0 * ROUND_OFF * a;
+            bounds[1] += weight * 8.0 * ROUND_OFF * b;
         }
     }
     plan(length, true).process(&mut spectrum);
@@ -258,27 +265,47 @@ fn convolve(sides: &[Vec<Tilted<'_>>; 2], length: usize, start: f64) -> ([Vec<f6
     (probabilities, bounds.map(|bound| scale * (bound + transform_error * moduli)))
 }
 
+const ZERO: Complex<f64> = Complex::new(0.0, 0.0);
+const ONE: Complex<f64> = Complex::new(1.0, 0.0);
+
 fn wrapped(index: usize, centre: usize, length: usize) -> usize {
     (index as i64 - centre as i64).rem_euclid(length as i64) as usize
 }
 
-/// φᵗ and a bound on its error, for φ with an error of at most `error`.
-fn raised(value: Complex<f64>, count: f64, negligible: f64, error: f64) -> (Complex<f64>, f64) {
-    let squared = value.norm_sqr();
-    if squared <= negligible {
-        let modulus = squared.sqrt() + error;
-        return (Complex::new(0.0, 0.0), if count == 1.0 { modulus } else { (count * modulus.ln()).exp() });
+/// φᵗ for one t, with a bound on its error.
+#[derive(Clone, Copy, Debug)]
+struct Power {
+    count: f64,
+    /// Bound on the error of φ.
+    error: f64,
+    /// Squared modulus below which φᵗ is below e^−50 and taken for 0.
+    negligible: f64,
+    /// Bound on the error of doing so.
+    neglected: f64,
+}
+
+impl Power {
+    fn new(count: f64, error: f64) -> Self {
+        let negligible: f64 = (-100.0 / count).exp();
+        let neglected = (count * (negligible.sqrt() + error).ln()).exp();
+        Self { count, error, negligible, neglected }
     }
-    if count == 1.0 {
-        return (value, error);
+
+    fn of(&self, value: Complex<f64>) -> (Complex<f64>, f64) {
+        if self.count == 1.0 {
+            return (value, self.error);
+        }
+        let squared = value.norm_sqr();
+        if squared <= self.negligible {
+            return (ZERO, self.neglected);
+        }
+        let (ln_modulus, angle) = (0.5 * squared.ln(), value.arg());
+        let modulus = (self.count * ln_modulus).exp();
+        let power = Complex::from_polar(modulus, (self.count * angle).rem_euclid(std::f64::consts::TAU));
+        let rounding = self.count * ROUND_OFF * (4.0 + 2.0 * angle.abs() + 2.0 * ln_modulus.abs());
+        let spread = (self.count * (self.error / squared.sqrt()).ln_1p()).exp_m1();
+        (power, modulus * (spread + rounding))
     }
-    let ln_modulus = 0.5 * squared.ln();
-    let angle = value.arg();
-    let modulus = (count * ln_modulus).exp();
-    let power = Complex::from_polar(modulus, (count * angle).rem_euclid(std::f64::consts::TAU));
-    let rounding = count * ROUND_OFF * (4.0 + 2.0 * angle.abs() + 2.0 * ln_modulus.abs());
-    let spread = (count * (error / squared.sqrt()).ln_1p()).exp_m1();
-    (power, modulus * (spread + rounding))
 }
 
 #[cfg(test)]
@@ -345,7 +372,7 @@ mod tests {
             let error = 1e-14;
             for turn in 0..8 {
                 let wrong = value + Complex::from_polar(0.99 * error, f64::from(turn));
-                let (power, bound) = raised(wrong, count, (-100.0 / count).exp(), error);
+                let (power, bound) = Power::new(count, error).of(wrong);
                 assert!((power - exact).norm() <= bound, "{power} for {exact}, bound {bound}");
             }
         }
