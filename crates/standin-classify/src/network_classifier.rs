@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use standin_data::{ImageSet, Labels, Progress, Seed, Shape};
 use standin_nn::tensor::{Device, Tensor};
-use standin_nn::{DeviceChoice, Plan, Records, fit, fit_private, loss};
+use standin_nn::{DeviceChoice, Plan, PrivatePlan, Records, fit, fit_private, loss};
 use standin_privacy::Guarantee;
 
 use crate::augment::Seeds;
@@ -253,10 +253,7 @@ impl<D: Design> NetworkClassifier<D> {
         let fitted = fit_private(
             network,
             &optimization,
-            &training,
-            budget,
-            records,
-            order,
+            PrivatePlan { privacy: &training, budget, records, seed: order },
             None,
             progress,
             |network: &N, batch| {

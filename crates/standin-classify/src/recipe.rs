@@ -106,17 +106,18 @@ impl Recipe {
     }
 
     /// With privacy: large batches, so that noise is small beside what many images agree on, at a constant rate, and the
-    /// moving average of the weights, which costs no privacy (De et al. 2022, section 3).
+    /// moving average of the weights, which costs no privacy (De et al. 2022, section 3). 20 epochs in 100 to 5000 steps of
+    /// 4096 units, rate 2 on gradients clipped to norm 1: the best of a few tried on Fashion-MNIST, which is public.
     pub(crate) fn private() -> Self {
         Self {
             optimizer: Method::Sgd,
             learning_rate: 2.0,
             weight_decay: 0.0,
             schedule: Schedule::Constant,
-            epochs: 40.0,
+            epochs: 20.0,
             fewest_steps: 100,
             most_steps: 5000,
-            batch_size: 2048,
+            batch_size: 4096,
             average_decay: Some(0.99),
             ..Self::adam()
         }

@@ -34,11 +34,11 @@ fn with_values(images: &ImageSet, values: Vec<u32>) -> ImageSet {
 /// Small settings, so that each training takes a fraction of a second.
 fn small(name: &str) -> Box<dyn Classifier> {
     let settings = match name {
-        "cnn" => "fewest_steps = 60\nchannels = 8\nhidden = 32\nbatch_size = 32",
+        "cnn" | "scattering-cnn" => "fewest_steps = 60\nchannels = 8\nhidden = 32\nbatch_size = 32",
         "logistic" => "",
         "scattering-logistic" => "fewest_steps = 100\nepochs = 1",
         // The widest has ten times this many channels.
-        "wide-resnet-28-10" => "channels = 1\nfewest_steps = 60\nepochs = 1\nbatch_size = 32",
+        "wide-resnet-28-10" => "channels = 1\nnorm_groups = 2\nfewest_steps = 60\nepochs = 1\nbatch_size = 32",
         _ => "channels = 4\nnorm_groups = 2\nfewest_steps = 40\nepochs = 1\nbatch_size = 32",
     };
     (family(name).unwrap().build)(&toml::from_str(settings).unwrap()).unwrap()
@@ -188,6 +188,12 @@ fn unknown_keys_and_values_out_of_range_are_named() {
         ("resnet-9", "channels = 0", "channels"),
         ("resnet-18", "norm = \"batch\"", "\"group\""),
         ("wide-resnet-16-4", "hidden = 3", "norm_groups"),
+        ("logistic", "privacy = { epsilon = 1.0 }", "scattering-logistic"),
+        ("cnn", "privacy = { epsilon = 0.0 }", "privacy.epsilon"),
+        ("cnn", "privacy = { delta = 1e-5 }", "epsilon"),
+        ("cnn", "privacy = { epsilon = 1.0, sampler = \"shuffled\" }", "sampler"),
+        ("cnn", "mixup = 0.2\nprivacy = { epsilon = 1.0 }", "mixup"),
+        ("wide-resnet-16-4", "norm = \"batch\"\nprivacy = { epsilon = 1.0 }", "\"group\""),
         ("scattering-logistic", "feature_groups = 0", "feature_groups"),
         ("scattering-logistic", "augmentation.flip = true", "augmentation"),
         ("logistic", "inverse_penalty = 0.0", "inverse_penalty"),

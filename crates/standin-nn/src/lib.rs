@@ -76,7 +76,7 @@ pub use optimizer::{Optimizer, OptimizerState, clip_to_norm, norm};
 pub use order::{Batch, Plan};
 pub use parameters::{ParameterShape, gradient, gradient_from, shapes, values, with_values};
 pub use pixels::{PixelRange, pixels, quantise};
-pub use private::{Clipping, Privacy, PrivateBatch, PrivateFitted, PrivateTrainer, Records, fit_private};
+pub use private::{Clipping, Privacy, PrivateBatch, PrivateFitted, PrivatePlan, PrivateTrainer, Records, fit_private};
 pub use schedule::Schedule;
 pub use train::{Fitted, History, Learner, fit, train};
 pub use trainer::{Optimization, Trainer, TrainerState};

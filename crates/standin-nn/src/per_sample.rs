@@ -75,15 +75,18 @@ enum Left {
 
 /// A layer's inputs.
 enum Source {
-    Fused(Held),
+    Fused(Box<Held>),
     Copied(Copied),
 }
+
+/// Takes the gradient of a layer's output out of those of a backward pass; none if the losses do not depend on it.
+type Tap = Box<dyn FnOnce(&mut Gradients) -> Option<Vec<f32>> + Send>;
 
 /// The gradient of a layer's output: there, or to be found in the tensor library's gradients.
 enum Dy {
     There(FlexTensor),
     Copied(Vec<f32>),
-    Tapped(Box<dyn FnOnce(&mut Gradients) -> Option<Vec<f32>> + Send>),
+    Tapped(Tap),
 }
 
 impl Source {
@@ -119,7 +122,7 @@ impl Recorded {
     }
 
     pub(crate) fn defer(self, operator: Arc<dyn Operator>, held: Held, dy: FlexTensor) {
-        let left = Left::Deferred { layer: operator, held: Source::Fused(held), dy: Dy::There(dy) };
+        let left = Left::Deferred { layer: operator, held: Source::Fused(Box::new(held)), dy: Dy::There(dy) };
         self.recording.leave(self.weight, Some(self.bias), left);
     }
 }

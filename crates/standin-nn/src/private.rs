@@ -107,6 +107,19 @@ impl Privacy {
     }
 }
 
+/// What a private training is to do, and with whose images.
+#[derive(Clone, Copy, Debug)]
+pub struct PrivatePlan<'a> {
+    /// The mechanism.
+    pub privacy: &'a Privacy,
+    /// What all steps together may spend.
+    pub budget: Budget,
+    /// Which image belongs to which unit.
+    pub records: &'a Records,
+    /// Decides initial choices and augmentation, and with [`NoiseOrigin::Reproducible`] sampling and noise.
+    pub seed: Seed,
+}
+
 /// A network trained privately.
 #[derive(Clone, Debug)]
 pub struct PrivateFitted<M> {
@@ -119,7 +132,7 @@ pub struct PrivateFitted<M> {
 }
 
 /// Trains one network privately: the sum of `losses` (one per row of the batch) minimised, with noise calibrated so that
-/// all steps together, after what `before` has spent already, stay within `budget`.
+/// all steps together stay within the budget of the `plan`.
 ///
 /// `model` must be made on a [training device](crate::DeviceChoice::training). The network must be built from the layers of
 /// [`layer`](crate::layer), and each row's loss must depend on that row alone.
@@ -127,18 +140,15 @@ pub struct PrivateFitted<M> {
 /// # Errors
 /// As [`fit`](crate::fit), and if no noise can reach the budget, a parameter is used outside those layers, or examples
 /// influence each other's losses.
-#[allow(clippy::too_many_arguments)] // Each is a part of the mechanism, and none has a default.
 pub fn fit_private<M: Module>(
     model: M,
     optimization: &Optimization,
-    privacy: &Privacy,
-    budget: Budget,
-    records: &Records,
-    seed: Seed,
+    plan: PrivatePlan<'_>,
     checkpoints: Option<&Checkpoints>,
     progress: &dyn Progress,
     losses: impl FnMut(&M, &PrivateBatch<'_>) -> Result<Tensor<1>>,
 ) -> Result<PrivateFitted<M>> {
+    let PrivatePlan { privacy, budget, records, seed } = plan;
     let before = Ledger::new(records.unit().clone(), standin_privacy::Adjacency::AddRemove, privacy.noise);
     let trainer = PrivateTrainer::new(model, optimization, privacy, budget, records, before)?;
     let mut learner = PrivateMinimiser { trainer, losses };

@@ -166,7 +166,7 @@ enum Layer {
     Transposed(ConvTranspose2d),
     Normalisation(GroupNorm),
     Attention(SelfAttention),
-    LayerNormalisation(LayerNorm),
+    OverWidth(LayerNorm),
     Positions(Linear),
     /// relu, silu, or nearest-neighbour enlargement, by the number of values.
     Plain(Param<Tensor<1>>),
@@ -206,7 +206,7 @@ impl Drawn {
                 }
                 4 => Layer::Normalisation(GroupNorm::new(if channels % 2 == 0 { 2 } else { 1 }, channels, &device)),
                 5 => Layer::Attention(SelfAttention::new(channels, 1, seed, &device)),
-                6 => Layer::LayerNormalisation(LayerNorm::new(channels, &device)),
+                6 => Layer::OverWidth(LayerNorm::new(channels, &device)),
                 _ if rng.random() => Layer::Positions(Linear::new(channels, channels, seed, &device)),
                 _ => Layer::Plain(Param::from_tensor(Tensor::ones([rng.random_range(1..3)], &device))),
             });
@@ -227,7 +227,7 @@ impl Drawn {
             Layer::Transposed(layer) => relu(layer.forward(x)),
             Layer::Normalisation(layer) => layer.activated(x, Activation::Silu),
             Layer::Attention(layer) => positions(x.clone(), &|x| layer.forward(x)) + x,
-            Layer::LayerNormalisation(layer) => positions(x, &|x| layer.forward(x)),
+            Layer::OverWidth(layer) => positions(x, &|x| layer.forward(x)),
             Layer::Positions(layer) => positions(x, &|x| layer.forward(layer.forward(x))),
             Layer::Plain(kind) if kind.dims() == [1] => relu(x),
             Layer::Plain(_) if x.dims()[2] <= 8 => upsample_nearest(x, 1),

@@ -8,7 +8,7 @@ use standin_nn::layer::{Linear, silu};
 use standin_nn::tensor::{Tensor, TensorData};
 use standin_nn::{
     Batch, Checkpoints, Clipping, DeviceChoice, Error, Every, Module, Optimization, Optimizer, Privacy, PrivateBatch,
-    PrivateTrainer, Records, Result, Trainer, burn, fit_private, gradient, initial, loss, values,
+    PrivatePlan, PrivateTrainer, Records, Result, Trainer, burn, fit_private, gradient, initial, loss, values,
 };
 use standin_privacy::{Adjacency, Budget, Event, Ledger, NoiseOrigin, NoiseSource, Unit};
 
@@ -58,6 +58,10 @@ fn budget(epsilon: f64) -> Budget {
 
 fn privacy() -> Privacy {
     Privacy { noise: NoiseOrigin::Reproducible, ..Privacy::new(20, 30) }
+}
+
+fn plan<'a>(privacy: &'a Privacy, epsilon: f64, records: &'a Records) -> PrivatePlan<'a> {
+    PrivatePlan { privacy, budget: budget(epsilon), records, seed: Seed::new(1) }
 }
 
 /// Plain gradient descent, so that a step shows the gradient.
@@ -146,9 +150,7 @@ fn rows_per_pass_and_equal_copies_change_nothing() {
 #[test]
 fn the_ledger_holds_each_step_as_it_ran_and_the_guarantee_keeps_the_budget() {
     let records = Records::each(EXAMPLES);
-    let fitted =
-        fit_private(network(), &descent(), &privacy(), budget(2.0), &records, Seed::new(1), None, &Silent, losses)
-            .unwrap();
+    let fitted = fit_private(network(), &descent(), plan(&privacy(), 2.0, &records), None, &Silent, losses).unwrap();
     assert_eq!(fitted.history.losses.len(), 30);
     let guarantee = fitted.guarantee;
     assert!(guarantee.epsilon <= 2.0 && guarantee.epsilon > 1.99, "{}", guarantee.epsilon);
@@ -182,20 +184,12 @@ fn a_killed_training_continues_to_the_bit_with_its_ledger() {
     let privacy = Privacy { clipping: adaptive, ..privacy() };
     let optimization = Optimization { average_decay: Some(0.9), ..Optimization::default() };
     let run = |checkpoints: Option<&Checkpoints>, fail_at: usize| {
-        fit_private(
-            network(),
-            &optimization,
-            &privacy,
-            budget(2.0),
-            &records,
-            Seed::new(1),
-            checkpoints,
-            &Silent,
-            |model, batch| match batch.step {
+        fit_private(network(), &optimization, plan(&privacy, 2.0, &records), checkpoints, &Silent, |model, batch| {
+            match batch.step {
                 step if step == fail_at => Err(Error::Losses { found: 0, rows: 0 }),
                 _ => losses(model, batch),
-            },
-        )
+            }
+        })
     };
     let whole = run(None, usize::MAX).unwrap();
     let checkpoints = Checkpoints::new(folder.path(), Every::Steps(4), "test");
@@ -211,9 +205,8 @@ fn a_checkpoint_of_another_guarantee_is_refused() {
     let checkpoints = Checkpoints::new(folder.path(), Every::Steps(4), "test");
     let records = Records::each(EXAMPLES);
     let run = |epsilon: f64| {
-        let seed = Seed::new(1);
         let checkpoints = Some(&checkpoints);
-        fit_private(network(), &descent(), &privacy(), budget(epsilon), &records, seed, checkpoints, &Silent, losses)
+        fit_private(network(), &descent(), plan(&privacy(), epsilon, &records), checkpoints, &Silent, losses)
     };
     run(2.0).unwrap();
     let message = run(4.0).unwrap_err().to_string();
@@ -226,23 +219,14 @@ fn a_checkpoint_of_another_guarantee_is_refused() {
 fn a_network_that_mixes_examples_is_refused_before_the_first_step() {
     let steps = RefCell::new(0);
     let records = Records::each(EXAMPLES);
-    let error = fit_private(
-        network(),
-        &descent(),
-        &privacy(),
-        budget(2.0),
-        &records,
-        Seed::new(1),
-        None,
-        &Silent,
-        |model: &Network, batch| {
+    let error =
+        fit_private(network(), &descent(), plan(&privacy(), 2.0, &records), None, &Silent, |model: &Network, batch| {
             *steps.borrow_mut() += 1;
             let (x, target) = examples(batch.indices);
             let normalised = (x.clone() - x.clone().mean_dim(0)) / (x.var(0) + 1e-5).sqrt();
             Ok(loss::squared_error(model.out.forward(silu(model.hidden.forward(normalised))), target))
-        },
-    )
-    .unwrap_err();
+        })
+        .unwrap_err();
     assert!(matches!(error, Error::Mixed { .. }), "{error}");
     assert!(error.to_string().contains("group normalisation"));
     assert_eq!(*steps.borrow(), 2);
@@ -251,18 +235,11 @@ fn a_network_that_mixes_examples_is_refused_before_the_first_step() {
 #[test]
 fn a_mean_in_the_place_of_losses_is_refused() {
     let records = Records::each(EXAMPLES);
-    let error = fit_private(
-        network(),
-        &descent(),
-        &privacy(),
-        budget(2.0),
-        &records,
-        Seed::new(1),
-        None,
-        &Silent,
-        |model: &Network, batch| Ok(row_losses(model, batch.indices).mean()),
-    )
-    .unwrap_err();
+    let error =
+        fit_private(network(), &descent(), plan(&privacy(), 2.0, &records), None, &Silent, |model: &Network, batch| {
+            Ok(row_losses(model, batch.indices).mean())
+        })
+        .unwrap_err();
     assert!(matches!(error, Error::Losses { found: 1, rows: 2 }), "{error}");
 }
 

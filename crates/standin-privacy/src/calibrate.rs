@@ -111,7 +111,7 @@ fn crossing(low: f64, start: f64, high: f64, excess: impl Fn(f64) -> Result<f64>
     let (mut low, mut high) = ((low, f64::INFINITY), (high, f64::NEG_INFINITY));
     let mut at = start;
     let mut stride = 0.5;
-    while high.0 - low.0 > TOLERANCE {
+    loop {
         let value = excess(at)?;
         if value > 0.0 {
             low = (at, value)
@@ -119,6 +119,9 @@ fn crossing(low: f64, start: f64, high: f64, excess: impl Fn(f64) -> Result<f64>
             high = (at, value)
         }
         let width = high.0 - low.0;
+        if width <= TOLERANCE {
+            return Ok(high.0);
+        }
         at = if !high.1.is_finite() && low.1.is_finite() {
             (at + stride).min(0.5 * (low.0 + high.0).max(at))
         } else if !low.1.is_finite() && high.1.is_finite() {
@@ -134,7 +137,6 @@ fn crossing(low: f64, start: f64, high: f64, excess: impl Fn(f64) -> Result<f64>
         };
         stride *= 2.0;
     }
-    Ok(high.0)
 }
 
 #[cfg(test)]
@@ -152,6 +154,21 @@ mod tests {
 
     fn cost(sampling_rate: f64, noise_multiplier: f64, steps: u64, delta: f64, before: &Ledger) -> f64 {
         attainable(budget(1.0, delta), sampling_rate, noise_multiplier, steps, before).unwrap()
+    }
+
+    /// The search must end wherever its enclosure happens to shrink below its tolerance.
+    #[test]
+    fn every_target_of_a_fine_grid_is_calibrated() {
+        for epsilon in [0.3, 1.0, 3.0, 8.0] {
+            for rate in [0.004, 0.034, 0.2, 1.0] {
+                for steps in [1, 100, 1200] {
+                    let asked = budget(epsilon, 1e-5);
+                    let found = noise_multiplier(asked, rate, steps, &nothing()).unwrap();
+                    let spent = cost(rate, found, steps, 1e-5, &nothing());
+                    assert!(spent <= epsilon && spent > 0.99 * epsilon, "{epsilon} {rate} {steps}: {spent}");
+                }
+            }
+        }
     }
 
     #[test]

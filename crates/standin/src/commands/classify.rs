@@ -54,11 +54,11 @@ pub struct Arguments {
     settings: Vec<Setting>,
 
     /// Train with differential privacy and lose at most this much of it: ε
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", allow_negative_numbers = true)]
     privacy_epsilon: Option<f64>,
 
     /// Failure probability of the guarantee: a number or `auto`, which is 1/(N ln N) [default: auto]
-    #[arg(long, value_name = "D", requires = "privacy_epsilon")]
+    #[arg(long, value_name = "D", requires = "privacy_epsilon", allow_negative_numbers = true)]
     privacy_delta: Option<String>,
 
     /// The column whose values (patients, identities) are protected [default: each image is]
@@ -183,22 +183,26 @@ impl Arguments {
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         self.refuse_to_replace()?;
         let images = Reader { options: self.import.options(), context };
-        let (classifier, training, own_test) = match (&self.load, &self.train) {
+        let (classifier, training, test) = match (&self.load, &self.train) {
             (None, Some(train)) => {
-                let (classifier, training, test) = self.train(train, &images)?;
-                (classifier, Some(training), test)
+                let untrained = (family(&self.classifier)?.build)(&self.table()?)?;
+                let Sides { train, test } = self.sides(train, &images)?;
+                let progress = context.terminal.progress(&self.classifier);
+                let trained = untrained.fit(&train, Seed::new(self.seed), &progress)?;
+                (trained, Some(self.training(untrained.options(), &train)), test)
             }
             // One of the two is required, and clap sees to it.
-            (folder, _) => (load(folder.as_deref().unwrap_or(Path::new(".")))?, None, None),
+            (folder, _) => {
+                let classifier = load(folder.as_deref().unwrap_or(Path::new(".")))?;
+                let test = self.test.as_deref().map(|test| images.read(test)).transpose()?;
+                test.iter().try_for_each(|test| self.check_questions(test))?;
+                (classifier, None, test)
+            }
         };
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder)?;
             classifier.save(folder)?;
         }
-        let test = match &self.test {
-            Some(test) => Some(images.read(test)?),
-            None => own_test,
-        };
         let evaluation = test.map(|test| self.ask(&*classifier, &test)).transpose()?.flatten();
         let result = Classified {
             training,
@@ -246,31 +250,30 @@ impl Arguments {
         Ok(table)
     }
 
-    /// Trains on the images named, and finds the test images that belong to them.
-    fn train(
-        &self,
-        train: &str,
-        images: &Reader<'_>,
-    ) -> Result<(Box<dyn TrainedClassifier>, Training, Option<ImageSet>), Failure> {
-        let context = images.context;
-        let classifier = (family(&self.classifier)?.build)(&self.table()?)?;
-        let (train, test) = images.read_with_test(train)?;
-        if self.test.is_none() && test.is_none() {
-            if self.out.is_none() {
-                return Err(NoUse.into());
-            }
-            self.refuse_questions()?;
+    /// The images to train on and to ask about, before anything is trained.
+    fn sides(&self, train: &str, images: &Reader<'_>) -> Result<Sides, Failure> {
+        let own = images.read_with_test(train)?;
+        let test = match &self.test {
+            Some(test) => Some(images.read(test)?),
+            None => own.test,
+        };
+        match &test {
+            Some(test) => self.check_questions(test)?,
+            None if self.out.is_none() => return Err(NoUse.into()),
+            None => self.refuse_questions()?,
         }
-        let trained = classifier.fit(&train, Seed::new(self.seed), &context.terminal.progress(&self.classifier))?;
-        let training = Training {
+        Ok(Sides { train: own.train, test })
+    }
+
+    fn training(&self, settings: toml::Table, train: &ImageSet) -> Training {
+        Training {
             classifier: self.classifier.clone(),
-            settings: classifier.options(),
+            settings,
             seed: self.seed,
             set: train.describe(),
             images: train.len(),
             shape: train.shape(),
-        };
-        Ok((trained, training, test.filter(|_| self.test.is_none())))
+        }
     }
 
     /// Refuses options about test images where there are none.
@@ -282,26 +285,31 @@ impl Arguments {
         }
     }
 
+    /// Refuses, before anything is trained, what cannot be told of these test images.
+    fn check_questions(&self, test: &ImageSet) -> Result<(), Failure> {
+        self.columns(test)?;
+        if test.labels().is_none() && (self.predictions.is_none() || !self.groups.is_empty()) {
+            return Err(NoLabels { set: test.describe() }.into());
+        }
+        Ok(())
+    }
+
+    /// The columns by which accuracy is told apart.
+    fn columns<'a>(&self, test: &'a ImageSet) -> Result<Vec<&'a Column>, NoColumn> {
+        self.groups.iter().map(|name| column(test, name)).collect()
+    }
+
     /// Asks about the test images: the evaluation if they are labelled, and the table of answers if it is wanted.
     fn ask(&self, classifier: &dyn TrainedClassifier, test: &ImageSet) -> Result<Option<Evaluation>, Failure> {
         // A set in which a class does not occur may not name it.
         let labels = test.labels().map(|labels| labels.among(classifier.classes())).transpose()?;
-        let columns: Vec<&Column> =
-            self.groups.iter().map(|name| column(test, name)).collect::<Result<_, NoColumn>>()?;
-        if labels.is_none() && self.predictions.is_none() {
-            return Err(NoLabels { set: test.describe() }.into());
-        }
         let logits = classifier.logits(test)?;
         if let Some(path) = &self.predictions {
             write_predictions(path, classifier.classes(), &logits, test)?;
         }
-        let Some(labels) = labels else {
-            if !columns.is_empty() {
-                return Err(NoLabels { set: test.describe() }.into());
-            }
-            return Ok(None);
-        };
-        Ok(Some(Evaluation::of(&Answers::from_logits(&logits, &labels), test, classifier.classes(), &columns)))
+        let Some(labels) = labels else { return Ok(None) };
+        let answers = Answers::from_logits(&logits, &labels);
+        Ok(Some(Evaluation::of(&answers, test, classifier.classes(), &self.columns(test)?)))
     }
 }
 
@@ -327,14 +335,20 @@ impl Reader<'_> {
 
     /// Training images and the test images of the same set: of a set with parts of which none is named, the parts `train`
     /// and `test`.
-    fn read_with_test(&self, text: &str) -> Result<(ImageSet, Option<ImageSet>), Failure> {
+    fn read_with_test(&self, text: &str) -> Result<Sides, Failure> {
         let source = Source::parse(text)?;
         let parts = source.parts(&self.options, None, self.context.cache, &self.context.terminal.progress(""))?;
         match parts.find("train") {
-            Some(train) => Ok((train.clone(), parts.find("test").cloned())),
-            None => Ok((parts.only()?.clone(), None)),
+            Some(train) => Ok(Sides { train: train.clone(), test: parts.find("test").cloned() }),
+            None => Ok(Sides { train: parts.only()?.clone(), test: None }),
         }
     }
+}
+
+/// The images to train on and to ask about.
+struct Sides {
+    train: ImageSet,
+    test: Option<ImageSet>,
 }
 
 #[cfg(test)]

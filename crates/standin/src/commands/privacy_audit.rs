@@ -90,7 +90,7 @@ impl Audit {
     /// Bounds and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         let (bound, gaussian, evidence) = if let Some(path) = &self.scores {
-            self.from_scores(path)?
+            self.of_scores(path)?
         } else if let (Some(canaries), Some(guesses), Some(correct)) = (self.canaries, self.guesses, self.correct) {
             let guesses = Guesses { canaries, guesses, correct };
             let gaussian = self.if_gaussian(|| gaussian_one_run(guesses, self.delta, self.confidence))?;
@@ -124,7 +124,7 @@ impl Audit {
     }
 
     /// The best of guesses about several shares of the canaries, the error probability divided among them.
-    fn from_scores(&self, path: &Path) -> Result<(LowerBound, Option<LowerBound>, String), Failure> {
+    fn of_scores(&self, path: &Path) -> Result<(LowerBound, Option<LowerBound>, String), Failure> {
         let (members, others) = read_scores(path)?;
         let each = 1.0 - (1.0 - self.confidence) / SHARES.len() as f64;
         let mut best: Option<(LowerBound, Guesses)> = None;

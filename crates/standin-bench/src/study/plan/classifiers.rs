@@ -39,6 +39,7 @@ impl Planner<'_> {
                 division,
                 split,
                 classify,
+                on_private: generator.is_none(),
                 shadows: shadows.clone(),
                 limit: study.attacks.limit,
                 attacked: Attacked {

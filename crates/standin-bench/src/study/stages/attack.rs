@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use standin_attack::{ATTACKS, Access, ClassifierTarget, Family, ImagesTarget, Logits, Need, Shadow, Target};
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::Embedding;
+use standin_privacy::{Adjacency, Guarantee};
 
 use super::classify::Predictions;
 use super::embed::{draw, read_embedding};
@@ -80,6 +81,17 @@ impl Attacked {
             epsilon_lower: Some(standin_attack::epsilon_lower(members, non_members, self.delta, seed)?),
         })
     }
+}
+
+/// δ for the exchange of one image for another. Two steps of adding or removing one, each (ε, δ)-indistinguishable, make
+/// (2ε, (1 + e^ε) δ) (Dwork & Roth 2014, theorem 2.2). Where it reaches 1 the guarantee excludes nothing, and no attack can
+/// contradict it.
+fn exchange_delta(guarantee: &Guarantee) -> f64 {
+    let steps = match guarantee.adjacency {
+        Adjacency::AddRemove => 1.0 + guarantee.epsilon.exp(),
+        Adjacency::ReplaceOne => 1.0,
+    };
+    (steps * guarantee.delta).min(1.0 - 1e-9)
 }
 
 /// The protocol of an attack that uses no shadows, even where there are some.
@@ -163,6 +175,19 @@ impl Stage for AttackImages {
     }
 }
 
+impl AttackClassifier {
+    /// The attacks, at the δ of the exchange of one image under the target's own guarantee, if it has one.
+    fn attacked(&self, inputs: &Inputs) -> Result<Attacked, BoxedError> {
+        let mut attacked = self.attacked.clone();
+        if self.on_private
+            && let Some(guarantee) = standin_classify::load(inputs.folder(self.classify)?)?.guarantee()
+        {
+            attacked.delta = exchange_delta(guarantee);
+        }
+        Ok(attacked)
+    }
+}
+
 impl AttackImages {
     /// Two halves of the embedded holdout, whole groups together.
     fn halves(&self, inputs: &Inputs) -> Result<(Vec<usize>, Vec<usize>), BoxedError> {
@@ -204,6 +229,8 @@ pub struct AttackClassifier {
     pub split: StageId,
     /// The target.
     pub classify: StageId,
+    /// Whether it was trained on the private images themselves, so that a guarantee it carries is about them.
+    pub on_private: bool,
     /// Shadow pipelines.
     pub shadows: Vec<ShadowRun>,
     /// At most so many members and so many non-members.
@@ -275,7 +302,8 @@ impl Stage for AttackClassifier {
             .wanted(Access::Classifier)
             .filter(|family| !shadows.is_empty() || !family.needs_shadows())
             .collect();
-        write_json(&out.join("attacks.json"), &self.attacked.run(&families, &target, inside.len(), &stamp, progress)?)
+        let attacked = self.attacked(inputs)?;
+        write_json(&out.join("attacks.json"), &attacked.run(&families, &target, inside.len(), &stamp, progress)?)
     }
 
     fn name(&self) -> String {

@@ -14,7 +14,7 @@ use super::summarise::{ReleasedRun, Repetition};
 use super::{BoxedError, damaged, read_json};
 use crate::stage::{Inputs, StageId};
 use crate::study::configuration::Study;
-use crate::summary::{AttackRow, Gallery, GroupAccuracy, ImageScores, MeasureRow, Release, Utility};
+use crate::summary::{AttackRow, Gallery, GroupAccuracy, ImageScores, MeasureRow, Release, ReleaseKind, Utility};
 
 /// Reads what the stages behind the releases found.
 pub(super) struct Gathering<'a> {
@@ -41,11 +41,7 @@ impl Gathering<'_> {
             measures.push(rows);
             attacks.push(self.rows(&repetition.attacks, "attacks.json")?);
         }
-        let sample = release.repetitions.first().and_then(|repetition| repetition.sample);
-        let guarantee: Option<Guarantee> = match sample {
-            Some(sample) => read_json(&inputs.folder(sample)?.join("guarantee.json"))?,
-            None => None,
-        };
+        let guarantee = self.guarantee(release)?;
         let own = file_name(&release.name);
         Ok(Release {
             name: release.name.clone(),
@@ -59,6 +55,19 @@ impl Gathering<'_> {
             gallery: release.gallery.map(|id| copy_gallery(inputs.folder(id)?, &own, self.out)).transpose()?,
             scores: release.scores.map(|id| copy_scores(inputs.folder(id)?, &own, self.out)).transpose()?,
         })
+    }
+
+    /// What a release promises about the private images: for everything made from a sample that is the promise of the
+    /// sample's generator, whatever a classifier promises about the sample.
+    fn guarantee(&self, release: &ReleasedRun) -> Result<Option<Guarantee>, BoxedError> {
+        let Some(repetition) = release.repetitions.first() else { return Ok(None) };
+        match (repetition.sample, release.kind, repetition.classify.first()) {
+            (Some(sample), ..) => read_json(&self.inputs.folder(sample)?.join("guarantee.json")),
+            (None, ReleaseKind::ClassifierOnReal, Some(&classify)) => {
+                Ok(standin_classify::load(self.inputs.folder(classify)?)?.guarantee().cloned())
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The class score of the sample, by each classifier trained on private images; real test images are the reference.
