@@ -7,6 +7,22 @@ pub enum Error {
     /// Embeddings could not be used together.
     #[error(transparent)]
     Encode(#[from] standin_encode::Error),
+    /// An image set could not be used.
+    #[error(transparent)]
+    Data(#[from] standin_data::Error),
+    /// Canaries that cannot be made.
+    #[error(
+        "{count} canaries were asked for, of {images} images with {classes} classes; there must be at least one canary, no more \
+         than images, and two classes for a label to be wrong"
+    )]
+    Canaries {
+        /// How many were asked for.
+        count: usize,
+        /// Images of the set.
+        images: usize,
+        /// Classes of the set.
+        classes: usize,
+    },
     /// No attack of that name is registered.
     #[error("there is no attack `{name}`; known are {known}")]
     Unknown {

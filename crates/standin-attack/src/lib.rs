@@ -35,6 +35,7 @@
 //! the proof is the accountant's guarantee.
 
 mod access;
+mod canaries;
 mod classifier;
 mod error;
 mod evaluation;
@@ -43,6 +44,7 @@ mod median;
 mod registry;
 
 pub use access::{Access, Attack, Family, Need, Target};
+pub use canaries::Canaries;
 pub use classifier::lira::{Lira, Shadows, Variance};
 pub use classifier::metric::Metric;
 pub use classifier::{ClassifierTarget, Logits, Shadow};

@@ -1,7 +1,6 @@
-use rayon::prelude::*;
-
 use crate::activation::{Activate, Relu, Silu};
 use crate::instructions::{Instructions, Kernel};
+use crate::parts::in_parts_alone;
 use crate::simd::{LANES, Simd};
 use crate::transpose::{load_part, store_part};
 
@@ -9,11 +8,13 @@ use crate::transpose::{load_part, store_part};
 const TASK: usize = 16 * 1024;
 
 /// A function of one number or two.
-trait Function {
+pub(crate) trait Function {
+    /// Of sixteen at a time.
     fn of<S: Simd>(simd: S, a: S::Vector, b: S::Vector) -> S::Vector;
 }
 
-struct Value<A>(A);
+/// An activation.
+pub(crate) struct Value<A>(A);
 
 impl<A: Activate> Function for Value<A> {
     #[inline(always)]
@@ -22,7 +23,8 @@ impl<A: Activate> Function for Value<A> {
     }
 }
 
-struct Gradient<A>(A);
+/// An activation's slope at the first, times the second.
+pub(crate) struct Gradient<A>(A);
 
 impl<A: Activate> Function for Gradient<A> {
     #[inline(always)]
@@ -58,18 +60,12 @@ impl<F: Function> Kernel for Each<'_, F> {
     }
 }
 
-fn each<F: Function>(instructions: Instructions, a: &[f32], b: &[f32]) -> Vec<f32> {
+pub(crate) fn each<F: Function>(instructions: Instructions, a: &[f32], b: &[f32]) -> Vec<f32> {
     assert_eq!(a.len(), b.len(), "both have as many numbers");
-    let mut result = vec![0.0; a.len()];
-    let one = |((into, a), b): ((&mut [f32], &[f32]), &[f32])| {
-        instructions.run(Each::<F> { a, b, into, function: std::marker::PhantomData });
-    };
-    if a.len() <= 2 * TASK {
-        one(((&mut result, a), b));
-    } else {
-        result.par_chunks_mut(TASK).zip(a.par_chunks(TASK)).zip(b.par_chunks(TASK)).for_each(one);
-    }
-    result
+    in_parts_alone(a.len(), TASK, |index, into| {
+        let part = index * TASK..index * TASK + into.len();
+        instructions.run(Each::<F> { a: &a[part.clone()], b: &b[part], into, function: std::marker::PhantomData });
+    })
 }
 
 /// z·σ(z) of each number.

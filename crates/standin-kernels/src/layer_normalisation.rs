@@ -2,11 +2,12 @@ use rayon::prelude::*;
 
 use crate::instructions::{Instructions, Kernel};
 use crate::normalisation::statistics;
+use crate::parts::in_parts;
 use crate::simd::{LANES, Simd};
 use crate::tile::sum_of_lanes;
 use crate::transpose::{load_part, store_part};
 
-/// Numbers below which a task is not worth handing to another thread.
+/// Numbers that a task normalises, in whole rows.
 const TASK: usize = 8192;
 
 /// Layer normalisation (Ba, Kiros and Hinton 2016) of each row over its last axis:
@@ -46,25 +47,33 @@ impl LayerNormalisation {
         assert_eq!(numbers.len(), expected, "{what} of {self:?}");
     }
 
-    fn forward_on(&self, instructions: Instructions, x: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn forward_on(
+        &self,
+        instructions: Instructions,
+        x: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
         let Self { rows, width, epsilon } = *self;
         self.check("the input", x, rows * width);
         self.check("the scale", scale, width);
         self.check("the shift", shift, width);
-        let mut y = vec![0.0; x.len()];
         let mut statistics = vec![0.0; rows * 2];
-        if y.is_empty() {
-            return (y, statistics);
-        }
-        let together = TASK.div_ceil(width);
-        let blocks = y.par_chunks_mut(together * width).zip(statistics.par_chunks_mut(together * 2));
-        blocks.zip(x.par_chunks(together * width)).for_each(|((y, statistics), x)| {
-            instructions.run(Forward { x, scale, shift, epsilon, y, statistics });
-        });
+        let part = TASK.div_ceil(width.max(1)) * width;
+        let beside = statistics.par_chunks_mut(2 * TASK.div_ceil(width.max(1))).zip(x.par_chunks(part.max(1)));
+        let y = in_parts(
+            x.len(),
+            part,
+            beside,
+            || (),
+            |(), _, y, (statistics, x)| {
+                instructions.run(Forward { x, scale, shift, epsilon, y, statistics });
+            },
+        );
         (y, statistics)
     }
 
-    fn backward_on(
+    pub(crate) fn backward_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -83,30 +92,22 @@ impl LayerNormalisation {
             "{rows} rows are not samples of {rows_per_sample}"
         );
         let samples = rows / rows_per_sample;
-        let mut input_gradient = vec![0.0; x.len()];
         let mut of_scale = vec![0.0; samples * width];
         let mut of_shift = vec![0.0; samples * width];
-        if input_gradient.is_empty() {
-            return (input_gradient, of_scale, of_shift);
-        }
         let numbers = rows_per_sample * width;
-        input_gradient
-            .par_chunks_mut(numbers)
-            .zip(of_scale.par_chunks_mut(width))
-            .zip(of_shift.par_chunks_mut(width))
-            .enumerate()
-            .with_min_len(TASK.div_ceil(numbers))
-            .for_each(|(sample, ((input_gradient, of_scale), of_shift))| {
-                instructions.run(Backward {
-                    x: &x[sample * numbers..(sample + 1) * numbers],
-                    scale,
-                    statistics: &statistics[sample * rows_per_sample * 2..(sample + 1) * rows_per_sample * 2],
-                    output_gradient: &output_gradient[sample * numbers..(sample + 1) * numbers],
-                    input_gradient,
-                    of_scale,
-                    of_shift,
-                });
+        let beside = of_scale.par_chunks_mut(width.max(1)).zip(of_shift.par_chunks_mut(width.max(1)));
+        let fill = |(): &mut (), sample: usize, input_gradient: &mut [f32], (of_scale, of_shift): (&mut [f32], _)| {
+            instructions.run(Backward {
+                x: &x[sample * numbers..(sample + 1) * numbers],
+                scale,
+                statistics: &statistics[sample * rows_per_sample * 2..(sample + 1) * rows_per_sample * 2],
+                output_gradient: &output_gradient[sample * numbers..(sample + 1) * numbers],
+                input_gradient,
+                of_scale,
+                of_shift,
             });
+        };
+        let input_gradient = in_parts(x.len(), numbers, beside, || (), fill);
         (input_gradient, of_scale, of_shift)
     }
 }

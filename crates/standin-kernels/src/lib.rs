@@ -20,6 +20,8 @@
 //! ```
 
 mod activation;
+#[cfg(test)]
+mod agreement;
 mod channel_sums;
 mod convolution;
 mod elementwise;
@@ -30,6 +32,7 @@ mod layer_normalisation;
 mod linear;
 mod normalisation;
 mod offsets;
+mod parts;
 mod product;
 mod simd;
 mod squares;
@@ -37,6 +40,7 @@ mod sums;
 mod tile;
 mod transpose;
 mod units;
+mod weighted_sum;
 
 pub use activation::Activation;
 pub use channel_sums::{channel_sums, unit_channel_sums};
@@ -48,3 +52,4 @@ pub use linear::Linear;
 pub use normalisation::Normalisation;
 pub use squares::squared_norms;
 pub use units::Units;
+pub use weighted_sum::weighted_sum;

@@ -1,14 +1,23 @@
 use rayon::prelude::*;
 
-use crate::instructions::Instructions;
+use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
+use crate::parts::{in_parts, in_parts_alone};
 use crate::product::{Product, panels_of_columns, panels_of_rows};
-use crate::simd::{LANES, Lanes};
+use crate::simd::{LANES, Lanes, Simd};
 use crate::squares;
+use crate::tile::sum_of_lanes;
+use crate::transpose::load_part;
 use crate::units::Units;
 
 /// Tasks to share among threads. Their number does not depend on that of the threads.
 const TASKS: usize = 16;
+
+/// Numbers below which a task is not worth handing to another thread.
+const TASK: usize = 16 * 1024;
+
+/// Up to so many rows the products of pairs are sums of their own; of more they are a product of matrices.
+const FEW_ROWS: usize = 8;
 
 /// Rows of every register tile divide this.
 const ROWS_TOGETHER: usize = 24;
@@ -90,7 +99,13 @@ impl Linear {
         self.check("the output gradient", output_gradient, self.rows() * self.outputs);
     }
 
-    fn forward_on(&self, instructions: Instructions, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    pub(crate) fn forward_on(
+        &self,
+        instructions: Instructions,
+        x: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+    ) -> Vec<f32> {
         if self.inputs * self.outputs * self.rows() == 0 {
             let row = bias.map_or_else(|| vec![0.0; self.outputs], <[f32]>::to_vec);
             return row.repeat(self.rows());
@@ -98,7 +113,12 @@ impl Linear {
         of_rows(instructions, x, self.inputs, &panels_of_columns(weight, self.outputs), self.outputs, bias)
     }
 
-    fn input_gradient_on(&self, instructions: Instructions, output_gradient: &[f32], weight: &[f32]) -> Vec<f32> {
+    pub(crate) fn input_gradient_on(
+        &self,
+        instructions: Instructions,
+        output_gradient: &[f32],
+        weight: &[f32],
+    ) -> Vec<f32> {
         if self.inputs * self.outputs * self.rows() == 0 {
             return vec![0.0; self.rows() * self.inputs];
         }
@@ -106,29 +126,24 @@ impl Linear {
         of_rows(instructions, output_gradient, self.outputs, &panels, self.inputs, None)
     }
 
-    fn weight_gradient_on(
+    pub(crate) fn weight_gradient_on(
         &self,
         instructions: Instructions,
         x: &[f32],
         output_gradient: &[f32],
         weights: Option<&[f32]>,
     ) -> Vec<f32> {
-        let mut result = vec![0.0; self.inputs * self.outputs];
-        if result.is_empty() || self.rows() == 0 {
-            return result;
-        }
         let samples: Vec<u32> = (0..self.batch as u32).collect();
         let rows = self.rows_of(&samples);
         let mut panels = Vec::new();
         self.side_by_side(output_gradient, &samples, weights, &mut panels);
         let together = self.inputs.div_ceil(TASKS).next_multiple_of(ROWS_TOGETHER);
-        result.par_chunks_mut(together * self.outputs).enumerate().for_each(|(task, into)| {
+        in_parts_alone(self.inputs * self.outputs, together * self.outputs, |task, into| {
             self.gradient(instructions, x, &rows, &panels, task * together, into);
-        });
-        result
+        })
     }
 
-    fn unit_gradients_on(
+    pub(crate) fn unit_gradients_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -150,7 +165,7 @@ impl Linear {
         result
     }
 
-    fn unit_squared_norms_on(
+    pub(crate) fn unit_squared_norms_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -187,22 +202,35 @@ impl Linear {
 
     /// Output gradients of some samples, each times its factor: panel by panel of sixteen outputs, row by row.
     fn side_by_side(&self, output_gradient: &[f32], samples: &[u32], factors: Option<&[f32]>, panels: &mut Vec<Lanes>) {
-        panels.clear();
-        for start in (0..self.outputs).step_by(LANES) {
-            let live = LANES.min(self.outputs - start);
-            for &sample in samples {
+        let rows = samples.len() * self.positions;
+        panels.resize(self.outputs.div_ceil(LANES) * rows, [0.0; LANES]);
+        if panels.is_empty() {
+            return;
+        }
+        let together = (TASK / (rows * LANES)).max(1);
+        panels.par_chunks_mut(rows).enumerate().with_min_len(together).for_each(|(panel, into)| {
+            for (into, &sample) in into.chunks_mut(self.positions).zip(samples) {
                 let factor = factors.map_or(1.0, |factors| factors[sample as usize]);
                 let sample = sample as usize * self.positions * self.outputs;
                 let rows = output_gradient[sample..sample + self.positions * self.outputs].chunks(self.outputs);
-                panels.extend(rows.map(|row| {
-                    let mut lanes = [0.0; LANES];
-                    for (lane, number) in lanes.iter_mut().zip(&row[start..start + live]) {
-                        *lane = number * factor;
+                for (into, row) in into.iter_mut().zip(rows) {
+                    let row = &row[panel * LANES..];
+                    match row.first_chunk::<LANES>() {
+                        Some(row) => {
+                            for (lane, number) in into.iter_mut().zip(row) {
+                                *lane = number * factor;
+                            }
+                        }
+                        None => {
+                            *into = [0.0; LANES];
+                            for (lane, number) in into.iter_mut().zip(row) {
+                                *lane = number * factor;
+                            }
+                        }
                     }
-                    lanes
-                }));
+                }
             }
-        }
+        });
     }
 
     /// The gradient for the inputs from `first` on, as many as `into` holds.
@@ -232,10 +260,39 @@ impl Linear {
     /// Products of all pairs of rows of some samples.
     fn gram(&self, instructions: Instructions, numbers: &[f32], width: usize, samples: &[u32]) -> Vec<f32> {
         let sample = self.positions * width;
-        let rows: Vec<f32> =
-            samples.iter().flat_map(|&at| &numbers[at as usize * sample..][..sample]).copied().collect();
+        let samples = samples.iter().map(|&at| &numbers[at as usize * sample..][..sample]);
+        if self.positions * samples.len() <= FEW_ROWS {
+            let rows: Vec<&[f32]> = samples.flat_map(|sample| sample.chunks(width)).collect();
+            return instructions.run(Dots(&rows));
+        }
+        let rows: Vec<f32> = samples.flatten().copied().collect();
         let panels = panels_of_rows(instructions, &rows, width);
         of_rows(instructions, &rows, width, &panels, rows.len() / width, None)
+    }
+}
+
+/// Products of all pairs of rows.
+struct Dots<'a>(&'a [&'a [f32]]);
+
+impl Kernel for Dots<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<S: Simd, const ROWS: usize>(self, simd: S) -> Vec<f32> {
+        let mut products = Vec::with_capacity(self.0.len() * self.0.len());
+        for one in self.0 {
+            for other in self.0 {
+                let mut sums = [simd.splat(0.0); 4];
+                for (one, other) in one.chunks(4 * LANES).zip(other.chunks(4 * LANES)) {
+                    for ((sum, one), other) in sums.iter_mut().zip(one.chunks(LANES)).zip(other.chunks(LANES)) {
+                        *sum = simd.multiply_add(load_part(simd, one), load_part(simd, other), *sum);
+                    }
+                }
+                let sum = simd.add(simd.add(sums[0], sums[1]), simd.add(sums[2], sums[3]));
+                products.push(sum_of_lanes(simd, sum));
+            }
+        }
+        products
     }
 }
 
@@ -254,10 +311,15 @@ fn of_rows(
     let together = rows.div_ceil(TASKS).next_multiple_of(if rows < 16 * ROWS_TOGETHER { 8 } else { ROWS_TOGETHER });
     let together = together.min(4 * ROWS_TOGETHER);
     let starts: Vec<u32> = (0..together.min(rows)).map(|row| (row * terms) as u32).collect();
-    let mut result = vec![0.0; rows * columns];
-    result.par_chunks_mut(together * columns).zip(x.par_chunks(together * terms)).for_each(|(into, x)| {
-        let rows = &starts[..x.len() / terms];
-        instructions.run(Product { x, rows, offsets, panels, bias, columns, pitch: columns, into });
-    });
-    result
+    let parts = x.par_chunks(together * terms);
+    in_parts(
+        rows * columns,
+        together * columns,
+        parts,
+        || (),
+        |(), _, into, x| {
+            let rows = &starts[..x.len() / terms];
+            instructions.run(Product { x, rows, offsets, panels, bias, columns, pitch: columns, into });
+        },
+    )
 }

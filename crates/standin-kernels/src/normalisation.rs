@@ -2,13 +2,11 @@ use rayon::prelude::*;
 
 use crate::activation::{Activate, Activation, Identity, Relu, Silu};
 use crate::instructions::{Instructions, Kernel};
+use crate::parts::in_parts;
 use crate::simd::{LANES, Simd};
 use crate::sums::moments_about;
 use crate::tile::sum_of_lanes;
 use crate::transpose::{load_part, store_part};
-
-/// Numbers below which a task is not worth handing to another thread.
-const TASK: usize = 8192;
 
 /// Group normalisation (Wu and He 2018) and the activation after it, in one pass each way.
 ///
@@ -68,24 +66,32 @@ impl Normalisation {
         (channels, channels * self.positions)
     }
 
-    fn forward_on(&self, instructions: Instructions, x: &[f32], scale: &[f32], shift: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn forward_on(
+        &self,
+        instructions: Instructions,
+        x: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
         self.check(x, scale, shift);
         let (channels, numbers) = self.group();
-        let mut y = vec![0.0; x.len()];
         let mut statistics = vec![0.0; self.batch * self.groups * 2];
-        if numbers == 0 {
-            return (y, statistics);
-        }
-        let groups = y.par_chunks_mut(numbers).zip(statistics.par_chunks_mut(2)).zip(x.par_chunks(numbers));
-        groups.enumerate().with_min_len(TASK.div_ceil(numbers)).for_each(|(group, ((y, statistics), x))| {
-            let first = group % self.groups * channels;
-            let (scale, shift) = (&scale[first..first + channels], &shift[first..first + channels]);
-            instructions.run(Forward { geometry: self, x, scale, shift, y, statistics });
-        });
+        let y = in_parts(
+            x.len(),
+            numbers,
+            statistics.par_chunks_mut(2),
+            || (),
+            |(), group, y, statistics| {
+                let first = group % self.groups * channels;
+                let (scale, shift) = (&scale[first..first + channels], &shift[first..first + channels]);
+                let x = &x[group * numbers..(group + 1) * numbers];
+                instructions.run(Forward { geometry: self, x, scale, shift, y, statistics });
+            },
+        );
         (y, statistics)
     }
 
-    fn backward_on(
+    pub(crate) fn backward_on(
         &self,
         instructions: Instructions,
         x: &[f32],
@@ -96,32 +102,24 @@ impl Normalisation {
     ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
         self.check(x, scale, shift);
         let (channels, numbers) = self.group();
-        let mut input_gradient = vec![0.0; x.len()];
         let mut of_scale = vec![0.0; self.batch * self.channels];
         let mut of_shift = vec![0.0; self.batch * self.channels];
-        if numbers == 0 {
-            return (input_gradient, of_scale, of_shift);
-        }
-        input_gradient
-            .par_chunks_mut(numbers)
-            .zip(of_scale.par_chunks_mut(channels))
-            .zip(of_shift.par_chunks_mut(channels))
-            .enumerate()
-            .with_min_len(TASK.div_ceil(numbers))
-            .for_each(|(group, ((input_gradient, of_scale), of_shift))| {
-                let first = group % self.groups * channels;
-                instructions.run(Backward {
-                    geometry: self,
-                    x: &x[group * numbers..(group + 1) * numbers],
-                    scale: &scale[first..first + channels],
-                    shift: &shift[first..first + channels],
-                    statistics: [statistics[2 * group], statistics[2 * group + 1]],
-                    output_gradient: &output_gradient[group * numbers..(group + 1) * numbers],
-                    input_gradient,
-                    of_scale,
-                    of_shift,
-                });
+        let beside = of_scale.par_chunks_mut(channels.max(1)).zip(of_shift.par_chunks_mut(channels.max(1)));
+        let fill = |(): &mut (), group: usize, input_gradient: &mut [f32], (of_scale, of_shift): (&mut [f32], _)| {
+            let first = group % self.groups * channels;
+            instructions.run(Backward {
+                geometry: self,
+                x: &x[group * numbers..(group + 1) * numbers],
+                scale: &scale[first..first + channels],
+                shift: &shift[first..first + channels],
+                statistics: [statistics[2 * group], statistics[2 * group + 1]],
+                output_gradient: &output_gradient[group * numbers..(group + 1) * numbers],
+                input_gradient,
+                of_scale,
+                of_shift,
             });
+        };
+        let input_gradient = in_parts(x.len(), numbers, beside, || (), fill);
         (input_gradient, of_scale, of_shift)
     }
 }

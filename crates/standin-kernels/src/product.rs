@@ -42,6 +42,9 @@ impl Kernel for Product<'_> {
                 if ROWS >= 8 && panel + 1 < panels {
                     self.panels_at::<S, ROWS, 2>(simd, panel, terms.clone());
                     panel += 2;
+                } else if ROWS >= 8 {
+                    self.panels_at::<S, 16, 1>(simd, panel, terms.clone());
+                    panel += 1;
                 } else {
                     self.panels_at::<S, ROWS, 1>(simd, panel, terms.clone());
                     panel += 1;

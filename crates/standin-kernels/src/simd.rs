@@ -37,6 +37,24 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn load(self, from: &Lanes) -> Self::Vector;
     /// To memory.
     fn store(self, vector: Self::Vector, into: &mut Lanes);
+    /// Fewer than sixteen numbers from memory, then zeros.
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> Self::Vector {
+        let mut lanes = [0.0; LANES];
+        for (lane, number) in lanes.iter_mut().zip(from) {
+            *lane = *number;
+        }
+        self.load(&lanes)
+    }
+    /// The first of fewer than sixteen numbers to memory.
+    #[inline(always)]
+    fn store_first(self, vector: Self::Vector, into: &mut [f32]) {
+        let mut lanes = [0.0; LANES];
+        self.store(vector, &mut lanes);
+        for (number, lane) in into.iter_mut().zip(lanes) {
+            *number = lane;
+        }
+    }
     /// a·b + c, rounded once where the processor can.
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// a + b.
@@ -55,6 +73,20 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn where_positive(self, of: Self::Vector, then: Self::Vector) -> Self::Vector;
     /// 2ⁿ, where `shifted` holds 1.5·2²³ + n with −126 ≤ n ≤ 127: the sum's low bits are n.
     fn power_of_two(self, shifted: Self::Vector) -> Self::Vector;
+
+    /// The numbers at even places of the two vectors in a row, and those at odd places.
+    #[inline(always)]
+    fn deinterleave(self, low: Self::Vector, high: Self::Vector) -> (Self::Vector, Self::Vector) {
+        let mut values = [[0.0; LANES]; 2];
+        self.store(low, &mut values[0]);
+        self.store(high, &mut values[1]);
+        let (mut even, mut odd) = ([0.0; LANES], [0.0; LANES]);
+        let (pairs, _) = values.as_flattened().as_chunks::<2>();
+        for ((pair, even), odd) in pairs.iter().zip(&mut even).zip(&mut odd) {
+            (*even, *odd) = (pair[0], pair[1]);
+        }
+        (self.load(&even), self.load(&odd))
+    }
 
     /// The matrix whose rows are the vectors, transposed.
     #[inline(always)]

@@ -22,6 +22,27 @@ pub(crate) fn broadcast<S: Simd, const ROWS: usize, const PANELS: usize>(
     assert!(furthest + offsets.reach() < x.len(), "a tile stays inside its numbers");
     let panels = panels.map(|panel| &panel[..offsets.values().len()]);
     let mut tile = [[simd.splat(0.0); PANELS]; ROWS];
+    // Neighbours need one address instead of one each, which is worth it where each is used only once.
+    let first = rows[0] as usize;
+    let adjacent = || rows.iter().enumerate().all(|(at, &row)| row as usize == first + at);
+    if PANELS == 1 && rows[ROWS - 1] as usize == first + ROWS - 1 && adjacent() {
+        for (at, &offset) in offsets.values().iter().enumerate() {
+            let mut vectors = [simd.splat(0.0); PANELS];
+            for (vector, panel) in vectors.iter_mut().zip(&panels) {
+                // SAFETY: every panel was cut to as many vectors as there are offsets.
+                *vector = simd.load(unsafe { panel.get_unchecked(at) });
+            }
+            // SAFETY: the last row is `furthest`, and no offset is past the reach; their sum was checked to be inside.
+            let numbers: &[f32; ROWS] = unsafe { &*x.as_ptr().add(first + offset as usize).cast() };
+            for (number, sums) in numbers.iter().zip(&mut tile) {
+                let number = simd.splat(*number);
+                for (sum, vector) in sums.iter_mut().zip(vectors) {
+                    *sum = simd.multiply_add(number, vector, *sum);
+                }
+            }
+        }
+        return tile;
+    }
     for (at, &offset) in offsets.values().iter().enumerate() {
         let mut vectors = [simd.splat(0.0); PANELS];
         for (vector, panel) in vectors.iter_mut().zip(&panels) {

@@ -2,16 +2,12 @@
 
 use crate::simd::{LANES, Lanes, Simd};
 
-/// The first `count` numbers of `from`, which may be fewer than sixteen, with zeros after.
+/// The first sixteen numbers, with zeros after where there are fewer.
 #[inline(always)]
 pub(crate) fn load_part<S: Simd>(simd: S, from: &[f32]) -> S::Vector {
     match from.first_chunk::<LANES>() {
         Some(full) => simd.load(full),
-        None => {
-            let mut values = [0.0; LANES];
-            values[..from.len()].copy_from_slice(from);
-            simd.load(&values)
-        }
+        None => simd.load_first(from),
     }
 }
 
@@ -20,11 +16,7 @@ pub(crate) fn load_part<S: Simd>(simd: S, from: &[f32]) -> S::Vector {
 pub(crate) fn store_part<S: Simd>(simd: S, vector: S::Vector, into: &mut [f32]) {
     match into.first_chunk_mut::<LANES>() {
         Some(full) => simd.store(vector, full),
-        None => {
-            let mut values = [0.0; LANES];
-            simd.store(vector, &mut values);
-            into.copy_from_slice(&values[..into.len()]);
-        }
+        None => simd.store_first(vector, into),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod drawn;
 
-use drawn::{Numbers, apart};
+use drawn::{Numbers, apart, on_threads};
 use standin_kernels::{Convolution, Units};
 
 /// Sums in double precision, in the order of the definition.
@@ -134,11 +134,6 @@ fn geometries() -> Vec<Convolution> {
         }
     }
     geometries
-}
-
-fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.expect("threads can be started").install(work)
 }
 
 #[test]

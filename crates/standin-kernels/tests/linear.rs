@@ -2,7 +2,7 @@
 
 mod drawn;
 
-use drawn::{Numbers, apart};
+use drawn::{Numbers, apart, on_threads};
 use standin_kernels::{Embedding, Linear, Units};
 
 fn squared_rows(rows: &[f64], width: usize) -> Vec<f64> {
@@ -96,4 +96,22 @@ fn entries_looked_up_twice_by_a_unit_add_up() {
             assert!((found - expected).abs() <= 1e-6 * expected, "norm of {table:?}: {found} for {expected}");
         }
     }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_sum_of_a_linear_map() {
+    let mut numbers = Numbers::new(10);
+    let layer = Linear { batch: 24, positions: 9, inputs: 300, outputs: 130 };
+    let (x, output_gradient) = (numbers.normal(24 * 9 * 300), numbers.normal(24 * 9 * 130));
+    let weight = numbers.normal(300 * 130);
+    let all = || {
+        (
+            layer.forward(&x, &weight, None),
+            layer.input_gradient(&output_gradient, &weight),
+            layer.weight_gradient(&x, &output_gradient, None),
+            layer.unit_gradients(&x, &output_gradient, &Units::each(24)),
+            layer.unit_squared_norms(&x, &output_gradient, &Units::each(24)),
+        )
+    };
+    assert!(on_threads(1, all) == on_threads(2, all));
 }

@@ -2,10 +2,10 @@
 
 mod drawn;
 
-use drawn::{Numbers, apart};
+use drawn::{Numbers, apart, on_threads};
 use standin_kernels::{
     Activation, LayerNormalisation, Normalisation, Units, add, channel_sums, relu, relu_backward, silu, silu_backward,
-    squared_norms, unit_channel_sums,
+    squared_norms, unit_channel_sums, weighted_sum,
 };
 
 fn activated(activation: Activation, z: f64) -> (f64, f64) {
@@ -189,4 +189,34 @@ fn channel_sums_are_the_plain_sums_weighted_or_by_unit() {
             assert!((norm - expected).abs() <= 1e-5 * expected, "{norm} for {expected}");
         }
     }
+}
+
+#[test]
+fn a_weighted_sum_is_that_of_the_rows_whatever_their_width() {
+    let mut numbers = Numbers::new(9);
+    for (count, width) in [(5, 7000), (1, 3), (0, 4), (12, 33)] {
+        let (rows, weights) = (numbers.normal(count * width), numbers.normal(count));
+        let mut expected = vec![0.0; width];
+        for (row, weight) in rows.chunks(width).zip(&weights) {
+            for (sum, number) in expected.iter_mut().zip(row) {
+                *sum += f64::from(*number) * f64::from(*weight);
+            }
+        }
+        close(&weighted_sum(&rows, width, &weights), &expected, "weighted sum");
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_normalisation() {
+    let mut numbers = Numbers::new(11);
+    let activation = Activation::Silu;
+    let layer = Normalisation { batch: 9, channels: 16, positions: 100, groups: 4, epsilon: 1e-5, activation };
+    let (x, output_gradient) = (numbers.normal(9 * 1600), numbers.normal(9 * 1600));
+    let (scale, shift) = (numbers.normal(16), numbers.normal(16));
+    let all = || {
+        let (y, statistics) = layer.forward(&x, &scale, &shift);
+        let gradients = layer.backward(&x, &scale, &shift, &statistics, &output_gradient);
+        (y, gradients, channel_sums(&x, 9, 16, 100, None), silu(&x.repeat(5)))
+    };
+    assert!(on_threads(1, all) == on_threads(2, all));
 }

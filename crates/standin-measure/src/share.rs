@@ -1,4 +1,4 @@
-use statrs::distribution::{Beta, ContinuousCDF};
+pub use standin_privacy::lower_bound::clopper_pearson_at;
 use statrs::function::beta::beta_reg;
 
 use crate::Estimate;
@@ -72,18 +72,6 @@ pub fn clopper_pearson(successes: usize, trials: usize) -> Estimate {
     let (low, high) = clopper_pearson_at(successes, trials, 0.95);
     let value = if trials == 0 { 0.0 } else { successes as f64 / trials as f64 };
     Estimate { value, low, high, n: trials, method: "Clopper–Pearson".into() }
-}
-
-/// Both ends of the two-sided Clopper–Pearson interval at `confidence` in (0, 1).
-pub fn clopper_pearson_at(successes: usize, trials: usize, confidence: f64) -> (f64, f64) {
-    let tail = (1.0 - confidence) / 2.0;
-    let (k, n) = (successes as f64, trials as f64);
-    let quantile = |a: f64, b: f64, p: f64| {
-        Beta::new(a, b).expect("both shapes are at least 1 wherever this is called").inverse_cdf(p)
-    };
-    let low = if successes == 0 { 0.0 } else { quantile(k, n - k + 1.0, tail) };
-    let high = if successes == trials { 1.0 } else { quantile(k + 1.0, n - k, 1.0 - tail) };
-    (low, high)
 }
 
 #[cfg(test)]

@@ -62,6 +62,18 @@ pub enum Error {
         /// The system's reason.
         reason: String,
     },
+    /// Counts that contradict each other.
+    #[error("{part} is {parts} of {of} {whole}: it must be at most that, and there must be at least one to count")]
+    Counts {
+        /// What was counted.
+        part: &'static str,
+        /// How many.
+        parts: u64,
+        /// What it is a part of.
+        whole: &'static str,
+        /// How many of those there are.
+        of: u64,
+    },
     /// A sampler for which no sound accountant is here.
     #[error(
         "`{found}` is no event that can be accounted for: the bounds here hold for Poisson sampling (each unit enters a \
@@ -102,10 +114,11 @@ pub enum Error {
         /// Which parameter is extreme.
         reason: String,
     },
-    /// What ran already, or must run, costs more than the budget whatever the noise.
+    /// What ran already, or must run, costs more than the budget.
     #[error(
-        "no noise keeps epsilon {epsilon} at delta {delta}: even with next to no signal left it is {needed:.4}; ask for \
-         epsilon {needed:.4} or more, or let less run before"
+        "epsilon {epsilon} at delta {delta} cannot be kept: the least that can be had is epsilon {}; ask for that or more, \
+         let less run before, add noise, or take fewer steps",
+        rounded_up(*needed)
     )]
     BudgetSpent {
         /// ε as asked for.
@@ -166,4 +179,21 @@ pub(crate) fn not_negative(parameter: &'static str, value: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::OutOfRange { parameter, value, expected: "finite and at least 0" })
+}
+
+/// Checks that a parameter is in [0, 1).
+pub(crate) fn fraction(parameter: &'static str, value: f64) -> Result<()> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::OutOfRange { parameter, value, expected: "at least 0 and less than 1" })
+}
+
+/// Four significant digits, not below the value.
+fn rounded_up(value: f64) -> String {
+    if value <= 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let unit = 10_f64.powi(value.log10().floor() as i32 - 3);
+    format!("{:.4e}", (value / unit).ceil() * unit).parse::<f64>().unwrap_or(value).to_string()
 }

@@ -106,7 +106,7 @@ impl Ledger {
             adjacency: self.adjacency,
             sampler: self.sampler(),
             mechanism: self.mechanism(),
-            accountant: bounds.accountant.to_string(),
+            accountant: bounds.description(),
             noise: self.noise,
             not_covered,
         })

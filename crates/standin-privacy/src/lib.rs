@@ -38,6 +38,7 @@ mod event;
 pub mod gaussian;
 mod guarantee;
 mod ledger;
+pub mod lower_bound;
 mod noise;
 mod pld;
 pub mod rdp;

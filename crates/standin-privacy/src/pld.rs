@@ -40,14 +40,29 @@ const MOST_CELLS: f64 = 4e6;
 /// Relative width of the bracket at which refinement ends.
 const WIDTH: f64 = 0.004;
 
+/// Relative width that the first lattice aims at, which it meets where losses vary smoothly.
+const AIM: f64 = 3e-4;
+
 /// An ε below this is as good as none; its bracket is not refined further.
 const NEGLIGIBLE: f64 = 1e-6;
 
 /// Noise of less than this many sensitivities: √(P·Q) underflows between the two modes.
 const LEAST_SIGMA: f64 = 0.03;
 
+/// Laplace noise of a smaller scale is as good as none.
+const LEAST_SCALE: f64 = 0.005;
+
+/// How often the lattice is refined.
+const REFINEMENTS: usize = 8;
+
 /// Share of δ that may be spent on outcomes beyond the lattice.
 const TAIL_SHARE: f64 = 1e-5;
+
+/// How often the tilt is corrected.
+const TILTS: usize = 5;
+
+/// No less than this is left out on either side of a stretch of losses: round-off is of that order.
+const LEAST_OUTSIDE: f64 = 1e-15;
 
 /// What a composition's ε lies between.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,160 +79,187 @@ pub(crate) type Reason = String;
 /// # Errors
 /// The reason, if a parameter is too extreme for any bracket.
 pub(crate) fn epsilon(composition: &Composition, delta: f64) -> Result<Bracket, Reason> {
-    let plan = Plan::new(composition, delta)?;
-    let mut spacing = plan.spacing;
-    let mut best: Option<Bracket> = None;
-    for _ in 0..6 {
-        let Some(bracket) = plan.bracket(spacing)? else { break };
-        let bracket = match best {
-            Some(known) => Bracket { low: bracket.low.max(known.low), high: bracket.high.min(known.high) },
-            None => bracket,
-        };
-        best = Some(bracket);
-        let width = (bracket.high - bracket.low) / bracket.high;
-        if bracket.high <= NEGLIGIBLE || width <= WIDTH {
-            break;
-        }
-        // The width falls with the square of the spacing.
-        spacing *= (0.6 * WIDTH / width).sqrt().clamp(0.1, 0.7);
+    let parts = parts(composition)?;
+    if parts.iter().map(|(pair, count)| count * pair.total_variation()).sum::<f64>() <= delta {
+        return Ok(Bracket { low: 0.0, high: 0.0 });
     }
-    best.ok_or_else(|| plan.reason())
+    let removal = Direction::new(&parts, delta, false).refined(AIM, 0.0)?;
+    if parts.iter().all(|(pair, _)| pair.is_symmetric()) {
+        return Ok(removal);
+    }
+    let addition = Direction::new(&parts, delta, true);
+    // Chernoff's bound often shows at once that adding a unit costs less than removing one.
+    let ceiling = addition.tilt.epsilon * (1.0 + 1e-9);
+    if ceiling <= removal.low {
+        return Ok(removal);
+    }
+    let addition = addition.refined(WIDTH, removal.low).unwrap_or(Bracket { low: 0.0, high: ceiling });
+    let high = addition.high.min(ceiling);
+    Ok(Bracket { low: removal.low.max(addition.low.min(high)), high: removal.high.max(high) })
 }
 
-/// What is computed once for all spacings.
-struct Plan {
-    parts: Vec<(Pair, f64)>,
+/// The pairs of distributions of a composition, with their counts.
+fn parts(composition: &Composition) -> Result<Vec<(Pair, f64)>, Reason> {
+    let mut parts: Vec<(Pair, f64)> =
+        composition.parts.iter().map(|&(part, count)| (Pair::from(part), count as f64)).collect();
+    if composition.mu > 0.0 {
+        parts.push((Pair::Gaussian { rate: 1.0, sigma: composition.mu.recip() }, 1.0));
+    }
+    for (pair, _) in &parts {
+        match *pair {
+            Pair::Gaussian { rate: 1.0, sigma } if sigma < LEAST_SIGMA => {
+                return Err(format!("the Gaussians on all units have σ = {sigma} together, below {LEAST_SIGMA}"));
+            }
+            Pair::Gaussian { sigma, .. } if sigma < LEAST_SIGMA => {
+                return Err(format!("a noise multiplier of {sigma} is below {LEAST_SIGMA}"));
+            }
+            Pair::Laplace { scale } if scale < LEAST_SCALE => {
+                return Err(format!("a Laplace scale of {scale} is below {LEAST_SCALE}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(parts)
+}
+
+/// One direction of change between neighbours: P against Q if a unit is removed, Q against P if one is added.
+struct Direction<'a> {
+    parts: &'a [(Pair, f64)],
     delta: f64,
-    /// Standard deviations of noise up to which outcomes are followed.
-    reach: f64,
-    removal: Direction,
-    /// Nothing if losses are distributed alike in both directions.
-    addition: Option<Direction>,
-    spacing: f64,
-    description: String,
-}
-
-/// One direction of change between neighbours.
-struct Direction {
+    reversed: bool,
     spectra: Vec<Spectrum>,
     tilt: Tilt,
+    /// Standard deviations of noise up to which outcomes are followed, on the side of small and of large losses under
+    /// removal.
+    reach: (f64, f64),
 }
 
-impl Direction {
-    fn new(parts: &[(Pair, f64)], reach: f64, reversed: bool, delta: f64) -> Self {
-        let spectra: Vec<Spectrum> =
-            parts.iter().map(|&(pair, count)| Spectrum::of(pair, count, reach, reversed)).collect();
-        let tilt = tilt::tilt(&spectra, delta);
-        Self { spectra, tilt }
-    }
-}
-
-impl Plan {
-    fn new(composition: &Composition, delta: f64) -> Result<Self, Reason> {
-        let mut parts: Vec<(Pair, f64)> =
-            composition.parts.iter().map(|&(part, count)| (Pair::from(part), count as f64)).collect();
-        if composition.mu > 0.0 {
-            parts.push((Pair::Gaussian { rate: 1.0, sigma: composition.mu.recip() }, 1.0));
-        }
-        for (pair, _) in &parts {
-            match *pair {
-                Pair::Gaussian { rate: 1.0, sigma } if sigma < LEAST_SIGMA => {
-                    return Err(format!("the full-batch Gaussians have σ = {sigma} together, below {LEAST_SIGMA}"));
-                }
-                Pair::Gaussian { sigma, .. } if sigma < LEAST_SIGMA => {
-                    return Err(format!("a noise multiplier of {sigma} is below {LEAST_SIGMA}"));
-                }
-                Pair::Laplace { scale } if scale < 0.005 => {
-                    return Err(format!("a Laplace scale of {scale} is below 0.005"));
-                }
-                _ => {}
-            }
-        }
+impl<'a> Direction<'a> {
+    fn new(parts: &'a [(Pair, f64)], delta: f64, reversed: bool) -> Self {
         let steps: f64 = parts.iter().map(|(_, count)| count).sum();
         // e^(−z²/2) bounds what a Gaussian has beyond z on either side.
-        let reach = (-2.0 * (TAIL_SHARE * delta / steps).ln()).sqrt();
-        let removal = Direction::new(&parts, reach, false, delta);
-        let symmetric = parts.iter().all(|(pair, _)| pair.is_symmetric());
-        let addition = (!symmetric).then(|| Direction::new(&parts, reach, true, delta));
-        let likely = removal.tilt;
-        // Spreading adds about T d² (θ + 1)/12 to ε, uniting takes off as much or twice that.
-        let target = 0.25 * WIDTH * likely.epsilon.max(1e-9);
-        let spacing = (12.0 * target / (steps * (likely.theta + 1.0))).sqrt();
-        let spacing = spacing.min(0.5 * likely.step_deviation.max(1e-12)).min(0.02 * likely.epsilon.max(1e-9));
-        let description = format!("{} events", steps);
-        Ok(Self { parts, delta, reach, removal, addition, spacing, description })
+        let beyond = |probability: f64| (-2.0 * probability.ln()).sqrt();
+        let reach = beyond(TAIL_SHARE * delta / steps);
+        let spectra: Vec<Spectrum> =
+            parts.iter().map(|&(pair, count)| Spectrum::of(pair, count, reach, reversed)).collect();
+        let tilt = tilt::for_delta(&spectra, delta);
+        // Under addition the largest losses under removal are the smallest, and raising them a little costs next to
+        // nothing.
+        let small = (1e-4 * tilt.theta * tilt.epsilon / steps).clamp(f64::MIN_POSITIVE, 1e-3);
+        let reach = (reach, if reversed { reach.min(beyond(small)) } else { reach });
+        Self { parts, delta, reversed, spectra, tilt, reach }
     }
 
-    fn reason(&self) -> Reason {
+    /// The bracket on a lattice that aims at the relative width `aim` and is refined until it is narrow, or until all of it
+    /// lies below `enough`.
+    fn refined(mut self, aim: f64, enough: f64) -> Result<Bracket, Reason> {
+        let steps: f64 = self.parts.iter().map(|(_, count)| count).sum();
+        let expected = self.tilt.epsilon.max(NEGLIGIBLE);
+        // Spreading adds about T d² (θ + 1)/12 to ε, and uniting takes off half of that.
+        let mut spacing = (8.0 * aim * expected / (steps * (self.tilt.theta + 1.0))).sqrt().min(0.02 * expected);
+        let mut best: Option<(f64, Bracket)> = None;
+        let mut refused = 0.0;
+        for _ in 0..REFINEMENTS {
+            let Some(bracket) = self.on_lattice(spacing)? else {
+                // Halfway between what is too much and what was not.
+                refused = spacing;
+                match best {
+                    Some((known, _)) if known > 2.0 * spacing => spacing = (known * spacing).sqrt(),
+                    _ => break,
+                }
+                continue;
+            };
+            let known = best.map_or(Bracket { low: 0.0, high: f64::INFINITY }, |(_, bracket)| bracket);
+            let bracket = Bracket { low: bracket.low.max(known.low), high: bracket.high.min(known.high) };
+            best = Some((spacing, bracket));
+            let width = (bracket.high - bracket.low) / bracket.high;
+            if bracket.high <= NEGLIGIBLE.max(enough) || width <= WIDTH {
+                break;
+            }
+            // The width falls with the square of the spacing.
+            let finer = spacing * (0.6 * WIDTH / width).sqrt().clamp(0.1, 0.7);
+            if finer < 1.5 * refused {
+                break;
+            }
+            spacing = finer;
+        }
+        best.map(|(_, bracket)| bracket).ok_or_else(|| self.reason(spacing))
+    }
+
+    /// Why not even the first lattice was possible.
+    fn reason(&self, spacing: f64) -> Reason {
         let extent = self.parts.iter().map(|(pair, _)| pair.extent(self.reach)).fold(0.0, f64::max);
         format!(
-            "with {} the losses of one step reach over {extent:.3e} and those of all deviate by {:.3e}, which takes a \
-             lattice of spacing {:.3e} with more than {MOST_POINTS} points",
-            self.description, self.removal.tilt.deviation, self.spacing
+            "the losses of one step reach over {extent:.3e} and those of all deviate by {:.3e}, which on a lattice of \
+             spacing {spacing:.3e} takes more than {MOST_POINTS} points",
+            self.tilt.deviation
         )
     }
 
-    /// The bracket with this lattice spacing; nothing if that takes too many points.
-    fn bracket(&self, spacing: f64) -> Result<Option<Bracket>, Reason> {
+    /// The bracket on a lattice of this spacing; nothing if that takes too many points.
+    fn on_lattice(&mut self, spacing: f64) -> Result<Option<Bracket>, Reason> {
         let spacing = self.aligned(spacing);
         if self.parts.iter().any(|(pair, _)| pair.extent(self.reach) / spacing > MOST_CELLS) {
             return Ok(None);
         }
         let cells: Vec<(Cells, f64)> =
             self.parts.iter().map(|&(pair, count)| (pair.cells(spacing, self.reach), count)).collect();
-        let both = |reversed: bool| -> [Vec<(Masses, f64)>; 2] {
-            let turned = |masses: Masses, cells: &Cells| {
-                if reversed { masses.reversed(cells.infinite.1) } else { masses }
-            };
-            [
-                cells.iter().map(|(cells, count)| (turned(cells.pessimistic(), cells), *count)).collect(),
-                cells
-                    .iter()
-                    .map(|(cells, count)| {
-                        let mut masses = turned(cells.optimistic(), cells);
-                        masses.infinite = 0.0;
-                        (masses, *count)
-                    })
-                    .collect(),
-            ]
+        let masses = |of: fn(&Cells) -> Masses| -> Vec<(Masses, f64)> {
+            let turned = |cells| if self.reversed { of(cells).reversed(cells.infinite.1) } else { of(cells) };
+            cells.iter().map(|(cells, count)| (turned(cells), *count)).collect()
         };
-        let Some(mut bracket) = self.direction(&both(false), &self.removal)? else { return Ok(None) };
-        if let Some(addition) = self.addition.as_ref().filter(|addition| addition.tilt.epsilon > bracket.low) {
-            let Some(other) = self.direction(&both(true), addition)? else { return Ok(None) };
-            bracket = Bracket { low: bracket.low.max(other.low), high: bracket.high.max(other.high) };
-        }
-        Ok(Some(bracket))
+        let (pessimistic, optimistic) = (masses(Cells::pessimistic), masses(Cells::optimistic));
+        // Without any mass to bound from below, the other side takes the place of this one, and 0 is the bound.
+        let empty = optimistic.iter().any(|(masses, _)| masses.is_empty());
+        let optimistic = if empty { &pessimistic } else { &optimistic };
+        self.tilted(&pessimistic, optimistic, empty)
     }
 
-    /// The bracket in one direction.
-    fn direction(&self, sides: &[Vec<(Masses, f64)>; 2], direction: &Direction) -> Result<Option<Bracket>, Reason> {
-        let mut tilt = direction.tilt;
-        let (mut low, mut high): (Option<f64>, Option<f64>) = (None, None);
-        for _ in 0..6 {
-            let Some((above, below)) = compose(&sides[0], &sides[1], tilt.theta, tilt.deviation, MOST_POINTS) else {
-                return Ok(None);
-            };
-            match above.upper(self.delta) {
-                Crossing::At(epsilon) => high = Some(epsilon),
-                Crossing::Below(epsilon) => high = Some(high.map_or(epsilon, |known| known.min(epsilon))),
-                Crossing::Above => return Ok(None),
+    /// The bracket from masses on one lattice, under a tilt that is corrected if the first ε is far from what was
+    /// expected.
+    fn tilted(
+        &mut self,
+        pessimistic: &[(Masses, f64)],
+        optimistic: &[(Masses, f64)],
+        empty: bool,
+    ) -> Result<Option<Bracket>, Reason> {
+        let mut best: Option<Bracket> = None;
+        for _ in 0..TILTS {
+            let Some((above, below)) = compose(pessimistic, optimistic, self.tilt, MOST_POINTS) else { break };
+            if !(above.is_finite() && below.is_finite()) {
+                return Err("masses are beyond the range of floating-point numbers".into());
             }
-            if let Crossing::At(epsilon) = below.lower(self.delta) {
-                low = Some(epsilon);
+            let (high, reached) = match above.upper(self.delta) {
+                Crossing::At(epsilon) => (epsilon, true),
+                Crossing::Below(epsilon) => (epsilon, false),
+                Crossing::Above => break,
+            };
+            let low = match below.lower(self.delta) {
+                Crossing::At(epsilon) if !empty => epsilon,
+                _ => 0.0,
+            };
+            let known = best.unwrap_or(Bracket { low: 0.0, high: f64::INFINITY });
+            let high = high.min(known.high);
+            best = Some(Bracket { low: low.max(known.low).min(high), high });
+            let weight = self.tilt.weight(above.cumulant, high, self.delta);
+            if reached && (self.tilt.outside <= 1e-4 * weight || self.tilt.outside <= LEAST_OUTSIDE) {
                 break;
             }
-            // ε lies below all losses that are likely under this tilt.
-            tilt = tilt::at(&direction.spectra, 0.5 * tilt.theta, self.delta);
+            // The losses that matter are far from those that Chernoff's bound had expected.
+            let outside = if reached { (1e-6 * weight).max(LEAST_OUTSIDE) } else { self.tilt.outside };
+            self.tilt = Tilt { outside, ..tilt::for_epsilon(&self.spectra, high, self.delta) };
         }
-        Ok(high.map(|high| Bracket { low: low.unwrap_or(0.0).min(high), high }))
+        Ok(best)
     }
 
-    /// The largest spacing up to `spacing` that puts both ends of the first Laplace distribution's losses on the lattice.
+    /// The largest spacing up to `spacing` that puts both ends of the losses of a Laplace distribution on the lattice: of
+    /// the one that weighs most.
     fn aligned(&self, spacing: f64) -> f64 {
-        let scale = self.parts.iter().find_map(|(pair, _)| match pair {
-            Pair::Laplace { scale } => Some(*scale),
+        let weighed = self.parts.iter().filter_map(|(pair, count)| match pair {
+            Pair::Laplace { scale } => Some((*scale, count / scale)),
             Pair::Gaussian { .. } => None,
         });
-        scale.map_or(spacing, |scale| 2.0 / scale / (2.0 / scale / spacing).ceil())
+        let scale = weighed.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(scale, _)| scale);
+        scale.map_or(spacing, |scale| 2.0 / scale / (2.0 / scale / spacing).ceil().max(8.0))
     }
 }

@@ -42,5 +42,6 @@ mod timing;
 mod words;
 
 pub use error::{Error, Result};
+pub use plot::{BudgetPoint, budget_curve};
 pub use report::Report;
 pub use timing::Timing;

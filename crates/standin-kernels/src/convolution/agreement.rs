@@ -3,12 +3,9 @@
 use super::Convolution;
 use super::ghost::Ghost;
 use super::gradient::Gradient;
+use crate::agreement::{every_instruction_set_agrees, numbers};
 use crate::instructions::Instructions;
 use crate::units::Units;
-
-fn numbers(count: usize, seed: usize) -> Vec<f32> {
-    (0..count).map(|at| (((at + seed) * 7919 % 10_007) as f32).mul_add(2e-4, -1.0)).collect()
-}
 
 fn geometries() -> Vec<Convolution> {
     let planar = Convolution::planar;
@@ -32,12 +29,6 @@ fn geometries() -> Vec<Convolution> {
     ]
 }
 
-fn apart(found: &[f32], expected: &[f32]) -> f64 {
-    let square = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|number| number * number).sum::<f64>();
-    let difference = square(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    (difference / square(&mut expected.iter().map(|number| f64::from(*number)))).sqrt()
-}
-
 #[test]
 fn every_instruction_set_gives_the_same_sums() {
     for geometry in geometries() {
@@ -48,7 +39,7 @@ fn every_instruction_set_gives_the_same_sums() {
         let units = Units::each(geometry.batch);
         let with = |instructions| {
             let norms = geometry.unit_squared_norms_on(instructions, &x, &output_gradient, &units);
-            [
+            vec![
                 geometry.forward_on(instructions, &x, &weight, Some(&bias)),
                 geometry.input_gradient_on(instructions, &output_gradient, &weight),
                 geometry.weight_gradient_on(instructions, &x, &output_gradient, None),
@@ -56,17 +47,7 @@ fn every_instruction_set_gives_the_same_sums() {
                 norms.iter().map(|&norm| norm as f32).collect(),
             ]
         };
-        let all: Vec<_> = Instructions::available().map(|instructions| (instructions, with(instructions))).collect();
-        for (first, second) in all.iter().zip(&all[1..]) {
-            if matches!(second.0, Instructions::Scalar(_)) {
-                for (found, expected) in first.1.iter().zip(&second.1) {
-                    let apart = apart(found, expected);
-                    assert!(apart < 1e-6, "{:?} and {:?} are {apart} apart for {geometry:?}", first.0, second.0);
-                }
-            } else {
-                assert!(first.1 == second.1, "{:?} and {:?} differ for {geometry:?}", first.0, second.0);
-            }
-        }
+        every_instruction_set_agrees(&format!("{geometry:?}"), with);
     }
 }
 

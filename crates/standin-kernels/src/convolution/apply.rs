@@ -2,20 +2,15 @@
 
 use rayon::prelude::*;
 
-use super::plan::{Class, Direction, Plan};
+use super::plan::{Class, Direction, Plan, prefers_positions};
 use super::{Convolution, channels, positions};
 use crate::instructions::{Instructions, Kernel};
+use crate::parts::in_parts;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::transpose::side_by_side;
 
 /// Tasks to share among threads, at least, where there are so many samples.
 const TASKS: usize = 8;
-
-/// Below so many channels of a result its positions fill vectors better than its channels do.
-const FEW_CHANNELS: usize = 8;
-
-/// Below so many products to a sum, putting channels side by side for the sum and in rows again costs more than it saves.
-const FEW_PRODUCTS: usize = 20;
 
 /// The weights of one group in the order that its inner loop reads them, for one class of positions.
 enum Weights {
@@ -56,7 +51,7 @@ impl<'a> Kernels<'a> {
 
     fn arrange(self, instructions: Instructions, class: &Class, group: usize) -> Weights {
         let products = self.from * class.taps.len();
-        if self.to < FEW_CHANNELS || products < FEW_PRODUCTS {
+        if prefers_positions(self.to, products) {
             let mut weights = Vec::with_capacity(self.to * products);
             for block in positions::blocks(self.to) {
                 for from in 0..self.from {
@@ -150,19 +145,20 @@ fn apply(
     kernels: Kernels<'_>,
     bias: Option<&[f32]>,
 ) -> Vec<f32> {
-    let batch = source.len() / (plan.groups * plan.from * plan.source);
-    let mut result = vec![0.0; batch * plan.groups * plan.to * plan.destination];
     // Where the stride passes over every tap there is nothing to sum, and the gradient is zero.
     let classes: Vec<_> = plan.classes.iter().filter(|class| !class.taps.is_empty()).collect();
     let weights: Vec<Vec<Weights>> = (0..plan.groups)
         .map(|group| classes.iter().map(|class| kernels.arrange(instructions, class, group)).collect())
         .collect();
+    let batch = source.len() / (plan.groups * plan.from * plan.source);
     let samples: Vec<u32> = (0..batch as u32).collect();
     let per_sample = plan.groups * plan.to * plan.destination;
-    let workspace = || (plan.buffer(), Vec::new());
-    result.par_chunks_mut(plan.samples * per_sample).zip(samples.par_chunks(plan.samples)).for_each_init(
-        workspace,
-        |(buffer, scratch), (into, samples)| {
+    in_parts(
+        batch * per_sample,
+        plan.samples * per_sample,
+        samples.par_chunks(plan.samples),
+        || (plan.buffer(), Vec::new()),
+        |(buffer, scratch), _, into, samples| {
             for band in 0..plan.bands {
                 plan.fill(instructions, source, samples, 0, band, buffer);
                 let (start, length) = plan.band(band);
@@ -209,6 +205,5 @@ fn apply(
                 }
             }
         },
-    );
-    result
+    )
 }

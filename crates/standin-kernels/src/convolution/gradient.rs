@@ -6,9 +6,10 @@ use rayon::prelude::*;
 
 use super::Convolution;
 use super::ghost::Ghost;
-use super::plan::{Direction, Plan};
+use super::plan::{Direction, Plan, prefers_positions};
 use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
+use crate::parts::in_parts;
 use crate::product::blocks;
 use crate::simd::{LANES, Lanes, Simd};
 use crate::transpose::{in_rows, side_by_side};
@@ -18,20 +19,14 @@ use crate::{squares, tile};
 /// Positions summed in registers before the sums are put away.
 const BLOCK: usize = 768;
 
-/// Below so many channels of a result its positions fill vectors better than its channels do.
-const FEW_CHANNELS: usize = 8;
-
-/// Below so many products to an output, putting output gradients side by side costs more than it saves.
-const FEW_PRODUCTS: usize = 20;
-
-/// Output channels whose gradients one task sums.
-const OUTPUTS: usize = 4 * LANES;
+/// What the sums of one task may hold, so that they stay in a second-level cache.
+const SUMS: usize = 80 * 1024;
 
 /// Tasks to share among threads. Their number does not depend on that of the threads, and so neither do the sums.
 const TASKS: usize = 16;
 
 /// Rows of every register tile divide this.
-const ROWS_TOGETHER: usize = 24;
+const ROWS_TOGETHER: usize = 48;
 
 /// Buffers of one thread.
 struct Workspace {
@@ -47,16 +42,20 @@ pub(super) struct Gradient {
     pub products: usize,
     /// Whether vectors hold positions, else output channels.
     by_position: bool,
+    /// Output channels whose gradients one task sums.
+    block: usize,
 }
 
 impl Gradient {
     pub(super) fn new(geometry: &Convolution) -> Self {
+        let (from, to) = (geometry.inputs / geometry.groups, geometry.outputs / geometry.groups);
+        let products = from * geometry.taps();
+        let block = (SUMS / products / LANES * LANES).clamp(2 * LANES, 4 * LANES);
         // With tasks enough among output channels, samples need not be shared out.
-        let tasks = geometry.outputs.div_ceil(OUTPUTS);
+        let tasks = geometry.groups * to.div_ceil(block);
         let most = if tasks >= TASKS / 2 { geometry.batch } else { geometry.batch * tasks / TASKS };
         let plan = Plan::new(geometry, Direction::Forward, 1, most);
-        let products = plan.from * geometry.taps();
-        Self { by_position: plan.to < FEW_CHANNELS || products < FEW_PRODUCTS, plan, products }
+        Self { by_position: prefers_positions(to, products), plan, products, block }
     }
 
     fn workspace(&self) -> Workspace {
@@ -129,9 +128,12 @@ impl Convolution {
         let gradient = Gradient::new(self);
         let Plan { groups, to, samples: together, .. } = gradient.plan;
         let samples: Vec<u32> = (0..self.batch as u32).collect();
-        let of_group: Vec<_> = (0..to).step_by(OUTPUTS).map(|start| start..to.min(start + OUTPUTS)).collect();
+        let of_group: Vec<_> =
+            (0..to).step_by(gradient.block).map(|start| start..to.min(start + gradient.block)).collect();
         let chunks = self.batch.div_ceil(together);
-        let parts = TASKS.div_ceil(groups * of_group.len()).clamp(1, chunks.max(1));
+        // Each part of the samples takes another copy of the weights.
+        let tasks = groups * of_group.len();
+        let parts = if tasks >= TASKS / 2 { 1 } else { TASKS.div_ceil(tasks).min(chunks.max(1)) };
         let part = together * chunks.div_ceil(parts).max(1);
         let tasks: Vec<_> = (0..groups)
             .flat_map(|group| of_group.iter().map(move |outputs| (group, outputs)))
@@ -150,14 +152,27 @@ impl Convolution {
                 },
             )
             .collect();
-        let mut result = vec![0.0; groups * to * gradient.products];
-        for ((group, outputs, _), sums) in tasks.iter().zip(&sums) {
-            let start = (group * to + outputs.start) * gradient.products;
-            for (into, sum) in result[start..].iter_mut().zip(sums) {
-                *into += sum;
-            }
-        }
-        result
+        let of_samples = tasks.len() / (groups * of_group.len());
+        // The outputs of a group are in blocks of which the last may be smaller.
+        let of_groups = sums.par_chunks(of_samples * of_group.len());
+        let width = to * gradient.products;
+        in_parts(
+            groups * width,
+            width,
+            of_groups,
+            || (),
+            |(), _, into, of_blocks| {
+                let blocks =
+                    into.par_chunks_mut(gradient.block * gradient.products).zip(of_blocks.par_chunks(of_samples));
+                blocks.for_each(|(into, of_samples)| {
+                    for sums in of_samples {
+                        for (into, sum) in into.iter_mut().zip(sums) {
+                            *into += sum;
+                        }
+                    }
+                });
+            },
+        )
     }
 
     pub(super) fn unit_gradients_on(
@@ -169,18 +184,21 @@ impl Convolution {
     ) -> Vec<f32> {
         let gradient = Gradient::new(self);
         let of_group = gradient.plan.to * gradient.products;
-        let mut result = vec![0.0; units.len() * self.weights()];
-        result.par_chunks_mut(self.weights()).enumerate().for_each_init(
+        let weights = self.weights();
+        let each = (0..units.len()).into_par_iter();
+        in_parts(
+            units.len() * weights,
+            weights,
+            each,
             || gradient.workspace(),
-            |workspace, (unit, into)| {
+            |workspace, _, into, unit| {
                 for (group, into) in into.chunks_mut(of_group).enumerate() {
                     let block = (group, 0..gradient.plan.to);
                     gradient.sum(instructions, (x, output_gradient), units.members(unit), None, block, workspace);
                     gradient.in_order(instructions, &workspace.sums, into);
                 }
             },
-        );
-        result
+        )
     }
 
     /// Squared norms of the units' gradients, which are made and forgotten one after the other, or not made at all.
@@ -259,6 +277,9 @@ impl Kernel for Accumulate<'_> {
             if ROWS >= 8 && panel + 1 < panels {
                 self.by_channel::<S, ROWS, 2>(simd, panel);
                 panel += 2;
+            } else if ROWS >= 8 {
+                self.by_channel::<S, 16, 1>(simd, panel);
+                panel += 1;
             } else {
                 self.by_channel::<S, ROWS, 1>(simd, panel);
                 panel += 1;

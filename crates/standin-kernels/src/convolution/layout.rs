@@ -1,3 +1,6 @@
+use crate::simd::{LANES, Simd};
+use crate::transpose::{load_part, store_part};
+
 /// One axis of a zero-padded sample, its coordinates dealt out by their remainder by the stride.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
@@ -36,9 +39,8 @@ impl Axis {
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     axes: [Axis; 3],
-    /// What a step along each axis adds to the place within one remainder's image, and what a step of its remainder adds.
-    steps: [usize; 3],
-    phase_steps: [usize; 3],
+    /// What each coordinate along an axis adds to the place, if some tap can see it.
+    places: [Vec<Option<usize>>; 3],
     /// The axis along which large images are cut.
     outer: usize,
     plane: usize,
@@ -50,10 +52,18 @@ impl Layout {
         let steps = [rows.pitch() * columns.pitch(), columns.pitch(), 1];
         let image: usize = axes.iter().map(Axis::pitch).product();
         let phase_steps = [image * rows.used_phases() * columns.used_phases(), image * columns.used_phases(), image];
+        let places = std::array::from_fn(|at| {
+            let axis: &Axis = &axes[at];
+            let place = |coordinate: usize| {
+                let phase = axis.phases[coordinate % axis.stride]?;
+                Some(phase * phase_steps[at] + coordinate / axis.stride * steps[at])
+            };
+            (0..axis.extent).map(place).collect()
+        });
         let plane: usize = axes.iter().map(|axis| axis.used_phases() * axis.pitch()).product();
         // Channels a multiple of 4 KiB apart would compete for the same few lines of the cache.
         let plane = if plane.is_multiple_of(256) { plane + 16 } else { plane };
-        Self { axes, steps, phase_steps, outer, plane }
+        Self { axes, places, outer, plane }
     }
 
     /// Numbers from one channel to the next.
@@ -70,22 +80,13 @@ impl Layout {
     /// Where a coordinate lies within its channel, if some tap can see it. Additive: the address of a position plus that
     /// of a tap is the address of what the tap sees at the position.
     pub(super) fn address(&self, coordinates: [usize; 3]) -> Option<usize> {
-        let along = |axis: usize| self.along(axis, coordinates[axis]);
-        Some(along(0)? + along(1)? + along(2)?)
-    }
-
-    fn along(&self, axis: usize, coordinate: usize) -> Option<usize> {
-        let stride = self.axes[axis].stride;
-        if stride == 1 {
-            return Some(coordinate * self.steps[axis]);
-        }
-        let phase = self.axes[axis].phases[coordinate % stride]?;
-        Some(phase * self.phase_steps[axis] + coordinate / stride * self.steps[axis])
+        let [slabs, rows, columns] = &self.places;
+        Some(slabs[coordinates[0]]? + rows[coordinates[1]]? + columns[coordinates[2]]?)
     }
 
     /// Copies one channel of an image, moved back by `shift` along the outer axis. The padding of `into` is zero already.
     #[inline(always)]
-    pub(super) fn fill(&self, image: &[f32], shift: usize, into: &mut [f32]) {
+    pub(super) fn fill<S: Simd>(&self, simd: S, image: &[f32], shift: usize, into: &mut [f32]) {
         let shift_of = |axis: usize| if axis == self.outer { shift } else { 0 };
         let coordinate = |axis: usize, at: usize| (at as isize + self.axes[axis].low) as usize - shift_of(axis);
         let visible = |axis: usize| self.axes[axis].visible(shift_of(axis));
@@ -95,41 +96,72 @@ impl Layout {
         }
         let first = coordinate(2, columns.start);
         let stride = self.axes[2].stride;
+        let places = &self.places[2][first..];
         for at in slabs {
-            let Some(slab) = self.along(0, coordinate(0, at)) else { continue };
+            let Some(slab) = self.places[0][coordinate(0, at)] else { continue };
             for row in lines.clone() {
-                let Some(place) = self.along(1, coordinate(1, row)) else { continue };
+                let Some(place) = self.places[1][coordinate(1, row)] else { continue };
                 let line = (at * self.axes[1].size + row) * self.axes[2].size;
                 let line = &image[line + columns.start..line + columns.end];
                 let into = &mut into[slab + place..];
-                if stride == 1 {
-                    into[first..first + line.len()].copy_from_slice(line);
-                    continue;
-                }
-                for skip in 0..stride.min(line.len()) {
-                    let Some(start) = self.along(2, first + skip) else { continue };
-                    every(stride, &line[skip..], &mut into[start..]);
+                match stride {
+                    1 => copy(line, &mut into[first..first + line.len()]),
+                    2 => halve(simd, line, places, into),
+                    _ => {
+                        for (skip, place) in places.iter().enumerate().take(stride.min(line.len())) {
+                            let Some(start) = place else { continue };
+                            for (into, number) in into[*start..].iter_mut().zip(line[skip..].iter().step_by(stride)) {
+                                *into = *number;
+                            }
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// Every `stride`-th number from the first on; of every second the compiler makes vectors.
+/// Every second number from the first on to the first place, the others to the second.
 #[inline(always)]
-fn every(stride: usize, from: &[f32], into: &mut [f32]) {
-    if stride == 2 {
-        let (pairs, last) = from.as_chunks::<2>();
-        let into = &mut into[..from.len().div_ceil(2)];
-        for (into, pair) in into.iter_mut().zip(pairs) {
-            *into = pair[0];
+fn halve<S: Simd>(simd: S, from: &[f32], places: &[Option<usize>], into: &mut [f32]) {
+    for (block, from) in from.chunks(2 * LANES).enumerate() {
+        let (low, high) = from.split_at(from.len().min(LANES));
+        let (even, odd) = simd.deinterleave(load_part(simd, low), load_part(simd, high));
+        if let Some(Some(start)) = places.first() {
+            store_part(simd, even, &mut into[start + block * LANES..][..from.len().div_ceil(2)]);
         }
-        if let ([number], Some(into)) = (last, into.last_mut()) {
-            *into = *number;
+        if let Some(Some(start)) = places.get(1)
+            && from.len() > 1
+        {
+            store_part(simd, odd, &mut into[start + block * LANES..][..from.len() / 2]);
         }
-    } else {
-        for (into, &number) in into.iter_mut().zip(from.iter().step_by(stride)) {
-            *into = number;
+    }
+}
+
+/// Copies as many numbers. Rows of small images are shorter than what a call of the C library's copy costs: two copies of
+/// fixed length that overlap are a few instructions.
+#[inline(always)]
+fn copy(from: &[f32], into: &mut [f32]) {
+    match from.len() {
+        0..4 => {
+            for (into, number) in into.iter_mut().zip(from) {
+                *into = *number;
+            }
         }
+        4..8 => copy_ends::<4>(from, into),
+        8..16 => copy_ends::<8>(from, into),
+        16..=32 => copy_ends::<16>(from, into),
+        _ => into.copy_from_slice(from),
+    }
+}
+
+/// Copies the first and the last `END` numbers.
+#[inline(always)]
+fn copy_ends<const END: usize>(from: &[f32], into: &mut [f32]) {
+    if let (Some(from), Some(into)) = (from.first_chunk::<END>(), into.first_chunk_mut()) {
+        *into = *from;
+    }
+    if let (Some(from), Some(into)) = (from.last_chunk::<END>(), into.last_chunk_mut()) {
+        *into = *from;
     }
 }

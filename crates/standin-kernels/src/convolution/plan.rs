@@ -8,7 +8,18 @@ use crate::simd::{LANES, Simd};
 const BUFFER: usize = 128 * 1024;
 
 /// Positions a register tile should have to choose from, so that few of its rows are idle and weights are read rarely.
-const POSITIONS: usize = 192;
+const POSITIONS: usize = 256;
+
+/// Below so many channels of a result its positions fill vectors better than its channels do.
+const FEW_CHANNELS: usize = 8;
+
+/// Below so many products to a sum, putting channels side by side for the sum and in rows again costs more than it saves.
+const FEW_PRODUCTS: usize = 20;
+
+/// Whether vectors are to hold positions of a result of so many channels and products to a sum, else channels.
+pub(super) fn prefers_positions(channels: usize, products: usize) -> bool {
+    channels < FEW_CHANNELS || products < FEW_PRODUCTS
+}
 
 /// A sum over taps at every position of an image: the forward pass, and for each remainder of the positions by the stride
 /// the gradient of the input.
@@ -215,7 +226,7 @@ impl Kernel for Fill<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize>(self, _: S) {
+    fn run<S: Simd, const ROWS: usize>(self, simd: S) {
         let Self { plan, source, samples, group, band, buffer } = self;
         let shift = plan.band(band).0 * plan.multiply / plan.divide;
         let channels = plan.together * plan.from;
@@ -224,7 +235,7 @@ impl Kernel for Fill<'_> {
             let first = (sample as usize * plan.groups + group) * plan.from;
             let images = source[first * plan.source..].chunks(plan.source).take(channels);
             for (image, into) in images.zip(into.chunks_mut(plane)) {
-                plan.layout.fill(image, shift, into);
+                plan.layout.fill(simd, image, shift, into);
             }
         }
     }

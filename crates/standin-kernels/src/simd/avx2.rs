@@ -15,6 +15,16 @@ impl Avx2 {
 
 type Pair = [__m256; 2];
 
+/// All bits of the first of eight lanes, all eight where there are more.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn first(count: usize) -> __m256i {
+    // SAFETY: the caller knows that the processor has AVX2.
+    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+}
+
 macro_rules! each_half {
     ($intrinsic:ident($($vector:ident),+)) => {
         // SAFETY: `self` exists, so `detect` found AVX2 and FMA.
@@ -43,6 +53,29 @@ impl Simd for Avx2 {
         unsafe {
             _mm256_storeu_ps(into.as_mut_ptr(), vector[0]);
             _mm256_storeu_ps(into.as_mut_ptr().add(LANES / 2), vector[1]);
+        }
+    }
+
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> Pair {
+        let count = from.len().min(LANES);
+        // SAFETY: `self` exists, so `detect` found AVX2; lanes past the end of `from` are not read.
+        unsafe {
+            [
+                _mm256_maskload_ps(from.as_ptr(), first(count)),
+                _mm256_maskload_ps(from.as_ptr().wrapping_add(LANES / 2), first(count.saturating_sub(LANES / 2))),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store_first(self, vector: Pair, into: &mut [f32]) {
+        let count = into.len().min(LANES);
+        let high = into.as_mut_ptr().wrapping_add(LANES / 2);
+        // SAFETY: `self` exists, so `detect` found AVX2; lanes past the end of `into` are not written.
+        unsafe {
+            _mm256_maskstore_ps(into.as_mut_ptr(), first(count), vector[0]);
+            _mm256_maskstore_ps(high, first(count.saturating_sub(LANES / 2)), vector[1]);
         }
     }
 

@@ -15,6 +15,12 @@ impl Avx512 {
     }
 }
 
+/// A bit for each of the first lanes.
+#[inline(always)]
+fn first(count: usize) -> __mmask16 {
+    if count < LANES { (1 << count) - 1 } else { !0 }
+}
+
 macro_rules! operation {
     ($name:ident, $intrinsic:ident, $($vector:ident),+) => {
         #[inline(always)]
@@ -46,6 +52,18 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(into.as_mut_ptr(), vector) }
     }
 
+    #[inline(always)]
+    fn load_first(self, from: &[f32]) -> __m512 {
+        // SAFETY: `self` exists, so `detect` found AVX-512; lanes past the end of `from` are not read.
+        unsafe { _mm512_maskz_loadu_ps(first(from.len()), from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store_first(self, vector: __m512, into: &mut [f32]) {
+        // SAFETY: `self` exists, so `detect` found AVX-512; lanes past the end of `into` are not written.
+        unsafe { _mm512_mask_storeu_ps(into.as_mut_ptr(), first(into.len()), vector) }
+    }
+
     operation!(multiply_add, _mm512_fmadd_ps, a, b, c);
     operation!(add, _mm512_add_ps, a, b);
     operation!(subtract, _mm512_sub_ps, a, b);
@@ -66,6 +84,16 @@ impl Simd for Avx512 {
         unsafe {
             let biased = _mm512_add_epi32(_mm512_castps_si512(shifted), _mm512_set1_epi32(127));
             _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+        }
+    }
+
+    #[inline(always)]
+    fn deinterleave(self, low: __m512, high: __m512) -> (__m512, __m512) {
+        // SAFETY: `self` exists, so `detect` found AVX-512.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            (_mm512_permutex2var_ps(low, even, high), _mm512_permutex2var_ps(low, odd, high))
         }
     }
 

@@ -31,3 +31,9 @@ pub fn apart(found: &[f32], expected: &[f64]) -> f64 {
     let size = square(&mut expected.iter().copied());
     if difference == 0.0 { 0.0 } else { (difference / size).sqrt() }
 }
+
+/// The same on so many threads.
+pub fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.expect("threads can be started").install(work)
+}

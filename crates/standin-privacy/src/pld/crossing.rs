@@ -12,6 +12,12 @@ pub(crate) enum Crossing {
 }
 
 impl Composed {
+    /// Whether all numbers are.
+    pub(crate) fn is_finite(&self) -> bool {
+        let numbers = [self.cumulant, self.first, self.error, self.ln_error, self.infinite];
+        numbers.iter().chain(&self.probabilities).all(|number| number.is_finite())
+    }
+
     /// The smallest ε ≥ 0 for which the upper bound on δ(ε) is at most `delta`.
     pub(crate) fn upper(&self, delta: f64) -> Crossing {
         let left = delta - self.infinite;

@@ -4,15 +4,13 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
 use super::lattice::Masses;
+use super::tilt::Tilt;
 
 /// Unit round-off of f64.
 const ROUND_OFF: f64 = f64::EPSILON / 2.0;
 
 /// Relative error of the M-masses and their tilts: quadrature and exponentials.
 const MASS_ERROR: f64 = 2e-13;
-
-/// Probability, under the tilt, that either side of the window may leave out.
-const OUTSIDE: f64 = 1e-8;
 
 /// Plans are reused: making one costs more than a transform.
 static PLANNER: LazyLock<Mutex<FftPlanner<f64>>> = LazyLock::new(|| Mutex::new(FftPlanner::new()));
@@ -107,14 +105,13 @@ impl<'a> Tilted<'a> {
 pub(crate) fn compose(
     first: &[(Masses, f64)],
     second: &[(Masses, f64)],
-    theta: f64,
-    deviation: f64,
+    tilt: Tilt,
     limit: usize,
 ) -> Option<(Composed, Composed)> {
     let sides = [first, second].map(|parts| -> Vec<Tilted<'_>> {
-        parts.iter().map(|(masses, count)| Tilted::new(masses, *count, theta)).collect()
+        parts.iter().map(|(masses, count)| Tilted::new(masses, *count, tilt.theta)).collect()
     });
-    let windows = sides.each_ref().map(|parts| Window::of(parts, deviation));
+    let windows = sides.each_ref().map(|parts| Window::of(parts, tilt));
     let spacing = first.first()?.0.spacing;
     // One stretch for both, as far as either needs.
     let base = |parts: &[Tilted<'_>]| -> f64 {
@@ -124,7 +121,7 @@ pub(crate) fn compose(
     let low = (0..2).map(|side| ((windows[side].low - bases[side]) / spacing).floor()).fold(f64::INFINITY, f64::min);
     let high = (0..2).map(|side| ((windows[side].high - bases[side]) / spacing).ceil()).fold(f64::MIN, f64::max);
     let needed = high - low + 2.0;
-    if !(needed < limit as f64) {
+    if needed.is_nan() || needed >= limit as f64 {
         return None;
     }
     let length = (needed as usize).max(64).next_power_of_two();
@@ -142,7 +139,7 @@ pub(crate) fn compose(
             })
             .sum();
         Composed {
-            theta,
+            theta: tilt.theta,
             cumulant,
             first: bases[side] + start * spacing,
             spacing,
@@ -164,13 +161,15 @@ struct Window {
 }
 
 impl Window {
-    fn of(parts: &[Tilted<'_>], deviation: f64) -> Self {
+    fn of(parts: &[Tilted<'_>], tilt: Tilt) -> Self {
         let mean: f64 = parts.iter().map(|part| part.count * part.mean).sum();
+        // On a lattice nothing is concentrated more than this.
+        let deviation = parts.iter().map(|part| 0.25 * part.masses.spacing).fold(tilt.deviation, f64::max);
         // The order that is best for a Gaussian of this deviation.
-        let order = (-2.0 * OUTSIDE.ln()).sqrt() / deviation;
+        let order = (-2.0 * tilt.outside.ln()).sqrt() / deviation;
         let reach = |order: f64| {
             let ln_moment: f64 = parts.iter().map(|part| part.count * part.ln_moment(order)).sum();
-            (ln_moment - OUTSIDE.ln()) / order.abs()
+            (ln_moment - tilt.outside.ln()) / order.abs()
         };
         // Losses with a heavy tail on one side need a smaller order there.
         let enough = 1.3 * order * deviation * deviation;
@@ -184,7 +183,7 @@ impl Window {
             }
             best
         };
-        Self { low: mean - narrowest(-1.0), high: mean + narrowest(1.0), outside: (OUTSIDE, OUTSIDE) }
+        Self { low: mean - narrowest(-1.0), high: mean + narrowest(1.0), outside: (tilt.outside, tilt.outside) }
     }
 }
 
@@ -202,52 +201,59 @@ fn convolve(sides: &[Vec<Tilted<'_>>; 2], length: usize, start: f64) -> ([Vec<f6
     // Both sides share the transform, so the moduli add up to 2.
     let transform_error = 2.0 * 6.0 * ROUND_OFF * stages;
     let forward = plan(length, false);
-    let mut powers = [vec![Complex::new(1.0, 0.0); length / 2 + 1], vec![Complex::new(1.0, 0.0); length / 2 + 1]];
-    let mut errors = [vec![0.0_f64; length / 2 + 1], vec![0.0_f64; length / 2 + 1]];
-    for part in 0..sides[0].len() {
-        let mut folded = vec![Complex::new(0.0, 0.0); length];
+    let half = length / 2;
+    let parts = sides[0].len();
+    // Of all parts but the last: values and errors of both sides.
+    let mut products = vec![[(ONE, 0.0_f64); 2]; if parts > 1 { half + 1 } else { 0 }];
+    let mut spectrum = vec![Complex::new(0.0, 0.0); length];
+    let (mut moduli, mut bounds) = (0.0, [0.0_f64; 2]);
+    for part in 0..parts {
+        spectrum.fill(Complex::new(0.0, 0.0));
         for (index, &probability) in sides[0][part].probabilities.iter().enumerate() {
-            folded[wrapped(index, sides[0][part].centre, length)].re += probability;
+            spectrum[wrapped(index, sides[0][part].centre, length)].re += probability;
         }
         for (index, &probability) in sides[1][part].probabilities.iter().enumerate() {
-            folded[wrapped(index, sides[1][part].centre, length)].im += probability;
+            spectrum[wrapped(index, sides[1][part].centre, length)].im += probability;
         }
-        forward.process(&mut folded);
-        let count = sides[0][part].count;
-        // Below this squared modulus a power is below e^−50 and taken for 0.
-        let negligible = (-100.0 / count).exp();
-        for frequency in 0..=length / 2 {
-            let (z, mirrored) = (folded[frequency], folded[(length - frequency) % length].conj());
+        forward.process(&mut spectrum);
+        let power = Power::new(sides[0][part].count, transform_error);
+        for frequency in 0..=half {
+            let opposite = (length - frequency) % length;
+            let (z, mirrored) = (spectrum[frequency], spectrum[opposite].conj());
             let values = [0.5 * (z + mirrored), Complex::new(0.0, -0.5) * (z - mirrored)];
-            for side in 0..2 {
-                let (power, error) = raised(values[side], count, negligible, transform_error);
-                let (before, before_error) = (powers[side][frequency], errors[side][frequency]);
-                powers[side][frequency] = before * power;
-                let modulus = power.norm();
-                errors[side][frequency] = before_error * (modulus + error)
-                    + before.norm() * error
-                    + 4.0 * ROUND_OFF * before.norm() * modulus;
+            let mut product = values.map(|value| power.of(value));
+            if let Some(before) = products.get_mut(frequency) {
+                for (product, (value, error)) in product.iter_mut().zip(*before) {
+                    let rounding = 4.0 * ROUND_OFF * value.norm() * product.0.norm();
+                    let error = error * (product.0.norm() + product.1) + value.norm() * product.1 + rounding;
+                    *product = (value * product.0, error);
+                }
+                *before = product;
             }
-        }
-    }
-    let mut spectrum = vec![Complex::new(0.0, 0.0); length];
-    let mut bounds = [0.0; 2];
-    let mut moduli = 0.0;
-    for frequency in 0..=length / 2 {
-        // Moves index `start` to place 0.
-        let turn = (start * frequency as f64).rem_euclid(length as f64) / length as f64;
-        let shift = Complex::from_polar(1.0, std::f64::consts::TAU * turn);
-        let (a, b) = (powers[0][frequency] * shift, powers[1][frequency] * shift);
-        let i = Complex::new(0.0, 1.0);
-        spectrum[frequency] = a + i * b;
-        let twice = frequency != 0 && frequency != length / 2;
-        if twice {
-            spectrum[length - frequency] = a.conj() + i * b.conj();
-        }
-        let weight = if twice { 2.0 } else { 1.0 };
-        moduli += weight * (a.norm() + b.norm());
-        for side in 0..2 {
-            bounds[side] += weight * (errors[side][frequency] + 8.0 * ROUND_OFF * powers[side][frequency].norm());
+            if part + 1 < parts {
+                continue;
+            }
+            let weight = if frequency == opposite { 1.0 } else { 2.0 };
+            for (bound, (_, error)) in bounds.iter_mut().zip(product) {
+                *bound += weight * error;
+            }
+            let ((a, _), (b, _)) = (product[0], product[1]);
+            if a == ZERO && b == ZERO {
+                spectrum[frequency] = ZERO;
+                spectrum[opposite] = ZERO;
+                continue;
+            }
+            // Moves index `start` to place 0.
+            let turn = (start * frequency as f64).rem_euclid(length as f64) / length as f64;
+            let shift = Complex::from_polar(1.0, std::f64::consts::TAU * turn);
+            let (a, b) = (a * shift, b * shift);
+            let i = Complex::new(0.0, 1.0);
+            spectrum[opposite] = a.conj() + i * b.conj();
+            spectrum[frequency] = a + i * b;
+            let (a, b) = (a.norm(), b.norm());
+            moduli += weight * (a + b);
+            bounds[0] += weight * 8.0 * ROUND_OFF * a;
+            bounds[1] += weight * 8.0 * ROUND_OFF * b;
         }
     }
     plan(length, true).process(&mut spectrum);
@@ -259,25 +265,116 @@ fn convolve(sides: &[Vec<Tilted<'_>>; 2], length: usize, start: f64) -> ([Vec<f6
     (probabilities, bounds.map(|bound| scale * (bound + transform_error * moduli)))
 }
 
+const ZERO: Complex<f64> = Complex::new(0.0, 0.0);
+const ONE: Complex<f64> = Complex::new(1.0, 0.0);
+
 fn wrapped(index: usize, centre: usize, length: usize) -> usize {
     (index as i64 - centre as i64).rem_euclid(length as i64) as usize
 }
 
-/// φᵗ and a bound on its error, for φ with an error of at most `error`.
-fn raised(value: Complex<f64>, count: f64, negligible: f64, error: f64) -> (Complex<f64>, f64) {
-    let squared = value.norm_sqr();
-    if squared <= negligible {
-        let modulus = squared.sqrt() + error;
-        return (Complex::new(0.0, 0.0), if count == 1.0 { modulus } else { (count * modulus.ln()).exp() });
+/// φᵗ for one t, with a bound on its error.
+#[derive(Clone, Copy, Debug)]
+struct Power {
+    count: f64,
+    /// Bound on the error of φ.
+    error: f64,
+    /// Squared modulus below which φᵗ is below e^−50 and taken for 0.
+    negligible: f64,
+    /// Bound on the error of doing so.
+    neglected: f64,
+}
+
+impl Power {
+    fn new(count: f64, error: f64) -> Self {
+        let negligible: f64 = (-100.0 / count).exp();
+        let neglected = (count * (negligible.sqrt() + error).ln()).exp();
+        Self { count, error, negligible, neglected }
     }
-    if count == 1.0 {
-        return (value, error);
+
+    fn of(&self, value: Complex<f64>) -> (Complex<f64>, f64) {
+        if self.count == 1.0 {
+            return (value, self.error);
+        }
+        let squared = value.norm_sqr();
+        if squared <= self.negligible {
+            return (ZERO, self.neglected);
+        }
+        let (ln_modulus, angle) = (0.5 * squared.ln(), value.arg());
+        let modulus = (self.count * ln_modulus).exp();
+        let power = Complex::from_polar(modulus, (self.count * angle).rem_euclid(std::f64::consts::TAU));
+        let rounding = self.count * ROUND_OFF * (4.0 + 2.0 * angle.abs() + 2.0 * ln_modulus.abs());
+        let spread = (self.count * (self.error / squared.sqrt()).ln_1p()).exp_m1();
+        (power, modulus * (spread + rounding))
     }
-    let ln_modulus = 0.5 * squared.ln();
-    let angle = value.arg();
-    let modulus = (count * ln_modulus).exp();
-    let power = Complex::from_polar(modulus, (count * angle).rem_euclid(std::f64::consts::TAU));
-    let rounding = count * ROUND_OFF * (4.0 + 2.0 * angle.abs() + 2.0 * ln_modulus.abs());
-    let spread = (count * (error / squared.sqrt()).ln_1p()).exp_m1();
-    (power, modulus * (spread + rounding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Part;
+    use crate::pld::pair::Pair;
+    use crate::pld::tilt::{Spectrum, for_delta};
+
+    fn convolved(a: &[f64], b: &[f64]) -> Vec<f64> {
+        let mut sum = vec![0.0; a.len() + b.len() - 1];
+        for (i, x) in a.iter().enumerate() {
+            for (j, y) in b.iter().enumerate() {
+                sum[i + j] += x * y;
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn composition_equals_direct_convolution_within_its_error_bound() {
+        let pairs = [
+            (Pair::from(Part::Subsampled { sampling_rate: 0.1, sigma: 0.9 }), 5.0),
+            (Pair::Laplace { scale: 2.0 }, 3.0),
+        ];
+        let spectra: Vec<Spectrum> = pairs.iter().map(|&(pair, count)| Spectrum::of(pair, count, 7.0, false)).collect();
+        let tilt = for_delta(&spectra, 1e-6);
+        let spacing = 0.02;
+        let masses: Vec<(Masses, f64)> =
+            pairs.iter().map(|&(pair, count)| (pair.cells(spacing, (7.0, 7.0)).pessimistic(), count)).collect();
+        let (composed, twin) = compose(&masses, &masses, tilt, 1 << 20).unwrap();
+        assert_eq!(composed.probabilities.len(), twin.probabilities.len());
+        // P-masses of the whole composition, one event after the other.
+        let (mut direct, mut origin) = (vec![1.0], 0.0);
+        for (masses, count) in &masses {
+            let loss = |index: usize| masses.origin + index as f64 * spacing;
+            let p: Vec<f64> = masses.masses.iter().enumerate().map(|(i, mass)| mass * (0.5 * loss(i)).exp()).collect();
+            for _ in 0..*count as usize {
+                direct = convolved(&direct, &p);
+                origin += masses.origin;
+            }
+        }
+        let mut largest: f64 = 0.0;
+        for (index, probability) in composed.probabilities.iter().enumerate() {
+            let loss = composed.first + index as f64 * spacing;
+            let place = ((loss - origin) / spacing).round();
+            let mass = if place >= 0.0 { direct.get(place as usize).copied().unwrap_or(0.0) } else { 0.0 };
+            let expected = mass * (composed.theta * loss - composed.cumulant).exp();
+            // Beside round-off there is what was folded over, and the rounding of the direct sums.
+            let allowed = composed.error + composed.outside.0 + composed.outside.1 + 1e-11 * expected;
+            assert!((probability - expected).abs() <= allowed, "{probability} for {expected} at {loss}");
+            largest = largest.max(expected);
+        }
+        assert!(largest > 1e-4 && composed.error < 1e-12, "{largest} {}", composed.error);
+    }
+
+    #[test]
+    fn powers_stay_within_their_error_bound() {
+        for (modulus, angle, count) in
+            [(0.999_f64, 0.3_f64, 1000.0), (0.5, 2.0, 20.0), (1e-3, 1.0, 1.0), (1e-9, 0.1, 3.0)]
+        {
+            let value = Complex::from_polar(modulus, angle);
+            let exact = Complex::from_polar(modulus.powf(count), angle * count);
+            let error = 1e-14;
+            for turn in 0..8 {
+                let wrong = value + Complex::from_polar(0.99 * error, f64::from(turn));
+                let (power, bound) = Power::new(count, error).of(wrong);
+                assert!((power - exact).norm() <= bound, "{power} for {exact}, bound {bound}");
+            }
+        }
+    }
 }

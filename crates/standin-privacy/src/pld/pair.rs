@@ -1,10 +1,13 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
-use statrs::function::erf::erfc;
+use statrs::function::erf::{erf, erfc};
 
 use super::gauss_legendre::{EIGHT, FOUR, TWO};
 use super::lattice::Cells;
 use crate::event::Part;
+
+/// So many cells above the head give every half cell two neighbours to unite with.
+const LEAST_CELLS: usize = 4;
 
 /// ln √(2π).
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_7;
@@ -47,11 +50,11 @@ impl Pair {
         }
     }
 
-    /// The smallest loss that any outcome has.
-    fn least_loss(self) -> f64 {
+    /// The total variation distance between P and Q: δ at ε = 0.
+    pub(crate) fn total_variation(self) -> f64 {
         match self {
-            Self::Gaussian { rate, .. } => (-rate).ln_1p(),
-            Self::Laplace { scale } => -scale.recip(),
+            Self::Gaussian { rate, sigma } => rate * erf(FRAC_1_SQRT_2 / (2.0 * sigma)),
+            Self::Laplace { scale } => -(-0.5 / scale).exp_m1(),
         }
     }
 
@@ -85,21 +88,21 @@ impl Pair {
     }
 
     /// Lays a lattice of spacing `spacing` over the losses of outcomes up to `reach` standard deviations away, and
-    /// divides every cell's mass between the ends of the cell.
+    /// divides every cell's mass between the ends of the cell; `reach` is for small and for large losses.
     ///
     /// Cost: a few evaluations of the density a cell, and the number of cells is the range of losses over the spacing.
-    pub(crate) fn cells(self, spacing: f64, reach: f64) -> Cells {
+    pub(crate) fn cells(self, spacing: f64, reach: (f64, f64)) -> Cells {
         match self {
             Self::Gaussian { rate, sigma } => gaussian_cells(rate, sigma, spacing, reach),
             Self::Laplace { scale } => laplace_cells(scale, spacing),
         }
     }
 
-    /// About how many cells [`Pair::cells`] would make.
-    pub(crate) fn extent(self, reach: f64) -> f64 {
+    /// The range of losses of outcomes up to `reach` standard deviations away.
+    pub(crate) fn extent(self, reach: (f64, f64)) -> f64 {
         match self {
             Self::Gaussian { rate, sigma } => {
-                gaussian_loss(rate, sigma, 1.0 + reach * sigma) - gaussian_loss(rate, sigma, -reach * sigma)
+                gaussian_loss(rate, sigma, 1.0 + reach.1 * sigma) - gaussian_loss(rate, sigma, -reach.0 * sigma)
             }
             Self::Laplace { scale } => 2.0 / scale,
         }
@@ -138,10 +141,10 @@ fn normal_cdf(x: f64) -> f64 {
     0.5 * erfc(-x * FRAC_1_SQRT_2)
 }
 
-fn gaussian_cells(rate: f64, sigma: f64, spacing: f64, reach: f64) -> Cells {
-    let range = Range { low: -reach * sigma, high: 1.0 + reach * sigma };
+fn gaussian_cells(rate: f64, sigma: f64, spacing: f64, reach: (f64, f64)) -> Cells {
+    let range = Range { low: -reach.0 * sigma, high: 1.0 + reach.1 * sigma };
     let (least, greatest) = (gaussian_loss(rate, sigma, range.low), gaussian_loss(rate, sigma, range.high));
-    let head = head(rate, sigma, spacing, greatest);
+    let head = head(rate, sigma, spacing, &range);
     let (origin, head_cells) = match head {
         Some(centre) => {
             let below = ((centre - least) / spacing).ceil().max(0.0);
@@ -149,29 +152,41 @@ fn gaussian_cells(rate: f64, sigma: f64, spacing: f64, reach: f64) -> Cells {
         }
         None => (least, 0),
     };
-    let count = ((greatest - origin) / spacing).ceil() as usize;
+    let count = (((greatest - origin) / spacing).ceil() as usize).max(head_cells + LEAST_CELLS);
     let mut cells = Cells::new(origin, spacing, count);
     cells.head = head_cells;
-    let outcome_at =
-        |index: usize| gaussian_outcome(rate, sigma, origin + index as f64 * spacing).clamp(range.low, range.high);
+    let outcome_at = |place: f64| {
+        let outcome = gaussian_outcome(rate, sigma, origin + place * spacing);
+        if place >= count as f64 { range.high } else { outcome.clamp(range.low, range.high) }
+    };
     let mut from = range.low;
     for index in 0..count {
-        let to = if index + 1 == count { range.high } else { outcome_at(index + 1) };
         let loss_below = origin + index as f64 * spacing;
-        integrate(rate, sigma, from, to, |loss, mass| cells.divide(index, loss - loss_below, mass));
-        from = to;
+        for half in [0.5, 1.0] {
+            let to = outcome_at(index as f64 + half);
+            integrate(rate, sigma, from, to, |loss, mass| cells.divide(index, loss - loss_below, mass));
+            from = to;
+        }
     }
-    let tail = normal_cdf(-reach);
-    let p_below = (1.0 - rate) * tail + rate * normal_cdf(-reach - sigma.recip());
-    let q_above = normal_cdf(-reach - sigma.recip());
-    cells.tails(p_below, tail, tail, q_above);
+    let shift = sigma.recip();
+    let q_below = normal_cdf(-reach.0);
+    let p_below = (1.0 - rate) * q_below + rate * normal_cdf(-reach.0 - shift);
+    let q_above = normal_cdf(-reach.1 - shift);
+    let p_above = (1.0 - rate) * q_above + rate * normal_cdf(-reach.1);
+    let inside = |loss: f64| (loss - origin) / spacing;
+    cells.tails(
+        (inside(least).ceil() as usize, p_below, q_below),
+        (inside(greatest).floor() as usize, p_above, q_above),
+    );
     cells
 }
 
+/// The lattice point d below the loss up to which the outcomes' mean loss (of Q, in e^u) is that very point; nothing if
+/// that lies below the range.
+///
 /// Where most outcomes have nearly the same loss, a lattice that misses this loss must be much finer than one that meets
-/// it. This is the lattice point d below the loss up to which the outcomes' mean loss (of Q, in e^u) is that very point;
-/// nothing if few outcomes lie below, where any lattice does.
-fn head(rate: f64, sigma: f64, spacing: f64, greatest: f64) -> Option<f64> {
+/// it, and outcomes below it could not be united with anything on a lattice that begins elsewhere.
+fn head(rate: f64, sigma: f64, spacing: f64, range: &Range) -> Option<f64> {
     if rate == 1.0 {
         return None;
     }
@@ -181,9 +196,13 @@ fn head(rate: f64, sigma: f64, spacing: f64, greatest: f64) -> Option<f64> {
         if plain > 0.0 { (rate * (shifted / plain - 1.0)).ln_1p() } else { (-rate).ln_1p() }
     };
     let gap = |loss: f64| loss - mean_below(loss) - spacing;
-    let (mut low, mut high) = ((-rate).ln_1p(), greatest);
-    if gap(high) <= 0.0 {
+    let (mut low, mut high) = (gaussian_loss(rate, sigma, range.low), gaussian_loss(rate, sigma, range.high));
+    if gap(low) > 0.0 {
         return None;
+    }
+    if gap(high) <= 0.0 {
+        // All losses lie closer together than lattice points.
+        return Some(mean_below(high));
     }
     for _ in 0..200 {
         let middle = 0.5 * (low + high);
@@ -192,8 +211,7 @@ fn head(rate: f64, sigma: f64, spacing: f64, greatest: f64) -> Option<f64> {
         }
         if gap(middle) > 0.0 { high = middle } else { low = middle }
     }
-    let mass = normal_cdf(gaussian_outcome(rate, sigma, high) / sigma);
-    (mass > 0.01).then(|| mean_below(high))
+    Some(mean_below(high))
 }
 
 /// Hands out the loss and M-mass at the nodes of a quadrature rule on outcomes from `from` to `to`.
@@ -236,17 +254,19 @@ fn laplace_cells(scale: f64, spacing: f64) -> Cells {
     let count = if aligned { whole as usize } else { exact.ceil() as usize };
     let mut cells = Cells::new(-end, spacing, count);
     for index in 0..count {
-        let width = (2.0 * end - index as f64 * spacing).min(spacing);
-        let half = 0.5 * width;
-        for &(node, weight) in &FOUR {
-            cells.divide(index, half * (1.0 + node), half * weight * density);
+        let below = index as f64 * spacing;
+        for from in [0.0, 0.5 * spacing] {
+            let half = 0.5 * (2.0 * end - below - from).clamp(0.0, 0.5 * spacing);
+            for &(node, weight) in &FOUR {
+                cells.divide(index, from + half * (1.0 + node), half * weight * density);
+            }
         }
     }
     cells.points.push((0, atom));
     if aligned {
         cells.points.push((count, atom));
     } else {
-        cells.divide(count - 1, 2.0 * end - (count - 1) as f64 * spacing, atom);
+        cells.put_loose(2.0 * end - (count - 1) as f64 * spacing, atom);
     }
     cells
 }

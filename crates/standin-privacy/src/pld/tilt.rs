@@ -1,22 +1,30 @@
 use super::pair::Pair;
 
+/// What a stretch leaves out to begin with.
+const OUTSIDE: f64 = 1e-9;
+
 /// The exponential tilt under which the loss of a whole composition is near its ε, and what can be said in advance.
 ///
 /// With P-probabilities weighted by e^(θL), losses near ε become the likely ones, so that δ, which is the mass of losses
 /// above ε, is computed to a *relative* precision however small it is. The θ that minimises the bound of Chernoff on δ
-/// puts the mean loss at that bound's ε.
+/// puts the mean loss at about that ε.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tilt {
     /// θ > 0.
     pub(crate) theta: f64,
     /// An ε that is slightly too large.
     pub(crate) epsilon: f64,
-    /// The mean of the composed loss under the tilt.
-    pub(crate) mean: f64,
     /// The standard deviation of the composed loss under the tilt.
     pub(crate) deviation: f64,
-    /// The smallest standard deviation of any one event's loss under the tilt.
-    pub(crate) step_deviation: f64,
+    /// Probability, under the tilt, that either side of the stretch of losses that is computed may leave out.
+    pub(crate) outside: f64,
+}
+
+impl Tilt {
+    /// How much probability under the tilt makes up δ at ε, given ln of the factor between probabilities and masses.
+    pub(crate) fn weight(&self, cumulant: f64, epsilon: f64, delta: f64) -> f64 {
+        (delta.ln() - cumulant + self.theta * epsilon).exp()
+    }
 }
 
 /// One event's losses and ln M-masses with the event's count, for sums over M e^(ηu).
@@ -34,18 +42,21 @@ impl Spectrum {
         Self { nodes, count }
     }
 
+    /// ln Σ M e^(ηu).
+    fn cumulant(&self, eta: f64) -> f64 {
+        let exponents = || self.nodes.iter().map(|(loss, ln_mass)| ln_mass + eta * loss);
+        let top = exponents().fold(f64::NEG_INFINITY, f64::max);
+        top + exponents().map(|exponent| (exponent - top).exp()).sum::<f64>().ln()
+    }
+
     /// ln Σ M e^(ηu), and the mean and variance of u under these weights.
     fn moments(&self, eta: f64) -> (f64, f64, f64) {
         let top = self.nodes.iter().map(|(loss, ln_mass)| ln_mass + eta * loss).fold(f64::NEG_INFINITY, f64::max);
-        let (mut sum, mut first, mut second) = (0.0, 0.0, 0.0);
-        for (loss, ln_mass) in &self.nodes {
-            let weight = (ln_mass + eta * loss - top).exp();
-            sum += weight;
-            first += weight * loss;
-            second += weight * loss * loss;
-        }
-        let mean = first / sum;
-        (top + sum.ln(), mean, (second / sum - mean * mean).max(0.0))
+        let weights = || self.nodes.iter().map(|(loss, ln_mass)| ((ln_mass + eta * loss - top).exp(), loss));
+        let sum: f64 = weights().map(|(weight, _)| weight).sum();
+        let mean = weights().map(|(weight, loss)| weight * loss).sum::<f64>() / sum;
+        let variance = weights().map(|(weight, loss)| weight * (loss - mean).powi(2)).sum::<f64>() / sum;
+        (top + sum.ln(), mean, variance)
     }
 }
 
@@ -54,40 +65,50 @@ fn ln_peak(theta: f64) -> f64 {
     theta * theta.ln() - (1.0 + theta) * theta.ln_1p()
 }
 
-/// The tilt for δ, by golden-section search for ln θ.
-pub(crate) fn tilt(spectra: &[Spectrum], delta: f64) -> Tilt {
-    let bound = |ln_theta: f64| {
-        let theta = ln_theta.exp();
-        let cumulant: f64 = spectra.iter().map(|part| part.count * part.moments(theta + 0.5).0).sum();
-        (cumulant + ln_peak(theta) - delta.ln()) / theta
-    };
+/// The tilt that minimises Chernoff's bound on ε at a δ.
+pub(crate) fn for_delta(spectra: &[Spectrum], delta: f64) -> Tilt {
+    let bound = |theta: f64| (cumulant(spectra, theta) + ln_peak(theta) - delta.ln()) / theta;
+    at(spectra, minimum(bound), delta)
+}
+
+/// The tilt that minimises Chernoff's bound on δ at an ε.
+pub(crate) fn for_epsilon(spectra: &[Spectrum], epsilon: f64, delta: f64) -> Tilt {
+    at(spectra, minimum(|theta| cumulant(spectra, theta) + ln_peak(theta) - theta * epsilon), delta)
+}
+
+fn cumulant(spectra: &[Spectrum], theta: f64) -> f64 {
+    spectra.iter().map(|part| part.count * part.cumulant(theta + 0.5)).sum()
+}
+
+/// The θ at which a function with one minimum has it, by golden-section search for ln θ.
+fn minimum(function: impl Fn(f64) -> f64) -> f64 {
+    let value = |ln_theta: f64| function(ln_theta.exp());
     let (mut low, mut high) = ((1e-7_f64).ln(), (1e9_f64).ln());
     let ratio = 0.5 * (5.0_f64.sqrt() - 1.0);
     let mut inner = (high - ratio * (high - low), low + ratio * (high - low));
-    let mut values = (bound(inner.0), bound(inner.1));
+    let mut values = (value(inner.0), value(inner.1));
     while high - low > 0.02 {
         if values.0 <= values.1 {
             high = inner.1;
             inner = (high - ratio * (high - low), inner.0);
-            values = (bound(inner.0), values.0);
+            values = (value(inner.0), values.0);
         } else {
             low = inner.0;
             inner = (inner.1, low + ratio * (high - low));
-            values = (values.1, bound(inner.1));
+            values = (values.1, value(inner.1));
         }
     }
-    at(spectra, (0.5 * (low + high)).exp(), delta)
+    (0.5 * (low + high)).exp()
 }
 
 /// What holds at a given θ.
-pub(crate) fn at(spectra: &[Spectrum], theta: f64, delta: f64) -> Tilt {
+fn at(spectra: &[Spectrum], theta: f64, delta: f64) -> Tilt {
     let moments: Vec<_> = spectra.iter().map(|part| (part.count, part.moments(theta + 0.5))).collect();
     let cumulant: f64 = moments.iter().map(|(count, (ln_sum, ..))| count * ln_sum).sum();
     Tilt {
         theta,
         epsilon: (cumulant + ln_peak(theta) - delta.ln()) / theta,
-        mean: moments.iter().map(|(count, (_, mean, _))| count * mean).sum(),
         deviation: moments.iter().map(|(count, (.., variance))| count * variance).sum::<f64>().sqrt(),
-        step_deviation: moments.iter().map(|(_, (.., variance))| variance.sqrt()).fold(f64::INFINITY, f64::min),
+        outside: OUTSIDE,
     }
 }

@@ -4,6 +4,7 @@
 //! variables, so a plot follows light, dark and print. Coordinates are in CSS pixels of the drawing's own size.
 
 mod axes;
+mod budget;
 mod drawing;
 pub(crate) mod forest;
 mod interval;
@@ -14,6 +15,7 @@ mod roc;
 mod scale;
 mod scatter;
 
+pub use budget::{BudgetPoint, budget_curve};
 pub(crate) use interval::interval_bar;
 pub(crate) use matrix::CorrelationMatrix;
 pub(crate) use quantiles::QuantilePlot;

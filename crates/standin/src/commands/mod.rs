@@ -10,6 +10,10 @@ mod data;
 mod list;
 mod measure;
 mod measure_pairs;
+mod privacy;
+mod privacy_audit;
+mod privacy_calibrate;
+mod privacy_epsilon;
 mod report;
 mod run_study;
 mod runs;
@@ -47,6 +51,8 @@ pub enum Command {
     Measure(measure::Arguments),
     /// Train a classifier, privately or not, or load one; evaluate it and keep its answers
     Classify(Box<classify::Arguments>),
+    /// Account for differential privacy: ε of what runs, noise for a budget, lower bounds from attacks
+    Privacy(privacy::Arguments),
     /// List, show, verify and prune finished stages
     Runs(runs::Arguments),
     /// Write the report of a finished study
@@ -69,6 +75,7 @@ impl Command {
             Self::Audit(arguments) => arguments.run(context),
             Self::Measure(arguments) => arguments.run(context),
             Self::Classify(arguments) => arguments.run(context),
+            Self::Privacy(arguments) => arguments.run(context),
             Self::Runs(arguments) => arguments.run(context),
             Self::Report(arguments) => arguments.run(context),
             Self::List(arguments) => arguments.run(context),
