@@ -99,9 +99,10 @@ fn attainable(budget: Budget, sampling_rate: f64, noise_multiplier: f64, steps: 
     }
 }
 
-/// ln of ε over the budget, or −∞ at ε = 0.
+/// ln of ε over the budget; finite at ε = 0 too.
 fn excess(budget: Budget, sampling_rate: f64, noise_multiplier: f64, steps: u64, before: &Ledger) -> Result<f64> {
-    Ok((attainable(budget, sampling_rate, noise_multiplier, steps, before)? / budget.epsilon).ln())
+    let spent = attainable(budget, sampling_rate, noise_multiplier, steps, before)?;
+    Ok((spent / budget.epsilon).max(1e-9).ln())
 }
 
 /// Where the falling `excess` crosses 0 between `low`, where it is positive, and `high`, where it is not: from above, to
@@ -169,6 +170,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_budget_below_which_there_is_only_zero_is_met() {
+        // δ = 0.05 alone covers one step at a rate of 0.05, and ε leaps from 0 to much more where it does not.
+        let asked = budget(1e-3, 0.05);
+        let noise = noise_multiplier(asked, 0.06, 1, &nothing()).unwrap();
+        assert!(cost(0.06, noise, 1, 0.05, &nothing()) <= 1e-3);
+        let rate = sampling_rate(asked, 0.5, 1, &nothing()).unwrap();
+        assert!(cost(rate, 0.5, 1, 0.05, &nothing()) <= 1e-3 && rate > 0.05, "{rate}");
     }
 
     #[test]
