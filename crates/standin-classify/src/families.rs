@@ -55,7 +55,7 @@ pub const CLASSIFIERS: &[Family] = &[
     Family {
         name: "resnet-18",
         summary: "residual network of 17 convolutions with group norm, its stem for small images",
-        cost: "linear in images and pixels; a step on one image of 28×28 is 2.6 billion operations",
+        cost: "linear in images and pixels; a step on one image of 28×28 is 2.7 billion operations",
         source: "He et al. 2016, Deep residual learning for image recognition; group norm: Wu and He 2018",
         build: |table| residual(RESNET_18, table),
         load: |folder| load_residual(RESNET_18, folder),
@@ -79,7 +79,7 @@ pub const CLASSIFIERS: &[Family] = &[
     Family {
         name: "resnext-29",
         summary: "residual network of 28 convolutions with group norm, in eight branches of 16 channels",
-        cost: "linear in images and pixels; a step on one image of 28×28 is 2.5 billion operations",
+        cost: "linear in images and pixels; a step on one image of 28×28 is 4.1 billion operations",
         source: "Xie et al. 2017, Aggregated residual transformations for deep neural networks",
         build: |table| residual(RESNEXT_29, table),
         load: |folder| load_residual(RESNEXT_29, folder),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use standin_classify::{Answers, TrainedClassifier, family};
+use standin_classify::{Answers, CLASSIFIERS, TrainedClassifier, family};
 use standin_data::{ImageSet, Seed, Silent, digits};
 
 fn fitted(name: &str, settings: &str, train: &ImageSet, seed: u64) -> Box<dyn TrainedClassifier> {
@@ -49,4 +49,20 @@ fn the_network_learns_the_digits_from_700_images() {
     });
     let mean = accuracies.sum::<f64>() / 3.0;
     assert!(mean > 0.965, "{mean}");
+}
+
+/// 20 digits, a twentieth of each network's width, 60 steps: every network must be able to learn a few images by heart.
+#[test]
+fn every_network_learns_a_few_digits_by_heart() {
+    let few = digits().select(&(0..20).collect::<Vec<_>>());
+    for family in CLASSIFIERS {
+        let settings = match family.name {
+            "logistic" => "inverse_penalty = 100.0",
+            "cnn" | "scattering-cnn" | "scattering-logistic" => "fewest_steps = 150\nepochs = 1\nlearning_rate = 0.01",
+            "wide-resnet-28-10" => "channels = 1\nnorm_groups = 2\nfewest_steps = 60\nepochs = 1",
+            _ => "channels = 4\nnorm_groups = 2\nfewest_steps = 60\nepochs = 1",
+        };
+        let answers = Answers::of(&*fitted(family.name, settings, &few, 1), &few).unwrap();
+        assert!(answers.correct.iter().all(|&correct| correct), "{}: {}", family.name, answers.accuracy());
+    }
 }
