@@ -15,7 +15,7 @@ pub const CLASSIFIERS: &[Family] = &[
     Family {
         name: "cnn",
         summary: "convolutional network in the manner of LeNet, as deep as the images are large",
-        cost: "linear in images and pixels; 700 images of 8×8 half a second, 60 000 of 28×28 40 s of one core",
+        cost: "linear in images and pixels; 700 images of 8×8 half a second, 60 000 of 28×28 16 s of one core",
         source: "LeCun et al. 1998, Gradient-based learning applied to document recognition",
         build: |table| build(cnn(), table),
         load: |folder| load::<<Cnn as Design>::Architecture>("cnn", folder),
@@ -31,7 +31,7 @@ pub const CLASSIFIERS: &[Family] = &[
     Family {
         name: "scattering-logistic",
         summary: "multinomial logistic regression on wavelet scattering features, which need no training",
-        cost: "linear in images, pixels and classes; 2 bytes a feature and image, 480 MB for 60 000 of 28×28",
+        cost: "linear in images, pixels and classes; 60 000 of 28×28 half a minute, 480 MB for their features",
         source: "Tramèr and Boneh 2021, Differentially private learning needs better features (or much more data)",
         build: |table| build(scattering_logistic(), table),
         load: |folder| load::<<Softmax as Design>::Architecture>("scattering-logistic", folder),
