@@ -39,6 +39,17 @@ echo '-- one number, from images and from their features'
 "$standin" measure --real sides@train --synthetic sides@test --measures fd,precision,recall --save-features features
 "$standin" measure --real features/real.npy --synthetic features/synthetic.npy --measures fd --json
 
+echo '-- a private classifier, with its guarantee beside its weights'
+"$standin" classify --train sides@train --test sides@test --classifier logistic --out plain
+"$standin" classify --train sides@train --test sides@test --classifier cnn --privacy-epsilon 8 --out private
+"$standin" classify --load private --test sides@test --json
+
+echo '-- what noise costs, what a budget buys, and what an attack proves'
+"$standin" privacy epsilon --sampling-rate 0.01 --noise-multiplier 1 --steps 10000 --delta 1e-5 --curve epsilon.svg
+"$standin" privacy calibrate --epsilon 3 --delta 1e-5 --sampling-rate 0.01 --steps 10000
+"$standin" privacy audit --canaries 1000 --guesses 100 --correct 60 --delta 1e-5 --claimed 2
+test -s epsilon.svg
+
 echo '-- what there is'
 "$standin" list attacks
 

@@ -27,7 +27,7 @@ pub(crate) use dispatch::{Held, slice};
 pub(crate) use embedding::Rows;
 pub(crate) use linear::Dense;
 pub(crate) use normalisation::{GroupNormalised, LayerNormalised};
-pub(crate) use operator::{Copied, Inputs, Operator, PerSample, squared_norms, weighted_rows};
+pub(crate) use operator::{Copied, Inputs, Operator, PerSample, squared_norms, weighted_rows, without};
 pub use standin_kernels::Activation;
 
 use crate::per_sample::{Recorded, Recording};

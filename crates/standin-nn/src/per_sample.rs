@@ -36,7 +36,7 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
 pub use standin_kernels::Units;
 
-use crate::fused::{Copied, Held, Inputs, Operator, PerSample, slice, squared_norms, weighted_rows};
+use crate::fused::{Copied, Held, Inputs, Operator, PerSample, slice, squared_norms, weighted_rows, without};
 use crate::{Error, Result};
 
 thread_local! {
@@ -358,18 +358,4 @@ impl UnitGradients {
         }
         sum
     }
-}
-
-/// The values of a batch with zeros for the samples of factor 0: 0 · NaN would be NaN.
-fn without(values: &[f32], factors: &[f32]) -> Vec<f32> {
-    let mut values = values.to_vec();
-    let width = values.len() / factors.len();
-    if width > 0 {
-        for (sample, &factor) in values.chunks_exact_mut(width).zip(factors) {
-            if factor == 0.0 {
-                sample.fill(0.0);
-            }
-        }
-    }
-    values
 }

@@ -1,4 +1,4 @@
-use standin_kernels::{LayerNormalisation, Normalisation, Units};
+use standin_kernels::{LayerNormalisation, Normalisation, Units, channel_sums, unit_channel_sums};
 
 use super::operator::{Backward, Forward, Inputs, Operator, ParameterGradients, PerSample, Wanted};
 
@@ -19,28 +19,18 @@ pub(crate) struct LayerNormalised {
 
 /// Rows of one per sample, summed within each unit.
 fn within_units(rows: &[f32], width: usize, units: &Units) -> Vec<f32> {
-    let mut sums = vec![0.0; units.len() * width];
-    for (row, &unit) in rows.chunks_exact(width).zip(units.of_sample()) {
-        let sum = &mut sums[unit as usize * width..][..width];
-        sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-    }
-    sums
+    unit_channel_sums(rows, rows.len() / width, width, 1, units)
 }
 
-/// Rows of one per sample, summed with one factor each.
-fn weighted(rows: &[f32], width: usize, factor: impl Fn(usize) -> f32) -> Vec<f32> {
-    let mut sum = vec![0.0; width];
-    for (sample, row) in rows.chunks_exact(width).enumerate() {
-        let factor = factor(sample);
-        sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += factor * value);
-    }
-    sum
+/// Rows of one per sample, summed with one factor each, or as they are.
+fn over_samples(rows: &[f32], width: usize, factors: Option<&[f32]>) -> Vec<f32> {
+    channel_sums(rows, rows.len() / width, width, 1, factors)
 }
 
 fn parameters(wanted: Wanted<'_>, scale: &[f32], shift: &[f32], width: usize) -> ParameterGradients {
     match wanted {
         Wanted::Nothing => ParameterGradients::Nothing,
-        Wanted::Sums => ParameterGradients::Sums(weighted(scale, width, |_| 1.0), weighted(shift, width, |_| 1.0)),
+        Wanted::Sums => ParameterGradients::Sums(over_samples(scale, width, None), over_samples(shift, width, None)),
         Wanted::PerUnit(units) => {
             ParameterGradients::PerUnit(within_units(scale, width, units), within_units(shift, width, units))
         }
@@ -87,8 +77,8 @@ impl<T: Normalised + std::fmt::Debug + Send + Sync> PerSample for T {
 
     fn weighted_gradients(&self, inputs: Inputs<'_>, dy: &[f32], factors: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (scale, shift) = self.per_sample(inputs, dy);
-        let factor = |sample: usize| factors[sample];
-        (weighted(&scale, self.width(), factor), weighted(&shift, self.width(), factor))
+        let weighted = |rows: &[f32]| over_samples(rows, self.width(), Some(factors));
+        (weighted(&scale), weighted(&shift))
     }
 
     /// Always: they come with the gradient of the input, and are one value per channel.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use standin_kernels::Units;
+use standin_kernels::{Units, weighted_sum};
 
 /// What an operation reads: its input and its two parameters, each contiguous and row-major.
 #[derive(Clone, Copy, Debug)]
@@ -112,11 +112,18 @@ pub(crate) fn squared_norms(weight: &[f32], bias: &[f32], units: usize) -> Vec<f
 /// Σ f_u g_u over the rows of a matrix of one row per unit; rows of factor 0 do not enter, whatever they hold.
 pub(crate) fn weighted_rows(rows: &[f32], factors: &[f32]) -> Vec<f32> {
     let width = rows.len() / factors.len().max(1);
-    let mut sum = vec![0.0; width];
-    for (row, &factor) in rows.chunks_exact(width.max(1)).zip(factors).filter(|(_, factor)| **factor != 0.0) {
-        for (sum, &value) in sum.iter_mut().zip(row) {
-            *sum += factor * value;
-        }
+    if factors.contains(&0.0) {
+        return weighted_sum(&without(rows, factors), width, factors);
     }
-    sum
+    weighted_sum(rows, width, factors)
+}
+
+/// The rows of a matrix with zeros in the place of those of factor 0: 0 · NaN would be NaN.
+pub(crate) fn without(rows: &[f32], factors: &[f32]) -> Vec<f32> {
+    let mut rows = rows.to_vec();
+    let width = rows.len() / factors.len().max(1);
+    for (at, _) in factors.iter().enumerate().filter(|(_, factor)| **factor == 0.0) {
+        rows[at * width..(at + 1) * width].fill(0.0);
+    }
+    rows
 }
