@@ -34,6 +34,17 @@ pub enum Error {
         /// Its path.
         parameter: String,
     },
+    /// What was spent before is accounted for otherwise than what is to be spent.
+    #[error(
+        "the ledger of what ran before is for {found}, and this training is for {expected}; begin with a ledger of the same \
+         units and noise, or the guarantee would say what did not happen"
+    )]
+    OtherLedger {
+        /// Units and noise of the ledger.
+        found: String,
+        /// Units and noise of the training.
+        expected: String,
+    },
     /// Examples of a batch influence each other's losses.
     #[error(
         "the loss of one example changes from {alone} to {beside} when another example of the batch is exchanged, so no \

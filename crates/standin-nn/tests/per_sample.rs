@@ -157,6 +157,10 @@ fn normalisations_attention_and_embeddings_equal_the_loop_over_units() {
     check("embedding", &Embedding::new(4, 3, seed, &device), |layer, members| {
         losses(layer.forward(indices(members.iter().map(|&row| table[row]), &device)))
     });
+    check("embedding used twice", &Embedding::new(4, 3, seed, &device), |layer, members| {
+        let look = |shift: u32| layer.forward(indices(members.iter().map(|&row| (table[row] + shift) % 4), &device));
+        losses(look(0) * 2.0 - look(1))
+    });
 }
 
 /// A layer of a drawn network.

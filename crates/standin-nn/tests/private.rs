@@ -176,6 +176,19 @@ fn what_was_spent_before_counts() {
     assert!(trainer.noise_multiplier() > 1.02 * alone);
 }
 
+/// A ledger of other noise or other units would put a claim on the result that nothing here kept.
+#[test]
+fn a_ledger_of_other_noise_or_units_is_refused() {
+    let records = Records::each(EXAMPLES);
+    for before in [
+        Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Secret),
+        Ledger::new(Unit::Group("patient".into()), Adjacency::AddRemove, NoiseOrigin::Reproducible),
+    ] {
+        let error = PrivateTrainer::new(network(), &descent(), &privacy(), budget(2.0), &records, before).unwrap_err();
+        assert!(matches!(error, Error::OtherLedger { .. }), "{error}");
+    }
+}
+
 #[test]
 fn a_killed_training_continues_to_the_bit_with_its_ledger() {
     let folder = tempfile::tempdir().unwrap();

@@ -110,7 +110,12 @@ pub(crate) fn squared_norms(weight: &[f32], bias: &[f32], units: usize) -> Vec<f
 }
 
 /// Σ f_u g_u over the rows of a matrix of one row per unit; rows of factor 0 do not enter, whatever they hold.
+///
+/// A layer without bias has no rows of one.
 pub(crate) fn weighted_rows(rows: &[f32], factors: &[f32]) -> Vec<f32> {
+    if rows.is_empty() {
+        return Vec::new();
+    }
     let width = rows.len() / factors.len().max(1);
     if factors.contains(&0.0) {
         return weighted_sum(&without(rows, factors), width, factors);

@@ -54,7 +54,8 @@ impl<M: Module> PrivateTrainer<M> {
     /// Calibrates the noise so that all steps, after what `before` holds, stay within `budget`.
     ///
     /// # Errors
-    /// If a setting is outside its range, or no noise can reach the budget.
+    /// If a setting is outside its range, no noise can reach the budget, or `before` accounts for other units or calls noise
+    /// secret that is not.
     pub fn new(
         model: M,
         optimization: &Optimization,
@@ -64,6 +65,12 @@ impl<M: Module> PrivateTrainer<M> {
         before: Ledger,
     ) -> Result<Self> {
         privacy.check(records.units())?;
+        if before.unit() != records.unit() || before.noise() != privacy.noise {
+            return Err(Error::OtherLedger {
+                found: format!("{:?} with {:?} noise", before.unit(), before.noise()),
+                expected: format!("{:?} with {:?} noise", records.unit(), privacy.noise),
+            });
+        }
         let sampling_rate = privacy.batch_size as f64 / records.units() as f64;
         let noise_multiplier = calibrate::noise_multiplier(budget, sampling_rate, privacy.steps as u64, &before)?;
         Ok(Self {
