@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod adversarial;
 mod aggregate;
 mod decoder;
 mod dp_merf;
@@ -43,10 +44,12 @@ mod options;
 mod sampling;
 mod sin_cos;
 mod surrogate;
+mod trained_images;
 mod vae;
 mod vqvae;
 mod work;
 
+pub use adversarial::{DpGan, DpGanOptions, Gan, GanOptions, Regularisation};
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
 pub use families::{GENERATORS, family, load};

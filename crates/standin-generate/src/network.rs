@@ -11,7 +11,7 @@ use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{DeviceChoice, Module, PixelRange, load_weights, quantise, read_architecture, save_weights};
 use standin_privacy::Guarantee;
 
-use crate::{Control, Description, Error, Result, SampleRequest, Trained};
+use crate::{Control, Description, Error, Result, SampleRequest, Trained, trained_images};
 
 /// The file of weights; its description lies beside it.
 const WEIGHTS: &str = "generator.safetensors";
@@ -239,6 +239,9 @@ impl<A> Card<A> {
 
 /// The registered name of the method whose generator was saved in `folder`.
 pub(crate) fn family_of(folder: &Path) -> Result<String> {
+    if let Some(family) = trained_images::family_of(folder) {
+        return family;
+    }
     let table: toml::Table = read_architecture(&weights_path(folder))?;
     match table.get("family").and_then(toml::Value::as_str) {
         Some(name) => Ok(name.to_owned()),
