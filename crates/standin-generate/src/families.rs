@@ -3,10 +3,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::adversarial::ConvolutionalGenerator;
+use crate::adversarial::{ConvolutionalGenerator, StyleGenerator};
 use crate::decoder::Decoder;
 use crate::network::{TrainedNetwork, family_of};
-use crate::{DpGan, DpMerf, Error, Family, Gan, Result, Trained, Vae};
+use crate::{DpGan, DpMerf, Error, Family, Gan, GsWgan, Result, StyleGan, Trained, Vae};
 
 /// Every kind of generator, by name.
 pub const GENERATORS: &[Family] = &[
@@ -53,6 +53,28 @@ pub const GENERATORS: &[Family] = &[
         source: "Xie et al. 2018; Bie, Kamath & Zhang 2023",
         build: |options| Ok(Box::new(DpGan::new(read_options(DpGan::NAME, options)?)?)),
         load: TrainedNetwork::<ConvolutionalGenerator>::load,
+    },
+    Family {
+        name: GsWgan::NAME,
+        summary: "adversarial network of critics on disjoint subsets, whose gradients reach the generator clipped and noised; \
+                  private",
+        private: true,
+        public: false,
+        cost: "time: steps × (critics_per_step × critic_steps × critic_batch + sampling_rate × subsets × batch) × pixels; \
+               memory: 16 bytes per parameter and subset; 55 000 images of 28×28 in a quarter of an hour",
+        source: "Chen, Orekondy & Fritz 2020, GS-WGAN",
+        build: |options| Ok(Box::new(GsWgan::new(read_options(GsWgan::NAME, options)?)?)),
+        load: TrainedNetwork::<ConvolutionalGenerator>::load,
+    },
+    Family {
+        name: StyleGan::NAME,
+        summary: "conditional generator of modulated convolutions with truncation, in the manner of StyleGAN2; no guarantee",
+        private: false,
+        public: false,
+        cost: "time: epochs × images × pixels × width²; 55 000 images of 28×28 in a quarter of an hour",
+        source: "Karras et al. 2019, 2020",
+        build: |options| Ok(Box::new(StyleGan::new(read_options(StyleGan::NAME, options)?)?)),
+        load: TrainedNetwork::<StyleGenerator>::load,
     },
 ];
 

@@ -49,7 +49,9 @@ mod vae;
 mod vqvae;
 mod work;
 
-pub use adversarial::{DpGan, DpGanOptions, Gan, GanOptions, Regularisation};
+pub use adversarial::{
+    DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, Regularisation, StyleGan, StyleGanOptions,
+};
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
 pub use families::{GENERATORS, family, load};

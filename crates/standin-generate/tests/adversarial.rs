@@ -35,11 +35,18 @@ const SMALL: &[(&str, &str, f64)] = &[
         "regularisation = \"gradient-penalty\"\nleast_steps = 300\nwidth = 8\nlatent = 8\nepochs = 1.0\nbatch_size = 32",
         0.9,
     ),
-    ("gan", "regularisation = \"r1\"\nleast_steps = 300\nwidth = 8\nlatent = 8\nepochs = 1.0\nbatch_size = 32", 0.9),
+    ("gan", "regularisation = \"r1\"\nleast_steps = 600\nwidth = 8\nlatent = 8\nepochs = 1.0\nbatch_size = 32", 0.9),
     (
         "dp-gan",
         "steps = 250\nwidth = 8\nlatent = 8\ndiscriminator_width = 4\nbatch_size = 100\ndiscriminator_steps = 2",
         0.8,
+    ),
+    ("stylegan", "least_steps = 500\nwidth = 8\nlatent = 8\nstyle = 16\nepochs = 1.0\nbatch_size = 32", 0.9),
+    (
+        "gs-wgan",
+        "steps = 150\nwidth = 8\nlatent = 8\nsubsets = 60\ncritic_width = 4\ncritic_batch = 10\nsampling_rate = 0.3\n\
+         generator_rate = 3e-3",
+        0.7,
     ),
 ];
 

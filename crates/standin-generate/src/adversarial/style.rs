@@ -250,8 +250,8 @@ impl Network for StyleGenerator {
 #[cfg(test)]
 mod tests {
     use standin_nn::DeviceChoice;
-    use standin_nn::tensor::module::conv2d;
-    use standin_nn::tensor::ops::ConvOptions;
+    use standin_nn::burn::tensor::module::conv2d;
+    use standin_nn::burn::tensor::ops::ConvOptions;
 
     use super::*;
 
