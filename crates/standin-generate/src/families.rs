@@ -6,7 +6,10 @@ use serde::de::DeserializeOwned;
 use crate::adversarial::{ConvolutionalGenerator, StyleGenerator};
 use crate::decoder::Decoder;
 use crate::network::{TrainedNetwork, family_of};
-use crate::{DpGan, DpMerf, Error, Family, Gan, GsWgan, Result, StyleGan, Trained, Vae};
+use crate::trained_images::TrainedImages;
+use crate::{
+    DistributionMatching, DpDistillation, DpGan, DpMerf, Error, Family, Gan, GsWgan, Result, StyleGan, Trained, Vae,
+};
 
 /// Every kind of generator, by name.
 pub const GENERATORS: &[Family] = &[
@@ -76,6 +79,28 @@ pub const GENERATORS: &[Family] = &[
         build: |options| Ok(Box::new(StyleGan::new(read_options(StyleGan::NAME, options)?)?)),
         load: TrainedNetwork::<StyleGenerator>::load,
     },
+    Family {
+        name: DistributionMatching::NAME,
+        summary: "a few images of each class with the mean embeddings of the training images under random networks; no \
+                  guarantee",
+        private: false,
+        public: false,
+        cost: "time: steps × classes × (batch + images_per_class) × pixels × width; 55 000 of 28×28 in minutes",
+        source: "Zhao & Bilen 2023",
+        build: |options| Ok(Box::new(DistributionMatching::new(read_options(DistributionMatching::NAME, options)?)?)),
+        load: TrainedImages::load,
+    },
+    Family {
+        name: DpDistillation::NAME,
+        summary: "a few images of each class that match noisy mean embeddings under random networks; private",
+        private: true,
+        public: false,
+        cost: "time: networks × images × pixels × width once, then steps × classes × images_per_class × pixels × width; \
+               55 000 of 28×28 in minutes",
+        source: "Zheng & Li, Differentially private dataset condensation; Zhao & Bilen 2023",
+        build: |options| Ok(Box::new(DpDistillation::new(read_options(DpDistillation::NAME, options)?)?)),
+        load: TrainedImages::load,
+    },
 ];
 
 /// The kind of generator of that name.
@@ -139,9 +164,11 @@ mod tests {
             let options = toml::from_str("epoch = 3").unwrap();
             let message = (entry.build)(&options).unwrap_err().to_string();
             assert!(message.contains(entry.name) && message.contains("`epoch`"), "{message}");
-            let options = toml::from_str("latent = 0").unwrap();
+            let all = (entry.build)(&toml::Table::new()).unwrap().options();
+            let count = ["latent", "images_per_class"].into_iter().find(|&name| all.contains_key(name)).unwrap();
+            let options = toml::from_str(&format!("{count} = 0")).unwrap();
             let message = (entry.build)(&options).unwrap_err().to_string();
-            assert!(message.contains("latent is 0"), "{message}");
+            assert!(message.contains(&format!("{count} is 0")), "{message}");
         }
     }
 }

@@ -32,6 +32,7 @@
 mod adversarial;
 mod aggregate;
 mod decoder;
+mod distillation;
 mod dp_merf;
 mod error;
 mod families;
@@ -51,6 +52,9 @@ mod work;
 
 pub use adversarial::{
     DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, Regularisation, StyleGan, StyleGanOptions,
+};
+pub use distillation::{
+    DistributionMatching, DistributionMatchingOptions, DpDistillation, DpDistillationOptions,
 };
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};

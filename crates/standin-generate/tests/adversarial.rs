@@ -48,6 +48,13 @@ const SMALL: &[(&str, &str, f64)] = &[
          generator_rate = 3e-3",
         0.7,
     ),
+    ("distribution-matching", "images_per_class = 5\nwidth = 8\nsteps = 100\nbatch_size = 50", 0.95),
+    (
+        "distribution-matching",
+        "images_per_class = 5\nwidth = 8\nsteps = 100\nbatch_size = 50\nstart_from_real = true",
+        0.95,
+    ),
+    ("dp-distillation", "images_per_class = 5\nwidth = 8\nsteps = 150\nnetworks = 5", 0.9),
 ];
 
 fn protection(epsilon: f64, unit: Unit) -> Protection {
@@ -114,7 +121,7 @@ fn labels_at_random_teach_no_difference() {
         means.iter().copied().fold(f64::MIN, f64::max) - means.iter().copied().fold(f64::MAX, f64::min)
     };
     let of_test = contrast(&test);
-    for (name, options, _) in [SMALL[0], SMALL[3]] {
+    for (name, options, _) in [SMALL[0], SMALL[3], SMALL[4], SMALL[5], SMALL[6], SMALL[8]] {
         let found = contrast(&sample(&*fit(name, options, &shuffled, None), 300));
         assert!(found < 0.4 * of_test, "{name}: {found} of {of_test}");
     }
@@ -180,6 +187,67 @@ fn protection_is_asked_of_private_methods_and_refused_by_others() {
         let public = Fit { public: Some(&train), ..Fit::new(Seed::new(1), &Silent).protected(right) };
         assert!(generator.fit(&train, public).unwrap_err().to_string().contains("public"), "{name}");
     }
+}
+
+#[test]
+fn distillation_starts_from_training_images_only_when_asked() {
+    let train = bars(60, 1);
+    let shares = |real: bool| {
+        let options = format!("images_per_class = 5\nwidth = 8\nsteps = 1\nlearning_rate = 1e-9\nstart_from_real = {real}");
+        let drawn = sample(&*fit("distribution-matching", &options, &train, None), 15);
+        let known = |index: &usize| (0..60).any(|of| train.image(of) == drawn.image(*index));
+        (0..15).filter(known).count()
+    };
+    assert_eq!((shares(true), shares(false)), (15, 0));
+}
+
+#[test]
+fn truncation_brings_images_nearer_to_each_other_and_other_controls_are_refused() {
+    let train = bars(300, 1);
+    let trained = fit("stylegan", &shortened(SMALL[4].1), &train, None);
+    let spread = |truncation: f64| {
+        let request = SampleRequest { truncation: Some(truncation), ..SampleRequest::new(60) };
+        let set = trained.sample(&request, Seed::new(3), &Silent).unwrap();
+        let members = set.labels().unwrap().by_class();
+        let mean = |at: usize| members[0].iter().map(|&i| f64::from(set.image(i)[at])).sum::<f64>() / 20.0;
+        let variance = |at: usize| {
+            let mean = mean(at);
+            members[0].iter().map(|&i| (f64::from(set.image(i)[at]) - mean).powi(2)).sum::<f64>()
+        };
+        (0..SHAPE.volume()).map(variance).sum::<f64>()
+    };
+    let (none, half, whole) = (spread(0.0), spread(0.5), spread(1.0));
+    assert!(none < half && half < whole, "{none} {half} {whole}");
+    let request = SampleRequest::new(5).with_temperature(0.5);
+    assert!(trained.sample(&request, Seed::new(3), &Silent).unwrap_err().to_string().contains("truncation"));
+}
+
+/// ε from ledgers filled by hand with what the options say ran.
+#[test]
+fn releases_are_charged_as_derived() {
+    let train = bars(600, 1);
+    let budget = protection(8.0, Unit::Image).target.budget(600).unwrap();
+    let empty = || Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Reproducible);
+
+    // Whole subsets, at ε/2 and δ/(1 + e^(ε/2)), twice.
+    let found = fit("gs-wgan", &shortened(SMALL[5].1), &train, None).guarantee().unwrap().clone();
+    let delta = budget.delta / (1.0 + 4f64.exp());
+    let halved = standin_privacy::Budget { epsilon: 4.0, delta };
+    let noise_multiplier = calibrate::noise_multiplier(halved, 0.3, 20, &empty()).unwrap();
+    let mut ledger = empty();
+    ledger.record(Event::PoissonSubsampledGaussian { sampling_rate: 0.3, noise_multiplier }, 20).unwrap();
+    assert_eq!(found.epsilon, 2.0 * ledger.epsilon(delta).unwrap().high);
+    assert_eq!(found.delta, budget.delta);
+
+    // Counts and five networks, one Gaussian together.
+    let found = fit("dp-distillation", &shortened(SMALL[8].1), &train, None).guarantee().unwrap().clone();
+    let sigma = standin_privacy::gaussian::sigma(8.0, budget.delta, 1.0).unwrap();
+    let mut ledger = empty();
+    ledger.record(Event::Gaussian { noise_multiplier: sigma / 0.02f64.sqrt() }, 1).unwrap();
+    ledger.record(Event::Gaussian { noise_multiplier: sigma * (5.0 / 0.98f64).sqrt() }, 5).unwrap();
+    let expected = ledger.epsilon(budget.delta).unwrap().high;
+    assert!((found.epsilon / expected - 1.0).abs() < 1e-5, "{} for {expected}", found.epsilon);
+    assert!(found.epsilon <= 8.0);
 }
 
 /// ε from a ledger filled by hand with what the options say ran.
