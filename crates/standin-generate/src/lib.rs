@@ -29,8 +29,10 @@
 //! # }
 //! ```
 
+mod adversarial;
 mod aggregate;
 mod decoder;
+mod distillation;
 mod dp_merf;
 mod error;
 mod evolution;
@@ -52,6 +54,10 @@ mod vae;
 mod vqvae;
 mod work;
 
+pub use adversarial::{
+    DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, Regularisation, StyleGan, StyleGanOptions,
+};
+pub use distillation::{DistributionMatching, DistributionMatchingOptions, DpDistillation, DpDistillationOptions};
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
 pub use evolution::{ApiOptions, PrivateEvolution, PrivateEvolutionOptions};

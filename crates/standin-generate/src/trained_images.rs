@@ -55,11 +55,6 @@ impl TrainedImages {
         Ok(Self { card: card.with_shares(shares), images, labels })
     }
 
-    /// The images themselves.
-    pub(crate) fn images(&self) -> &ImageSet {
-        &self.images
-    }
-
     /// Reads what [`Trained::save`] wrote.
     pub(crate) fn load(folder: &Path) -> Result<Box<dyn Trained>> {
         let (path, written) = read(folder)?;
