@@ -253,7 +253,7 @@ impl<D: Design> NetworkClassifier<D> {
         let fitted = fit_private(
             network,
             &optimization,
-            PrivatePlan { privacy: &training, budget, records, seed: order },
+            PrivatePlan { privacy: &training, budget, records, before: None, seed: order },
             None,
             progress,
             |network: &N, batch| {

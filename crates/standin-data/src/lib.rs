@@ -47,7 +47,7 @@ pub use datasets::{Checksum, DATASETS, Dataset, RemoteFile};
 pub use digits::digits;
 pub use duplicates::{Duplicate, duplicates_across, duplicates_within, require_disjoint};
 pub use error::{Error, Result};
-pub use export::{ExportFormat, Exported, export, write_png};
+pub use export::{ExportFormat, Exported, export, first_of_each_class, write_grid, write_png};
 pub use get::get;
 pub use image_set::{Column, ImageSet, Provenance, Shape, Skipped};
 pub use import::{Alpha, Channels, Format, ImportOptions, Size, Window, import, import_to};

@@ -1,8 +1,13 @@
 use serde::{Deserialize, Serialize};
 use standin_data::{Seed, Shape};
 use standin_nn::layer::{Linear, relu};
+use standin_nn::tensor::activation::sigmoid;
 use standin_nn::tensor::{Device, Tensor, TensorData};
-use standin_nn::{Module, burn};
+use standin_nn::{Module, PixelRange, burn};
+
+use crate::Control;
+use crate::aggregate::Aggregate;
+use crate::network::{Chunk, Network};
 
 /// The sizes of a [`Decoder`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +21,9 @@ pub(crate) struct Architecture {
     pub classes: usize,
     /// Shape of an image.
     pub shape: Shape,
+    /// Where the latent vectors of each class lie; empty where they are standard normal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latents: Vec<Aggregate>,
 }
 
 impl Architecture {
@@ -26,7 +34,7 @@ impl Architecture {
             [] => vec![(2 * shape.volume()).clamp(128, 512); 2],
             chosen => chosen.to_vec(),
         };
-        Self { latent, hidden, classes, shape }
+        Self { latent, hidden, classes, shape, latents: Vec::new() }
     }
 }
 
@@ -38,7 +46,7 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new(architecture: &Architecture, seed: Seed, device: &Device) -> Self {
-        let Architecture { latent, hidden, classes, shape } = architecture;
+        let Architecture { latent, hidden, classes, shape, .. } = architecture;
         Self { stack: Stack::new(latent + classes, hidden, shape.volume(), seed, device) }
     }
 
@@ -46,6 +54,54 @@ impl Decoder {
     /// pixel value in [0, 1] is the logistic function of its logit.
     pub(crate) fn logits(&self, latents: Tensor<2>, classes: Tensor<2>) -> Tensor<2> {
         self.stack.forward(Tensor::cat(vec![latents, classes], 1))
+    }
+}
+
+impl Network for Decoder {
+    type Architecture = Architecture;
+
+    const CONTROLS: &'static [Control] = &[Control::Temperature];
+
+    const CHUNK: usize = 256;
+
+    fn new(architecture: &Architecture, seed: Seed, device: &Device) -> Self {
+        Self::new(architecture, seed, device)
+    }
+
+    fn check(architecture: &Architecture) -> Result<(), &'static str> {
+        let Architecture { latent, hidden, classes, latents, .. } = architecture;
+        if *latent == 0 || hidden.contains(&0) {
+            return Err("a layer has size 0");
+        }
+        let fits = |part: &Aggregate| part.mean.len() == *latent && part.factor.len() == latent * latent;
+        if !latents.is_empty() && (latents.len() != *classes || !latents.iter().all(fits)) {
+            return Err("the latent distributions differ from the architecture in size or number");
+        }
+        Ok(())
+    }
+
+    fn shape(architecture: &Architecture) -> Shape {
+        architecture.shape
+    }
+
+    fn classes(architecture: &Architecture) -> usize {
+        architecture.classes
+    }
+
+    fn draw(&self, architecture: &Architecture, chunk: &Chunk<'_>) -> (Tensor<4>, PixelRange) {
+        let Architecture { latent, classes, shape, latents, .. } = architecture;
+        let mut values = chunk.values("latent", *latent);
+        for (noise, &label) in values.chunks_exact_mut(*latent).zip(chunk.labels) {
+            noise.iter_mut().for_each(|value| *value *= chunk.request.temperature as f32);
+            if let Some(aggregate) = latents.get(label as usize) {
+                noise.copy_from_slice(&aggregate.place(noise));
+            }
+        }
+        let device = chunk.device();
+        let n = chunk.labels.len();
+        let values = Tensor::from_data(TensorData::new(values, [n, *latent]), &device);
+        let pixels = sigmoid(self.logits(values, one_hot(chunk.labels, *classes, &device)));
+        (pixels.reshape([n, shape.channels, shape.height, shape.width]), PixelRange::Unit)
     }
 }
 

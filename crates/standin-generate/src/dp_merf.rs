@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
-use standin_data::{ImageSet, Progress, Seed};
+use standin_data::ImageSet;
 use standin_nn::initial::normal;
 use standin_nn::tensor::activation::sigmoid;
-use standin_nn::{DeviceChoice, Optimization, Plan, Schedule, fit};
+use standin_nn::{Batch, DeviceChoice, Optimization, Plan, Schedule, Watch, fit_watched};
+use standin_privacy::NoiseSource;
 
 use crate::decoder::{Architecture, Decoder, one_hot};
 use crate::families::write_options;
@@ -10,10 +11,10 @@ use crate::fourier::FourierFeatures;
 use crate::generator::training_labels;
 use crate::matching::mismatch;
 use crate::mean_embedding::ClassSums;
+use crate::network::{Card, TrainedNetwork};
 use crate::options::{above_zero, at_least};
 use crate::surrogate::with_gradient;
-use crate::trained::{Card, TrainedDecoder};
-use crate::{Error, Generator, Protection, Result, Trained};
+use crate::{Error, Fit, Generator, Protection, Result, Trained};
 
 /// The options of [`DpMerf`]. The defaults were tuned on Fashion-MNIST and on handwritten digits, which are public.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,15 +105,12 @@ impl DpMerf {
 }
 
 impl Generator for DpMerf {
-    fn fit(
-        &self,
-        train: &ImageSet,
-        protection: Option<Protection>,
-        seed: Seed,
-        progress: &dyn Progress,
-    ) -> Result<Box<dyn Trained>> {
+    fn fit(&self, train: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
         let options = &self.options;
-        let Protection { target, noise } = protection.ok_or(Error::TargetMissing { family: Self::NAME })?;
+        let Protection { target, noise, .. } = run.image_protection(Self::NAME)?;
+        run.refuse_public(Self::NAME)?;
+        let seed = run.seed;
+        let noise = NoiseSource::of(*noise, seed)?;
         let labels = training_labels(Self::NAME, train)?;
         let classes = labels.classes.len();
         let budget = target.budget(train.len())?;
@@ -122,7 +120,7 @@ impl Generator for DpMerf {
         let scales: Vec<f64> = options.length_scales.iter().map(|scale| scale * length).collect();
         let frequencies = options.frequencies;
         let features = FourierFeatures::draw(shape.volume(), &scales, frequencies, seed.derive("frequencies"));
-        let release = ClassSums::of(train, labels, &features, progress).release(train.len(), budget, noise)?;
+        let release = ClassSums::of(train, labels, &features, run.progress).release(train.len(), budget, noise)?;
 
         let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
         let device = DeviceChoice::chosen().training();
@@ -138,27 +136,22 @@ impl Generator for DpMerf {
         let part = options.frequencies_per_step.min(frequencies);
         let parts = frequencies / part;
         let batch_classes = one_hot(&batch_labels, classes, &device);
-        let fitted = fit(decoder, &optimization, &plan, None, progress, |decoder: &Decoder, batch| {
+        let mut samples = run.watch("dp-merf", &architecture, |decoder: Decoder| decoder)?;
+        let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<Decoder>);
+        let objective = |decoder: &Decoder, batch: &Batch<'_>| {
             let latents = normal([batch_labels.len(), options.latent], 1.0, batch.seed, &device);
             let images = sigmoid(decoder.logits(latents, batch_classes.clone()));
             let points: Vec<f32> = images.clone().into_data().iter::<f32>().collect();
             let found = mismatch(&release, &features, &points, batch.step % parts * part, part);
             Ok(with_gradient(images, found.gradient, found.loss, &device))
-        })?;
-
-        let card = Card {
-            family: Self::NAME.to_owned(),
-            trained_on: train.describe(),
-            licence: train.provenance().licence.clone(),
-            seed: seed.value().to_string(),
-            class_names: labels.classes.clone(),
-            shares: release.shares,
-            options: self.options(),
-            architecture,
-            guarantee: Some(release.guarantee),
-            latents: Vec::new(),
         };
-        Ok(Box::new(TrainedDecoder::new(fitted.model, card)))
+        // No checkpoints: a training that continued after another release would have seen two.
+        let fitted = fit_watched(decoder, &optimization, &plan, None, watch, run.progress, objective)?;
+
+        let guarantee = release.guarantee;
+        let card = Card::private(Self::NAME, train, labels, seed, self.options(), architecture, guarantee);
+        let card = card.with_shares(release.shares);
+        Ok(Box::new(TrainedNetwork::new(fitted.model, card)))
     }
 
     fn options(&self) -> toml::Table {

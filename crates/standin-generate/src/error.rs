@@ -49,6 +49,63 @@ pub enum Error {
         /// The names of the private ones.
         private: String,
     },
+    /// A unit of privacy that a generator cannot protect.
+    #[error(
+        "the generator `{family}` can protect single images alone, not all images that share a value of `{column}`; \
+         leave the unit out if images are independent, or choose a generator trained by clipped gradients"
+    )]
+    UnitNotOffered {
+        /// The generator's name.
+        family: &'static str,
+        /// The column that names the units.
+        column: String,
+    },
+    /// Public images are missing.
+    #[error(
+        "the generator `{family}` learns from public images first and was given none; name some that need no protection"
+    )]
+    PublicMissing {
+        /// The generator's name.
+        family: &'static str,
+    },
+    /// Public images for a generator that cannot use them.
+    #[error("the generator `{family}` has no use for public images, and was given {set}; leave them out")]
+    PublicOfNoUse {
+        /// The generator's name.
+        family: &'static str,
+        /// The public set.
+        set: String,
+    },
+    /// Public images of another shape.
+    #[error("the public images of {set} are {found}, and the private ones {expected}; resize them before")]
+    PublicShape {
+        /// The public set.
+        set: String,
+        /// The shape of its images.
+        found: standin_data::Shape,
+        /// The shape of the private images.
+        expected: standin_data::Shape,
+    },
+    /// A control that a generator does not have.
+    #[error("the generator `{family}` has no {control}; {remedy}")]
+    ControlNotOffered {
+        /// The generator's name.
+        family: String,
+        /// What the request asked for.
+        control: &'static str,
+        /// What it has.
+        remedy: String,
+    },
+    /// A folder for checkpoints or samples could not be made, or a picture not be written.
+    #[error("{}: {action} failed: {source}", path.display())]
+    Work {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
     /// The training set cannot be used by this generator.
     #[error("the generator `{family}` cannot train on {set}: {found}; {remedy}")]
     Training {

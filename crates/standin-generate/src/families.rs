@@ -3,7 +3,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::trained::{self, TrainedDecoder};
+use crate::decoder::Decoder;
+use crate::network::{TrainedNetwork, family_of};
 use crate::{DpMerf, Error, Family, Result, Trained, Vae};
 
 /// Every kind of generator, by name.
@@ -12,20 +13,22 @@ pub const GENERATORS: &[Family] = &[
         name: Vae::NAME,
         summary: "conditional variational autoencoder; no guarantee, the baseline without privacy",
         private: false,
+        public: false,
         cost: "time: epochs × images × parameters; 700 images of 8×8 in a second, 55 000 of 28×28 in minutes",
         source: "Kingma & Welling 2014; Sohn, Yan & Lee 2015",
         build: |options| Ok(Box::new(Vae::new(read_options(Vae::NAME, options)?)?)),
-        load: TrainedDecoder::load,
+        load: TrainedNetwork::<Decoder>::load,
     },
     Family {
         name: DpMerf::NAME,
         summary: "conditional generator fitted to one noisy release of class-wise random-feature means; private",
         private: true,
+        public: false,
         cost: "time: images × frequencies × pixels once, then steps × batch × frequencies × pixels, whatever the number \
                of images; 700 images of 8×8 in seconds, 55 000 of 28×28 in minutes",
         source: "Harder, Adamczewski & Park 2021, DP-MERF",
         build: |options| Ok(Box::new(DpMerf::new(read_options(DpMerf::NAME, options)?)?)),
-        load: TrainedDecoder::load,
+        load: TrainedNetwork::<Decoder>::load,
     },
 ];
 
@@ -45,7 +48,7 @@ pub fn family(name: &str) -> Result<&'static Family> {
 /// # Errors
 /// If a file is missing, damaged, or not of a registered family.
 pub fn load(folder: &Path) -> Result<Box<dyn Trained>> {
-    (family(&trained::family_of(folder)?)?.load)(folder)
+    (family(&family_of(folder)?)?.load)(folder)
 }
 
 /// The names of the generators with a guarantee, for messages.

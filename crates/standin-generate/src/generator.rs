@@ -1,38 +1,50 @@
 use std::fmt;
 use std::path::Path;
 
-use standin_data::{ImageSet, Labels, Progress, Seed};
-use standin_privacy::{Guarantee, NoiseSource, PrivacyTarget};
+use serde::Serialize;
+use standin_data::{ImageSet, Labels, Progress, Seed, Shape};
+use standin_privacy::{Guarantee, NoiseOrigin, PrivacyTarget, Unit};
 
-use crate::{Error, Result, SampleRequest};
+use crate::families::private_names;
+use crate::{Control, Error, Result, SampleRequest, Work};
 
 /// The privacy a generator must keep and the noise it keeps it with.
-///
-/// A fit consumes its noise source, so no two releases can share noise.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Protection {
     /// ε and δ to stay within.
     pub target: PrivacyTarget,
-    /// Where noise is drawn.
-    pub noise: NoiseSource,
+    /// Whose presence is protected.
+    pub unit: Unit,
+    /// Where sampling and noise come from: secret, or reproducible from the seed of the fit and then not private.
+    pub noise: NoiseOrigin,
+}
+
+/// What a fit is given beside the images to learn from.
+#[derive(Clone)]
+pub struct Fit<'a> {
+    /// The privacy to keep, for a private method.
+    pub protection: Option<Protection>,
+    /// Images that need no protection, of the same shape: for methods that learn from public images first.
+    pub public: Option<&'a ImageSet>,
+    /// Decides initial weights, order and, with reproducible noise, the noise.
+    pub seed: Seed,
+    /// Where checkpoints and samples drawn on the way are kept; none to keep nothing.
+    pub work: Option<&'a Work>,
+    /// Where it says how far it is.
+    pub progress: &'a dyn Progress,
 }
 
 /// A method that learns to make images like those of a labelled set.
 pub trait Generator: Send + Sync + fmt::Debug {
     /// Trains on a labelled set.
     ///
-    /// The result depends on the options, the set, the protection and the seed alone, not on the number of threads.
+    /// The result depends on the options, the sets, the protection and the seed alone, not on the number of threads nor on
+    /// interruptions.
     ///
     /// # Errors
-    /// If a private method gets no protection or another method gets one, the set has no labels or too few images, the
-    /// target cannot be met, or training diverges.
-    fn fit(
-        &self,
-        train: &ImageSet,
-        protection: Option<Protection>,
-        seed: Seed,
-        progress: &dyn Progress,
-    ) -> Result<Box<dyn Trained>>;
+    /// If a private method gets no protection or another method gets one, public images are missing or of no use, the
+    /// set has no labels or too few images, the target cannot be met, or training diverges.
+    fn fit(&self, train: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>>;
 
     /// Every option with its value, defaults included, as accepted by [`Family::build`].
     fn options(&self) -> toml::Table;
@@ -45,7 +57,7 @@ pub trait Trained: Send + Sync + fmt::Debug {
     /// Image i depends on the seed, i and its class alone: neither on how many are drawn nor on the number of threads.
     ///
     /// # Errors
-    /// If the request cannot be met; see [`SampleRequest::labels`] and [`SampleRequest::temperature`].
+    /// If the request cannot be met, or has a [`Control`] that this generator does not have.
     fn sample(&self, request: &SampleRequest, seed: Seed, progress: &dyn Progress) -> Result<ImageSet>;
 
     /// Writes everything [`load`](crate::load) needs into an existing folder.
@@ -56,6 +68,29 @@ pub trait Trained: Send + Sync + fmt::Debug {
 
     /// What was promised about the training images; none for a method without a guarantee.
     fn guarantee(&self) -> Option<&Guarantee>;
+
+    /// What it was trained with, for people: the description that is saved beside it.
+    fn description(&self) -> Description<'_>;
+
+    /// What of a request it can follow beyond count and balance.
+    fn controls(&self) -> &'static [Control];
+}
+
+/// How a trained generator came to be.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description<'a> {
+    /// The registered name of the method.
+    pub family: &'a str,
+    /// The set it was trained on.
+    pub trained_on: &'a str,
+    /// The shape of its images.
+    pub shape: Shape,
+    /// The names of its classes.
+    pub classes: &'a [String],
+    /// Every option of the method.
+    pub options: &'a toml::Table,
+    /// The seed of its training.
+    pub seed: &'a str,
 }
 
 /// A registered kind of generator.
@@ -67,6 +102,8 @@ pub struct Family {
     pub summary: &'static str,
     /// Whether it needs a privacy target and gives a guarantee.
     pub private: bool,
+    /// Whether it needs public images to learn from first.
+    pub public: bool,
     /// Time and memory, and how they grow.
     pub cost: &'static str,
     /// Paper.
@@ -81,6 +118,74 @@ pub struct Family {
     /// # Errors
     /// If a file is missing, damaged or of another family.
     pub load: fn(&Path) -> Result<Box<dyn Trained>>,
+}
+
+impl<'a> Fit<'a> {
+    /// Neither protection nor public images, nothing kept on the way.
+    pub fn new(seed: Seed, progress: &'a dyn Progress) -> Self {
+        Self { protection: None, public: None, seed, work: None, progress }
+    }
+
+    /// The same with protection.
+    #[must_use]
+    pub fn protected(self, protection: Option<Protection>) -> Self {
+        Self { protection, ..self }
+    }
+
+    /// The protection that a private method needs.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub(crate) fn protection(&self, family: &'static str) -> Result<&Protection> {
+        self.protection.as_ref().ok_or(Error::TargetMissing { family })
+    }
+
+    /// As [`Fit::protection`], for a method that can protect single images alone.
+    ///
+    /// # Errors
+    /// If there is none, or it is to protect groups of images.
+    pub(crate) fn image_protection(&self, family: &'static str) -> Result<&Protection> {
+        let protection = self.protection(family)?;
+        match &protection.unit {
+            Unit::Image => Ok(protection),
+            Unit::Group(column) => Err(Error::UnitNotOffered { family, column: column.clone() }),
+        }
+    }
+
+    /// Refuses protection, for a method that gives none.
+    ///
+    /// # Errors
+    /// If there is one.
+    pub(crate) fn refuse_protection(&self, family: &'static str) -> Result<()> {
+        match self.protection {
+            None => Ok(()),
+            Some(_) => Err(Error::TargetNotOffered { family, private: private_names() }),
+        }
+    }
+
+    /// Refuses public images, for a method that has no use for them.
+    ///
+    /// # Errors
+    /// If there are some.
+    pub(crate) fn refuse_public(&self, family: &'static str) -> Result<()> {
+        match self.public {
+            None => Ok(()),
+            Some(public) => Err(Error::PublicOfNoUse { family, set: public.describe() }),
+        }
+    }
+
+    /// The public images that a method needs, of the shape of the private ones.
+    ///
+    /// # Errors
+    /// If there are none, or of another shape.
+    pub(crate) fn public(&self, family: &'static str, train: &ImageSet) -> Result<&'a ImageSet> {
+        let public = self.public.ok_or(Error::PublicMissing { family })?;
+        if public.shape() != train.shape() {
+            let (set, found, expected) = (public.describe(), public.shape(), train.shape());
+            return Err(Error::PublicShape { set, found, expected });
+        }
+        Ok(public)
+    }
 }
 
 /// The labels of a set that a conditional generator can be trained on.

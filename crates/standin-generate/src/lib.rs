@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use standin_data::{ImageSet, Labels, Seed, Shape, Silent};
-//! use standin_generate::{SampleRequest, family};
+//! use standin_generate::{Fit, SampleRequest, family};
 //!
 //! # fn main() -> Result<(), standin_generate::Error> {
 //! let shape = Shape { channels: 1, height: 2, width: 2 };
@@ -21,7 +21,7 @@
 //!
 //! let options = toml::toml! { least_steps = 200 };
 //! let generator = (family("vae")?.build)(&options)?;
-//! let trained = generator.fit(&images, None, Seed::new(1), &Silent)?;
+//! let trained = generator.fit(&images, Fit::new(Seed::new(1), &Silent))?;
 //! let sampled = trained.sample(&SampleRequest::new(6), Seed::new(2), &Silent)?;
 //! assert_eq!(sampled.len(), 6);
 //! assert!(sampled.image(0).iter().all(|&value| value < 128));
@@ -38,18 +38,20 @@ pub mod fourier;
 mod generator;
 pub mod matching;
 pub mod mean_embedding;
+mod network;
 mod options;
 mod sampling;
 mod sin_cos;
 mod surrogate;
-mod trained;
 mod vae;
 mod vqvae;
+mod work;
 
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
 pub use families::{GENERATORS, family, load};
-pub use generator::{Family, Generator, Protection, Trained};
-pub use sampling::{Balance, SampleRequest};
+pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
+pub use sampling::{Balance, Control, SampleRequest, Solver};
 pub use vae::{Vae, VaeOptions};
 pub use vqvae::{CodebookUse, ENCODERS, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures, VqVaeOptions, VqVaeView};
+pub use work::Work;

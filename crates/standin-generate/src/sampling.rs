@@ -24,6 +24,63 @@ pub struct SampleRequest {
     /// is: this only processes what was released.
     #[serde(default = "as_it_is")]
     pub temperature: f64,
+    /// Weight w of the class in a diffusion model's denoiser, D = D∅ + w·(D_class − D∅), at least 0 (Ho & Salimans 2022,
+    /// where w is one less): 1, the default, is the model as trained for the class; more gives more typical images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<f64>,
+    /// Share ψ of the way from the mean to the drawn style, in [0, 1] (Karras et al. 2019, section B): 1, the default, is
+    /// the generator as trained; less trades variety for fidelity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncation: Option<f64>,
+    /// How a diffusion model's equation is solved; its own default if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solver: Option<Solver>,
+    /// Number of noise levels of the solver, at least 1; its own default if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+}
+
+/// How the equation of a diffusion model is solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Solver {
+    /// Second order, deterministic (Karras et al. 2022, algorithm 1).
+    Heun,
+    /// Second order, with fresh noise at every level (Karras et al. 2022, algorithm 2).
+    Stochastic,
+    /// First order, deterministic (Song, Meng & Ermon 2021).
+    Ddim,
+}
+
+/// What a request may ask for beyond count and balance, where a generator has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// [`SampleRequest::temperature`].
+    Temperature,
+    /// [`SampleRequest::guidance`].
+    Guidance,
+    /// [`SampleRequest::truncation`].
+    Truncation,
+    /// [`SampleRequest::solver`].
+    Solver,
+    /// [`SampleRequest::steps`].
+    Steps,
+}
+
+impl Control {
+    /// Every control.
+    pub const ALL: [Self; 5] = [Self::Temperature, Self::Guidance, Self::Truncation, Self::Solver, Self::Steps];
+
+    /// Its name in a request.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Temperature => "temperature",
+            Self::Guidance => "guidance",
+            Self::Truncation => "truncation",
+            Self::Solver => "solver",
+            Self::Steps => "steps",
+        }
+    }
 }
 
 fn as_it_is() -> f64 {
@@ -44,9 +101,17 @@ pub enum Balance {
 }
 
 impl SampleRequest {
-    /// `count` images with class shares as trained, at temperature 1.
+    /// `count` images with class shares as trained, everything else at its default.
     pub fn new(count: usize) -> Self {
-        Self { count, balance: Balance::AsTrained, temperature: as_it_is() }
+        Self {
+            count,
+            balance: Balance::AsTrained,
+            temperature: as_it_is(),
+            guidance: None,
+            truncation: None,
+            solver: None,
+            steps: None,
+        }
     }
 
     /// The same request with another balance.
@@ -61,18 +126,66 @@ impl SampleRequest {
         Self { temperature, ..self }
     }
 
-    /// Checks the temperature.
+    /// Checks that every control is in its range.
     ///
     /// # Errors
-    /// If it is negative or not finite.
-    pub fn check_temperature(&self) -> Result<()> {
-        if self.temperature.is_finite() && self.temperature >= 0.0 {
-            return Ok(());
+    /// Names the first that is not.
+    pub fn check(&self) -> Result<()> {
+        let not_negative = |name: &str, value: f64, one: &str| {
+            if value.is_finite() && value >= 0.0 {
+                return Ok(());
+            }
+            Err(Error::request(format!("{name} is {value}"), format!("give a number of at least 0; 1 {one}")))
+        };
+        not_negative("temperature", self.temperature, "draws from the generator as it was trained")?;
+        not_negative("guidance", self.guidance.unwrap_or(1.0), "draws from each class as it was learnt")?;
+        if let Some(truncation) = self.truncation.filter(|truncation| !(0.0..=1.0).contains(truncation)) {
+            let remedy = "give a number from 0 (one image per class) to 1 (the generator as it was trained)";
+            return Err(Error::request(format!("truncation is {truncation}"), remedy));
         }
-        Err(Error::request(
-            format!("temperature is {}", self.temperature),
-            "give a number of at least 0; 1 draws from the generator as it was trained",
-        ))
+        if self.steps == Some(0) {
+            return Err(Error::request("steps is 0", "give at least 1; more cost time and are more exact"));
+        }
+        Ok(())
+    }
+
+    /// The controls that differ from their defaults.
+    pub fn controls(&self) -> impl Iterator<Item = Control> + '_ {
+        Control::ALL.into_iter().filter(|control| match control {
+            Control::Temperature => self.temperature != as_it_is(),
+            Control::Guidance => self.guidance.is_some(),
+            Control::Truncation => self.truncation.is_some(),
+            Control::Solver => self.solver.is_some(),
+            Control::Steps => self.steps.is_some(),
+        })
+    }
+
+    /// Checks the controls, and that a generator has them.
+    ///
+    /// # Errors
+    /// Names the first that is out of its range, or that the generator does not have.
+    pub(crate) fn check_for(&self, family: &str, offered: &[Control]) -> Result<()> {
+        self.check()?;
+        let Some(control) = self.controls().find(|control| !offered.contains(control)) else { return Ok(()) };
+        let names: Vec<&str> = offered.iter().map(|control| control.name()).collect();
+        let remedy = match names.as_slice() {
+            [] => "leave it out".to_owned(),
+            names => format!("it has {}", names.join(", ")),
+        };
+        Err(Error::ControlNotOffered { family: family.to_owned(), control: control.name(), remedy })
+    }
+
+    /// The controls that differ from their defaults, in words for a provenance; empty if none does.
+    pub(crate) fn words(&self) -> String {
+        let mut words: Vec<String> = Vec::new();
+        if self.temperature != as_it_is() {
+            words.push(format!("temperature {}", self.temperature));
+        }
+        words.extend(self.guidance.map(|guidance| format!("guidance {guidance}")));
+        words.extend(self.truncation.map(|truncation| format!("truncation {truncation}")));
+        words.extend(self.solver.map(|solver| format!("solver {solver:?}").to_lowercase()));
+        words.extend(self.steps.map(|steps| format!("{steps} steps")));
+        if words.is_empty() { String::new() } else { format!(" at {}", words.join(", ")) }
     }
 
     /// The class of each image, as indices into `classes`: any first n of them hold each class within one image of

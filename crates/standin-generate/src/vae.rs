@@ -1,18 +1,18 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use standin_data::{ImageSet, Labels, Progress, Seed};
+use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::initial::normal;
 use standin_nn::tensor::{Device, Tensor, TensorData};
-use standin_nn::{DeviceChoice, Module, Optimization, Plan, Schedule, burn, fit};
+use standin_nn::{Batch, DeviceChoice, Module, Optimization, Plan, Schedule, Watch, burn, fit_watched};
 
 use crate::aggregate::Aggregate;
 use crate::decoder::{Architecture, Decoder, Stack, one_hot};
-use crate::families::{private_names, write_options};
+use crate::families::write_options;
 use crate::generator::training_labels;
+use crate::network::{Card, TrainedNetwork};
 use crate::options::{above_zero, at_least};
 use crate::surrogate::with_gradient;
-use crate::trained::{Card, TrainedDecoder};
-use crate::{Error, Generator, Protection, Result, Trained};
+use crate::{Fit, Generator, Result, Trained};
 
 /// The options of [`Vae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,21 +88,15 @@ struct Autoencoder {
 }
 
 impl Generator for Vae {
-    fn fit(
-        &self,
-        train: &ImageSet,
-        protection: Option<Protection>,
-        seed: Seed,
-        progress: &dyn Progress,
-    ) -> Result<Box<dyn Trained>> {
-        if protection.is_some() {
-            return Err(Error::TargetNotOffered { family: Self::NAME, private: private_names() });
-        }
+    fn fit(&self, train: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
+        run.refuse_protection(Self::NAME)?;
+        run.refuse_public(Self::NAME)?;
+        let seed = run.seed;
         let options = &self.options;
         let labels = training_labels(Self::NAME, train)?;
         let classes = labels.classes.len();
         let shape = train.shape();
-        let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
+        let mut architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
         let device = DeviceChoice::chosen().training();
         let backwards: Vec<usize> = architecture.hidden.iter().rev().copied().collect();
         let inputs = shape.volume() + classes;
@@ -117,28 +111,19 @@ impl Generator for Vae {
         };
         let mut plan = Plan::epochs(train.len(), options.batch_size, options.epochs, seed.derive("training"));
         plan.steps = plan.steps.max(options.least_steps);
-        let fitted = fit(model, &optimization, &plan, None, progress, |model: &Autoencoder, batch| {
+        let checkpoints = run.checkpoints("vae")?;
+        let mut samples = run.watch("vae", &architecture, |model: Autoencoder| model.decoder)?;
+        let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<Autoencoder>);
+        let objective = |model: &Autoencoder, batch: &Batch<'_>| {
             let batch_labels: Vec<u32> = batch.indices.iter().map(|&index| labels.values[index]).collect();
             let scaled = batch.indices.iter().flat_map(|&index| train.image(index));
             let targets: Vec<f32> = scaled.map(|&value| f32::from(value) / 255.0).collect();
             Ok(negative_bound(model, &targets, &batch_labels, classes, options, batch.seed, &device))
-        })?;
-
-        let mut counts = vec![0_usize; classes];
-        labels.values.iter().for_each(|&label| counts[label as usize] += 1);
-        let card = Card {
-            family: Self::NAME.to_owned(),
-            trained_on: train.describe(),
-            licence: train.provenance().licence.clone(),
-            seed: seed.value().to_string(),
-            class_names: labels.classes.clone(),
-            shares: counts.iter().map(|&count| count as f64 / train.len() as f64).collect(),
-            options: self.options(),
-            architecture,
-            guarantee: None,
-            latents: aggregates(&fitted.model.encoder, train, labels, options.latent),
         };
-        Ok(Box::new(TrainedDecoder::new(fitted.model.decoder, card)))
+        let fitted = fit_watched(model, &optimization, &plan, checkpoints.as_ref(), watch, run.progress, objective)?;
+        architecture.latents = aggregates(&fitted.model.encoder, train, labels, options.latent);
+        let card = Card::new(Self::NAME, train, labels, seed, self.options(), architecture);
+        Ok(Box::new(TrainedNetwork::new(fitted.model.decoder, card)))
     }
 
     fn options(&self) -> toml::Table {

@@ -3,8 +3,8 @@
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use standin_data::{ImageSet, Labels, Seed, Shape, Silent};
-use standin_generate::{Balance, GENERATORS, Protection, SampleRequest, Trained, family, load};
-use standin_privacy::{Delta, NoiseSource, PrivacyTarget};
+use standin_generate::{Balance, Fit, GENERATORS, Protection, SampleRequest, Trained, family, load};
+use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 
 const SHAPE: Shape = Shape { channels: 1, height: 6, width: 6 };
 
@@ -30,6 +30,10 @@ fn target(epsilon: f64) -> PrivacyTarget {
     PrivacyTarget { epsilon, delta: Delta::Auto, allow_large_delta: false }
 }
 
+fn reproducible(epsilon: f64) -> Protection {
+    Protection { target: target(epsilon), unit: Unit::Image, noise: NoiseOrigin::Reproducible }
+}
+
 /// A small training of the family, with reproducible noise where it is private.
 fn trained(name: &str, train: &ImageSet, seed: u64) -> Box<dyn Trained> {
     let family = family(name).unwrap();
@@ -37,10 +41,9 @@ fn trained(name: &str, train: &ImageSet, seed: u64) -> Box<dyn Trained> {
         "vae" => "hidden = [32, 32]\nleast_steps = 300\nepochs = 1.0\nlatent = 4",
         _ => "hidden = [32, 32]\nsteps = 300\nfrequencies = 200\nlatent = 4",
     };
-    let protection =
-        family.private.then(|| Protection { target: target(2.0), noise: NoiseSource::reproducible(Seed::new(seed)) });
+    let protection = family.private.then(|| reproducible(2.0));
     let generator = (family.build)(&toml::from_str(options).unwrap()).unwrap();
-    generator.fit(train, protection, Seed::new(seed), &Silent).unwrap()
+    generator.fit(train, Fit::new(Seed::new(seed), &Silent).protected(protection)).unwrap()
 }
 
 fn sample(trained: &dyn Trained, count: usize) -> ImageSet {
@@ -89,9 +92,10 @@ fn synthetic_digits_teach_digits() {
         (digits.select(&(0..720).collect::<Vec<_>>()), digits.select(&(1200..1797).collect::<Vec<_>>()));
     let real = nearest_mean_accuracy(&train, &test);
     for (family, loss) in GENERATORS.iter().zip([0.05, 0.12]) {
-        let protection = || Protection { target: target(10.0), noise: NoiseSource::reproducible(Seed::new(1)) };
+        let protection = || reproducible(10.0);
         let generator = (family.build)(&toml::Table::new()).unwrap();
-        let trained = generator.fit(&train, family.private.then(protection), Seed::new(1), &Silent).unwrap();
+        let trained =
+            generator.fit(&train, Fit::new(Seed::new(1), &Silent).protected(family.private.then(protection))).unwrap();
         let accuracy = nearest_mean_accuracy(&sample(&*trained, 1000), &test);
         assert!(accuracy > real - loss, "{}: {accuracy}, real images {real}", family.name);
     }
@@ -255,9 +259,9 @@ fn a_target_is_demanded_by_private_generators_and_refused_by_others() {
     let train = bars(30, 1);
     for family in GENERATORS {
         let generator = (family.build)(&toml::Table::new()).unwrap();
-        let secret = || Protection { target: target(1.0), noise: NoiseSource::secret().unwrap() };
+        let secret = || Protection { target: target(1.0), unit: Unit::Image, noise: NoiseOrigin::Secret };
         let wrong = (!family.private).then(secret);
-        let message = generator.fit(&train, wrong, Seed::new(1), &Silent).unwrap_err().to_string();
+        let message = generator.fit(&train, Fit::new(Seed::new(1), &Silent).protected(wrong)).unwrap_err().to_string();
         assert!(message.contains(family.name) && message.contains("epsilon"), "{message}");
     }
 }
@@ -266,11 +270,14 @@ fn a_target_is_demanded_by_private_generators_and_refused_by_others() {
 fn sets_without_labels_or_images_are_refused() {
     for family in GENERATORS {
         let generator = (family.build)(&toml::Table::new()).unwrap();
-        let secret = || Protection { target: target(1.0), noise: NoiseSource::secret().unwrap() };
+        let secret = || Protection { target: target(1.0), unit: Unit::Image, noise: NoiseOrigin::Secret };
         let protection = || family.private.then(secret);
         let unlabelled = bars(30, 1).without_labels();
-        let message = generator.fit(&unlabelled, protection(), Seed::new(1), &Silent).unwrap_err().to_string();
+        let message = generator
+            .fit(&unlabelled, Fit::new(Seed::new(1), &Silent).protected(protection()))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("labels"), "{message}");
-        assert!(generator.fit(&bars(0, 1), protection(), Seed::new(1), &Silent).is_err());
+        assert!(generator.fit(&bars(0, 1), Fit::new(Seed::new(1), &Silent).protected(protection())).is_err());
     }
 }

@@ -1,5 +1,5 @@
 //! Linear algebra in double precision whose results do not depend on the number of threads: products are split by
-//! columns of fixed width, sums run in a fixed order, and decompositions run on one thread.
+//! columns of fixed width, sums run in a fixed order, and decompositions are cut for a fixed number of threads.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -23,6 +23,12 @@ const ROWS: usize = 1000;
 /// Rows or columns that one task takes of `size`: eight tasks at least, and tiles that stay in the second-level cache.
 fn share(size: usize) -> usize {
     size.div_ceil(8).next_multiple_of(8).clamp(16, 256)
+}
+
+/// How decompositions are cut into tasks: for the same number of threads whatever number there is, since the cut decides
+/// in which order they add.
+fn decomposition() -> Par {
+    Par::rayon(4)
 }
 
 /// `into` += a·b. Time O(m·k·n).
@@ -123,15 +129,15 @@ impl Tiles {
 }
 
 /// The Cholesky factor L of a symmetric matrix LLᵀ and its inverse, both lower triangular; nothing if a squared pivot is
-/// below `least`, as in a matrix without full rank. Time O(d³), on one thread.
+/// below `least`, as in a matrix without full rank. Time O(d³).
 pub(crate) fn cholesky(matrix: &Mat<f64>, least: f64) -> Option<(Mat<f64>, Mat<f64>)> {
     let d = matrix.nrows();
     let mut factor = matrix.clone();
-    let scratch = cholesky_in_place_scratch::<f64>(d, Par::Seq, Default::default());
+    let scratch = cholesky_in_place_scratch::<f64>(d, decomposition(), Default::default());
     cholesky_in_place(
         factor.as_mut(),
         Default::default(),
-        Par::Seq,
+        decomposition(),
         MemStack::new(&mut MemBuffer::new(scratch)),
         Default::default(),
     )
@@ -143,20 +149,20 @@ pub(crate) fn cholesky(matrix: &Mat<f64>, least: f64) -> Option<(Mat<f64>, Mat<f
         factor.as_mut().col_mut(column).subrows_mut(0, column).fill(0.0);
     }
     let mut inverse = Mat::zeros(d, d);
-    invert_lower_triangular(inverse.as_mut(), factor.as_ref(), Par::Seq);
+    invert_lower_triangular(inverse.as_mut(), factor.as_ref(), decomposition());
     Some((factor, inverse))
 }
 
-/// Eigenvalues, ascending, and eigenvectors, one a column, of a symmetric matrix. Time O(d³), on one thread.
+/// Eigenvalues, ascending, and eigenvectors, one a column, of a symmetric matrix. Time O(d³).
 pub(crate) fn symmetric_eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)> {
     let n = matrix.nrows();
     let (mut values, mut vectors) = (Diag::zeros(n), Mat::zeros(n, n));
-    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, decomposition(), Default::default());
     self_adjoint_evd(
         matrix.as_ref(),
         values.as_mut(),
         Some(vectors.as_mut()),
-        Par::Seq,
+        decomposition(),
         MemStack::new(&mut MemBuffer::new(scratch)),
         Default::default(),
     )
@@ -164,16 +170,16 @@ pub(crate) fn symmetric_eigen(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>)>
     Ok((values.column_vector().iter().copied().collect(), vectors))
 }
 
-/// Eigenvalues, ascending, of a symmetric matrix. Time O(d³), a third of [`symmetric_eigen`]'s, on one thread.
+/// Eigenvalues, ascending, of a symmetric matrix. Time O(d³), a third of [`symmetric_eigen`]'s.
 pub(crate) fn symmetric_eigenvalues(matrix: &Mat<f64>) -> Result<Vec<f64>> {
     let n = matrix.nrows();
     let mut values = Diag::zeros(n);
-    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::No, Par::Seq, Default::default());
+    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::No, decomposition(), Default::default());
     self_adjoint_evd(
         matrix.as_ref(),
         values.as_mut(),
         None,
-        Par::Seq,
+        decomposition(),
         MemStack::new(&mut MemBuffer::new(scratch)),
         Default::default(),
     )
@@ -190,7 +196,7 @@ pub(crate) fn symmetric_eigenvalues(matrix: &Mat<f64>) -> Result<Vec<f64>> {
 /// least value kept at s = 10⁻¹⁰ that moves 10⁻⁵·ε/s ≈ 10⁻¹¹: values are right to that share of the largest, not just to
 /// the root of ε.
 ///
-/// Time O(m·n·min(m, n)), decompositions on one thread.
+/// Time O(m·n·min(m, n)).
 pub(crate) fn singular_values(matrix: MatRef<'_, f64>) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>)> {
     /// Squared singular values below this share of the largest are decomposed again.
     const TRUSTED: f64 = 1e-10;

@@ -76,9 +76,12 @@ pub use optimizer::{Optimizer, OptimizerState, clip_to_norm, norm};
 pub use order::{Batch, Plan};
 pub use parameters::{ParameterShape, gradient, gradient_from, shapes, values, with_values};
 pub use pixels::{PixelRange, pixels, quantise};
-pub use private::{Clipping, Privacy, PrivateBatch, PrivateFitted, PrivatePlan, PrivateTrainer, Records, fit_private};
+pub use private::{
+    Clipping, Privacy, PrivateBatch, PrivateFitted, PrivatePlan, PrivateTrainer, Records, fit_private,
+    fit_private_watched,
+};
 pub use schedule::Schedule;
-pub use train::{Fitted, History, Learner, fit, train};
+pub use train::{Fitted, History, Learner, Watch, fit, fit_watched, train};
 pub use trainer::{Optimization, Trainer, TrainerState};
 pub use weights::{digest, load_weights, read_architecture, save_weights};
 

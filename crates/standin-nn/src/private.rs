@@ -32,7 +32,7 @@ pub use clipping::Clipping;
 pub use records::Records;
 pub use trainer::{PrivateBatch, PrivateTrainer};
 
-use crate::train::{History, Learner, train};
+use crate::train::{History, Learner, Watch, show, train};
 use crate::{Batch, Checkpoints, Error, Optimization, Plan, Result, TrainerState};
 
 #[cfg(doc)]
@@ -116,6 +116,8 @@ pub struct PrivatePlan<'a> {
     pub budget: Budget,
     /// Which image belongs to which unit.
     pub records: &'a Records,
+    /// What was already spent on the same units, out of the same budget; none for nothing.
+    pub before: Option<&'a Ledger>,
     /// Decides initial choices and augmentation, and with [`NoiseOrigin::Reproducible`] sampling and noise.
     pub seed: Seed,
 }
@@ -148,10 +150,27 @@ pub fn fit_private<M: Module>(
     progress: &dyn Progress,
     losses: impl FnMut(&M, &PrivateBatch<'_>) -> Result<Tensor<1>>,
 ) -> Result<PrivateFitted<M>> {
-    let PrivatePlan { privacy, budget, records, seed } = plan;
-    let before = Ledger::new(records.unit().clone(), standin_privacy::Adjacency::AddRemove, privacy.noise);
+    fit_private_watched(model, optimization, plan, checkpoints, None, progress, losses)
+}
+
+/// [`fit_private`], watched: what is seen is covered by the guarantee, which every step's network has.
+///
+/// # Errors
+/// As [`fit_private`] and as the watch.
+pub fn fit_private_watched<M: Module>(
+    model: M,
+    optimization: &Optimization,
+    plan: PrivatePlan<'_>,
+    checkpoints: Option<&Checkpoints>,
+    watch: Option<&mut dyn Watch<M>>,
+    progress: &dyn Progress,
+    losses: impl FnMut(&M, &PrivateBatch<'_>) -> Result<Tensor<1>>,
+) -> Result<PrivateFitted<M>> {
+    let PrivatePlan { privacy, budget, records, before, seed } = plan;
+    let nothing = || Ledger::new(records.unit().clone(), standin_privacy::Adjacency::AddRemove, privacy.noise);
+    let before = before.cloned().unwrap_or_else(nothing);
     let trainer = PrivateTrainer::new(model, optimization, privacy, budget, records, before)?;
-    let mut learner = PrivateMinimiser { trainer, losses };
+    let mut learner = PrivateMinimiser { trainer, losses, watch };
     let plan = Plan::steps(records.units(), privacy.batch_size, privacy.steps, seed);
     learner.trainer.check_independence(&mut learner.losses, seed)?;
     let history = train(&mut learner, &plan, checkpoints, progress)?;
@@ -160,14 +179,17 @@ pub fn fit_private<M: Module>(
 }
 
 /// One network under losses of its rows.
-struct PrivateMinimiser<M, F> {
+struct PrivateMinimiser<'a, M, F> {
     trainer: PrivateTrainer<M>,
     losses: F,
+    watch: Option<&'a mut dyn Watch<M>>,
 }
 
-impl<M: Module, F: FnMut(&M, &PrivateBatch<'_>) -> Result<Tensor<1>>> Learner for PrivateMinimiser<M, F> {
+impl<M: Module, F: FnMut(&M, &PrivateBatch<'_>) -> Result<Tensor<1>>> Learner for PrivateMinimiser<'_, M, F> {
     fn learn(&mut self, batch: &Batch<'_>) -> Result<f64> {
-        self.trainer.step(batch, &mut self.losses)
+        let loss = self.trainer.step(batch, &mut self.losses)?;
+        show(self.watch.as_deref_mut(), batch, || self.trainer.finished())?;
+        Ok(loss)
     }
 
     fn states(&self) -> Vec<(&'static str, TrainerState)> {

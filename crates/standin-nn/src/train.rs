@@ -57,13 +57,25 @@ impl History {
     }
 }
 
+/// Looks at a network from time to time while it trains, such as to draw samples.
+pub trait Watch<M> {
+    /// Whether to look after this many steps.
+    fn due(&self, steps: usize) -> bool;
+
+    /// `model` is the network as a training that ended here would give it, on the inference device.
+    ///
+    /// # Errors
+    /// If what was seen could not be kept; the training ends with that.
+    fn look(&mut self, steps: usize, model: M) -> Result<()>;
+}
+
 /// How often the loss is shown.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
 
 /// Runs a learner through a plan: the one training loop of the project.
 ///
 /// With `checkpoints` it continues from the last one if there is any, and the result equals that of an uninterrupted
-/// run to the bit.
+/// run to the bit. The last step leaves one too, so that a job of several trainings skips those that are over.
 ///
 /// # Errors
 /// If a step fails, or a checkpoint cannot be written, read, or is of another configuration.
@@ -110,13 +122,15 @@ fn continue_training(
         let indices = &order.1[plan.range(step)];
         let seed = plan.step_seed(step);
         let batch = Batch { step, steps: plan.steps, epoch, steps_per_epoch, indices, seed };
+        let last = step + 1 == plan.steps;
         history.losses.push(learner.learn(&batch)? as f32);
         progress.advance(1);
-        if shown.elapsed() >= STATUS_EVERY || step + 1 == plan.steps {
+        if shown.elapsed() >= STATUS_EVERY || last {
             progress.status(&format!("loss {:.4}", history.recent_loss(steps_per_epoch.min(50))));
             shown = Instant::now();
         }
-        if let Some(checkpoints) = checkpoints.filter(|checkpoints| checkpoints.due(step + 1, saved.elapsed())) {
+        if let Some(checkpoints) = checkpoints.filter(|checkpoints| last || checkpoints.due(step + 1, saved.elapsed()))
+        {
             checkpoints.write(plan, learner, history)?;
             saved = Instant::now();
         }
@@ -147,21 +161,40 @@ pub fn fit<M: Module>(
     progress: &dyn Progress,
     objective: impl FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>,
 ) -> Result<Fitted<M>> {
-    let mut learner = Minimiser { trainer: Trainer::new(model, optimization)?, objective };
+    fit_watched(model, optimization, plan, checkpoints, None, progress, objective)
+}
+
+/// [`fit`], watched.
+///
+/// # Errors
+/// As [`fit`] and as the watch.
+pub fn fit_watched<M: Module>(
+    model: M,
+    optimization: &Optimization,
+    plan: &Plan,
+    checkpoints: Option<&Checkpoints>,
+    watch: Option<&mut dyn Watch<M>>,
+    progress: &dyn Progress,
+    objective: impl FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>,
+) -> Result<Fitted<M>> {
+    let mut learner = Minimiser { trainer: Trainer::new(model, optimization)?, objective, watch };
     let history = train(&mut learner, plan, checkpoints, progress)?;
     Ok(Fitted { model: learner.trainer.finished(), history })
 }
 
 /// One network under one loss.
-struct Minimiser<M, F> {
+struct Minimiser<'a, M, F> {
     trainer: Trainer<M>,
     objective: F,
+    watch: Option<&'a mut dyn Watch<M>>,
 }
 
-impl<M: Module, F: FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>> Learner for Minimiser<M, F> {
+impl<M: Module, F: FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>> Learner for Minimiser<'_, M, F> {
     fn learn(&mut self, batch: &Batch<'_>) -> Result<f64> {
         let loss = (self.objective)(self.trainer.model(), batch)?;
-        self.trainer.step(&loss, batch)
+        let loss = self.trainer.step(&loss, batch)?;
+        show(self.watch.as_deref_mut(), batch, || self.trainer.finished())?;
+        Ok(loss)
     }
 
     fn states(&self) -> Vec<(&'static str, TrainerState)> {
@@ -173,5 +206,17 @@ impl<M: Module, F: FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>> Learner for Minim
             Ok([(_, state)]) => self.trainer.restore(state),
             Err(states) => Err(format!("it holds {} networks where one is trained", states.len())),
         }
+    }
+}
+
+/// Shows a network after a step to who watches.
+pub(crate) fn show<M>(
+    watch: Option<&mut (dyn Watch<M> + '_)>,
+    batch: &Batch<'_>,
+    model: impl FnOnce() -> M,
+) -> Result<()> {
+    match watch.filter(|watch| watch.due(batch.step + 1)) {
+        Some(watch) => watch.look(batch.step + 1, model()),
+        None => Ok(()),
     }
 }

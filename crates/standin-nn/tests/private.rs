@@ -61,7 +61,7 @@ fn privacy() -> Privacy {
 }
 
 fn plan<'a>(privacy: &'a Privacy, epsilon: f64, records: &'a Records) -> PrivatePlan<'a> {
-    PrivatePlan { privacy, budget: budget(epsilon), records, seed: Seed::new(1) }
+    PrivatePlan { privacy, budget: budget(epsilon), records, before: None, seed: Seed::new(1) }
 }
 
 /// Plain gradient descent, so that a step shows the gradient.

@@ -93,7 +93,7 @@ fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> 
     let family = standin_generate::family(family).map_err(|error| refusal(about(&error), SETTINGS))?;
     (family.build)(settings).map_err(|error| refusal(about(&error), SETTINGS))?;
     let request = standin_generate::SampleRequest::new(1).with_temperature(sampling.temperature);
-    request.check_temperature().map_err(|error| refusal(about(&error), "see docs/studies.md"))?;
+    request.check().map_err(|error| refusal(about(&error), "see docs/studies.md"))?;
     match (family.private, *epsilon) {
         (true, None) => Err(refusal(
             format!("generator \"{name}\" of the private family {} has no epsilon", family.name),

@@ -2,6 +2,7 @@
 
 mod card;
 mod class_folders;
+mod grid;
 mod npz;
 mod parquet;
 mod png;
@@ -19,6 +20,7 @@ use crate::import::{CLASS_NAMES, FILE_NAME, LABEL};
 use crate::saved::MANIFEST;
 use crate::{Error, ImageSet, Parts, Provenance, Result};
 
+pub use grid::{first_of_each_class, write_grid};
 pub use png::write_png;
 
 /// The file that says where exported pictures come from.

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use standin_data::{ImageSet, Progress, Shape};
+use standin_data::{ImageSet, Progress, first_of_each_class, write_grid};
 
 use super::embed::read_embedding;
 use super::{BoxedError, write_json};
@@ -52,7 +52,7 @@ impl Stage for DrawGallery {
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
         let images = ImageSet::open(&inputs.folder(self.sample)?.join("images"))?;
         let train_images = ImageSet::open(&inputs.folder(self.split)?.join("train"))?;
-        draw_grid(&images, &out.join("grid.png"))?;
+        write_grid(&images, &first_of_each_class(&images, ROWS, COLUMNS), COLUMNS, &out.join("grid.png"))?;
 
         let read = |stage| -> Result<_, BoxedError> { read_embedding(inputs.folder(stage)?) };
         let ((train, train_rows), (synthetic, synthetic_rows)) = (read(self.train)?, read(self.synthetic)?);
@@ -74,8 +74,8 @@ impl Stage for DrawGallery {
                 synthetic_picture: picture("synthetic"),
                 train_picture: picture("train"),
             };
-            write_png(&images, &[in_synthetic], 1, &out.join(&near_copy.synthetic_picture))?;
-            write_png(&train_images, &[in_train], 1, &out.join(&near_copy.train_picture))?;
+            write_grid(&images, &[in_synthetic], 1, &out.join(&near_copy.synthetic_picture))?;
+            write_grid(&train_images, &[in_train], 1, &out.join(&near_copy.train_picture))?;
             near_copies.push(near_copy);
         }
         let gallery = Gallery { grid: "grid.png".into(), near_copies, stamp: synthetic.stamp().to_string() };
@@ -88,65 +88,5 @@ impl Stage for DrawGallery {
 
     fn weight(&self) -> u64 {
         2
-    }
-}
-
-/// The first images of each class, one class a row.
-fn draw_grid(images: &ImageSet, path: &Path) -> Result<(), BoxedError> {
-    let cells: Vec<usize> = match images.labels() {
-        Some(labels) => labels
-            .by_class()
-            .iter()
-            .filter(|m| m.len() >= COLUMNS)
-            .take(ROWS)
-            .flat_map(|m| &m[..COLUMNS])
-            .copied()
-            .collect(),
-        None => Vec::new(),
-    };
-    let cells = if cells.is_empty() { (0..images.len().min(ROWS * COLUMNS)).collect() } else { cells };
-    write_png(images, &cells, COLUMNS, path)
-}
-
-/// Writes images side by side, `columns` to a row, with one pixel of white between them.
-fn write_png(images: &ImageSet, cells: &[usize], columns: usize, path: &Path) -> Result<(), BoxedError> {
-    let shape = images.shape();
-    let columns = columns.min(cells.len()).max(1);
-    let rows = cells.len().div_ceil(columns);
-    let canvas = Shape {
-        channels: shape.channels,
-        height: rows * (shape.height + 1) - 1,
-        width: columns * (shape.width + 1) - 1,
-    };
-    let mut values = vec![255; canvas.volume()];
-    for (cell, &index) in cells.iter().enumerate() {
-        let (top, left) = (cell / columns * (shape.height + 1), cell % columns * (shape.width + 1));
-        for (line, row) in images.image(index).chunks_exact(shape.width).enumerate() {
-            let (channel, y) = (line / shape.height, line % shape.height);
-            let start = (channel * canvas.height + top + y) * canvas.width + left;
-            values[start..start + shape.width].copy_from_slice(row);
-        }
-    }
-    Ok(standin_data::write_png(canvas, &values, path)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_stand_where_they_belong() {
-        let shape = Shape { channels: 3, height: 2, width: 1 };
-        let pixels = (0..18).collect();
-        let images = ImageSet::new(shape, pixels).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("grid.png");
-        write_png(&images, &[0, 1, 2], 2, &path).unwrap();
-        let grid = image::open(&path).unwrap().to_rgb8();
-        assert_eq!(grid.dimensions(), (3, 5));
-        assert_eq!(grid.get_pixel(0, 1).0, [1, 3, 5]);
-        assert_eq!(grid.get_pixel(2, 0).0, [6, 8, 10]);
-        assert_eq!(grid.get_pixel(0, 3).0, [12, 14, 16]);
-        assert_eq!(grid.get_pixel(1, 0).0, [255; 3]);
     }
 }

@@ -2,8 +2,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
-use standin_generate::{Balance, Protection, SampleRequest};
-use standin_privacy::NoiseSource;
+use standin_generate::{Balance, Fit, Protection, SampleRequest};
+use standin_privacy::Unit;
 
 use super::on_device;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
@@ -29,7 +29,7 @@ impl Stage for Generate {
     }
 
     fn code_version(&self) -> u32 {
-        2
+        3
     }
 
     fn configuration(&self) -> Value {
@@ -56,12 +56,11 @@ impl Stage for Generate {
         let generator = (standin_generate::family(&self.generator.family)?.build)(&self.generator.settings)?;
         let protection = match self.generator.epsilon {
             None => None,
-            Some(epsilon) => Some(Protection {
-                target: self.privacy.target(epsilon),
-                noise: NoiseSource::of(self.privacy.noise, self.seed)?,
-            }),
+            Some(epsilon) => {
+                Some(Protection { target: self.privacy.target(epsilon), unit: Unit::Image, noise: self.privacy.noise })
+            }
         };
-        let trained = generator.fit(&train, protection, self.seed, progress)?;
+        let trained = generator.fit(&train, Fit::new(self.seed, progress).protected(protection))?;
         trained.save(out)?;
         Ok(())
     }

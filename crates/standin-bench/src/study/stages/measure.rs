@@ -31,7 +31,7 @@ impl Stage for Measure {
     }
 
     fn code_version(&self) -> u32 {
-        2
+        3
     }
 
     fn configuration(&self) -> Value {

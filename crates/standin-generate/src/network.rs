@@ -1,0 +1,316 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rand::RngExt;
+use rand_distr::StandardNormal;
+use rayon::prelude::*;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use standin_data::{ImageSet, Labels, Progress, Provenance, Seed, Shape, Silent};
+use standin_nn::tensor::{Device, Tensor, TensorData};
+use standin_nn::{DeviceChoice, Module, PixelRange, load_weights, quantise, read_architecture, save_weights};
+use standin_privacy::Guarantee;
+
+use crate::{Control, Description, Error, Result, SampleRequest, Trained};
+
+/// The file of weights; its description lies beside it.
+const WEIGHTS: &str = "generator.safetensors";
+
+/// A network that draws images of a class from noise. Whatever method trained it, it is saved, loaded and sampled from
+/// in the same way.
+pub(crate) trait Network: Module + fmt::Debug + Sync {
+    /// The sizes of the network and all else it needs beside its weights.
+    type Architecture: Clone + fmt::Debug + Send + Sync + Serialize + DeserializeOwned;
+
+    /// What of a request it can follow.
+    const CONTROLS: &'static [Control];
+
+    /// Images drawn together. Each chunk is filled up to this size, so that an image comes out the same in a small
+    /// request as in a large one.
+    const CHUNK: usize;
+
+    /// A network with initial weights.
+    fn new(architecture: &Self::Architecture, seed: Seed, device: &Device) -> Self;
+
+    /// Checks that the parts of an architecture fit each other, as they do in every one this crate writes.
+    fn check(architecture: &Self::Architecture) -> Result<(), &'static str>;
+
+    /// The shape of an image.
+    fn shape(architecture: &Self::Architecture) -> Shape;
+
+    /// The number of classes.
+    fn classes(architecture: &Self::Architecture) -> usize;
+
+    /// The pixels of a chunk of images, `CHUNK × channels × height × width`, and their range.
+    fn draw(&self, architecture: &Self::Architecture, chunk: &Chunk<'_>) -> (Tensor<4>, PixelRange);
+}
+
+/// What a chunk of images is drawn from.
+#[derive(Debug)]
+pub(crate) struct Chunk<'a> {
+    /// The class of each image; as many as are drawn together.
+    pub labels: &'a [u32],
+    /// How to draw.
+    pub request: &'a SampleRequest,
+    /// The place of the first image among all.
+    first: usize,
+    seed: Seed,
+}
+
+impl Chunk<'_> {
+    /// The device to draw on.
+    pub(crate) fn device(&self) -> Device {
+        DeviceChoice::chosen().inference()
+    }
+
+    /// Standard normal values, `labels.len() × width` one row after the other. Those of an image depend on the seed, its place and
+    /// the purpose alone.
+    pub(crate) fn values(&self, purpose: &str, width: usize) -> Vec<f32> {
+        let seed = self.seed.derive(purpose);
+        let mut values = Vec::with_capacity(self.labels.len() * width);
+        for index in self.first..self.first + self.labels.len() {
+            let mut rng = seed.rng();
+            rng.set_stream(index as u64);
+            values.extend((0..width).map(|_| rng.sample::<f32, _>(StandardNormal)));
+        }
+        values
+    }
+
+    /// [`Chunk::values`] as a tensor, `labels.len() × width`.
+    pub(crate) fn normal(&self, purpose: &str, width: usize) -> Tensor<2> {
+        let shape = [self.labels.len(), width];
+        Tensor::from_data(TensorData::new(self.values(purpose, width), shape), &self.device())
+    }
+}
+
+/// Draws an image for each label, in order and without labels.
+pub(crate) fn draw<N: Network>(
+    network: &N,
+    architecture: &N::Architecture,
+    request: &SampleRequest,
+    labels: &[u32],
+    seed: Seed,
+) -> Result<ImageSet> {
+    draw_with(network, architecture, request, labels, seed, &Silent)
+}
+
+fn draw_with<N: Network>(
+    network: &N,
+    architecture: &N::Architecture,
+    request: &SampleRequest,
+    labels: &[u32],
+    seed: Seed,
+    progress: &dyn Progress,
+) -> Result<ImageSet> {
+    let draw = |(chunk, labels): (usize, &[u32])| -> Result<ImageSet> {
+        let mut padded = labels.to_vec();
+        padded.resize(N::CHUNK, 0);
+        let chunk = Chunk { labels: &padded, request, first: chunk * N::CHUNK, seed };
+        let (pixels, range) = network.draw(architecture, &chunk);
+        progress.advance(labels.len() as u64);
+        Ok(quantise(pixels, range)?)
+    };
+    let chunks: Vec<ImageSet> = labels.par_chunks(N::CHUNK).enumerate().map(draw).collect::<Result<_>>()?;
+    let shape = N::shape(architecture);
+    let mut pixels = Vec::with_capacity(chunks.len() * N::CHUNK * shape.volume());
+    chunks.iter().for_each(|chunk| pixels.extend_from_slice(chunk.pixels()));
+    pixels.truncate(labels.len() * shape.volume());
+    Ok(ImageSet::new(shape, pixels)?)
+}
+
+/// Everything about a trained network except its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Card<A> {
+    /// The registered name of the method.
+    pub family: String,
+    /// What it was trained on.
+    pub trained_on: String,
+    /// Licence of the training images, where known.
+    pub licence: Option<String>,
+    /// The seed of its training, as text because TOML's integers end at 2⁶³.
+    pub seed: String,
+    /// Names of the classes.
+    pub class_names: Vec<String>,
+    /// Share of each class in training, as far as the method may know it.
+    pub shares: Vec<f64>,
+    /// Every option of the method.
+    pub options: toml::Table,
+    /// The sizes of the network.
+    pub architecture: A,
+    /// What the method promises.
+    pub guarantee: Option<Guarantee>,
+}
+
+impl<A> Card<A> {
+    /// The card of a method without a guarantee, which may know the shares of the classes.
+    pub(crate) fn new(
+        family: &str,
+        train: &ImageSet,
+        labels: &Labels,
+        seed: Seed,
+        options: toml::Table,
+        architecture: A,
+    ) -> Self {
+        let share = |count: usize| count as f64 / train.len() as f64;
+        Self {
+            family: family.to_owned(),
+            trained_on: train.describe(),
+            licence: train.provenance().licence.clone(),
+            seed: seed.value().to_string(),
+            class_names: labels.classes.clone(),
+            shares: labels.counts().into_iter().map(share).collect(),
+            options,
+            architecture,
+            guarantee: None,
+        }
+    }
+
+    /// The card of a private method, which may not know the shares of the classes: they are taken as equal.
+    pub(crate) fn private(
+        family: &str,
+        train: &ImageSet,
+        labels: &Labels,
+        seed: Seed,
+        options: toml::Table,
+        architecture: A,
+        guarantee: Guarantee,
+    ) -> Self {
+        let classes = labels.classes.len();
+        let shares = vec![1.0 / classes as f64; classes];
+        let card = Self::new(family, train, labels, seed, options, architecture);
+        Self { shares, guarantee: Some(guarantee), ..card }
+    }
+
+    /// The same with shares that were released with noise.
+    #[must_use]
+    pub(crate) fn with_shares(self, shares: Vec<f64>) -> Self {
+        Self { shares, ..self }
+    }
+
+    /// Checks the parts that every card has.
+    pub(crate) fn check(&self, shape: Shape, classes: usize) -> Result<(), &'static str> {
+        if classes == 0 || self.class_names.len() != classes || self.shares.len() != classes {
+            return Err("class names, shares and architecture differ in the number of classes");
+        }
+        if !self.shares.iter().all(|share| (0.0..=1.0).contains(share)) || self.shares.iter().sum::<f64>() < 0.5 {
+            return Err("the shares of the classes do not add up to 1");
+        }
+        if shape.volume() == 0 || !matches!(shape.channels, 1 | 3) {
+            return Err("the image shape has size 0, or the images have other than 1 or 3 channels");
+        }
+        Ok(())
+    }
+
+    /// Where images come from that were drawn in answer to a request.
+    pub(crate) fn provenance(&self, request: &SampleRequest, seed: Seed) -> Provenance {
+        let guarantee = match &self.guarantee {
+            Some(guarantee) => guarantee.to_string(),
+            None => "no privacy guarantee".to_owned(),
+        };
+        Provenance {
+            source: format!(
+                "generator {} (seed {}) trained on {}, sampled with seed {}{}; {guarantee}",
+                self.family,
+                self.seed,
+                self.trained_on,
+                seed.value(),
+                request.words(),
+            ),
+            format: "generated".to_owned(),
+            licence: self.licence.clone(),
+            guarantee: Some(guarantee),
+            skipped: Vec::new(),
+        }
+    }
+
+    /// How the generator came to be.
+    pub(crate) fn description(&self, shape: Shape) -> Description<'_> {
+        Description {
+            family: &self.family,
+            trained_on: &self.trained_on,
+            shape,
+            classes: &self.class_names,
+            options: &self.options,
+            seed: &self.seed,
+        }
+    }
+}
+
+/// The registered name of the method whose generator was saved in `folder`.
+pub(crate) fn family_of(folder: &Path) -> Result<String> {
+    let table: toml::Table = read_architecture(&weights_path(folder))?;
+    match table.get("family").and_then(toml::Value::as_str) {
+        Some(name) => Ok(name.to_owned()),
+        None => Err(Error::invalid(
+            &weights_path(folder).with_extension("toml"),
+            "it names no generator family",
+            "give the folder of a generator that this program saved",
+        )),
+    }
+}
+
+fn weights_path(folder: &Path) -> PathBuf {
+    folder.join(WEIGHTS)
+}
+
+/// A trained network, whatever method trained it.
+#[derive(Debug)]
+pub(crate) struct TrainedNetwork<N: Network> {
+    network: N,
+    card: Card<N::Architecture>,
+}
+
+impl<N: Network + 'static> TrainedNetwork<N> {
+    /// `network` lives on the inference device.
+    pub(crate) fn new(network: N, card: Card<N::Architecture>) -> Self {
+        Self { network, card }
+    }
+
+    /// Reads what [`Trained::save`] wrote.
+    pub(crate) fn load(folder: &Path) -> Result<Box<dyn Trained>> {
+        let path = weights_path(folder);
+        let card: Card<N::Architecture> = read_architecture(&path)?;
+        let fits = N::check(&card.architecture)
+            .and_then(|()| card.check(N::shape(&card.architecture), N::classes(&card.architecture)));
+        fits.map_err(|found| {
+            Error::invalid(
+                &path.with_extension("toml"),
+                found,
+                "it must be as this program saved it; train again or restore the file",
+            )
+        })?;
+        // The initial weights are replaced, so their seed does not matter.
+        let empty = N::new(&card.architecture, Seed::new(0), &DeviceChoice::chosen().inference());
+        Ok(Box::new(Self { network: load_weights(&path, empty)?, card }))
+    }
+}
+
+impl<N: Network + 'static> Trained for TrainedNetwork<N> {
+    fn sample(&self, request: &SampleRequest, seed: Seed, progress: &dyn Progress) -> Result<ImageSet> {
+        let Card { family, class_names, shares, architecture, .. } = &self.card;
+        request.check_for(family, N::CONTROLS)?;
+        let labels = request.labels(class_names, shares)?;
+        progress.begin("sampling", labels.len() as u64);
+        let images = draw_with(&self.network, architecture, request, &labels, seed, progress);
+        progress.end();
+        let labels = Labels { values: labels, classes: class_names.clone() };
+        Ok(images?.with_labels(labels)?.with_provenance(self.card.provenance(request, seed)))
+    }
+
+    fn save(&self, folder: &Path) -> Result<()> {
+        Ok(save_weights(&weights_path(folder), &self.network, &self.card)?)
+    }
+
+    fn guarantee(&self) -> Option<&Guarantee> {
+        self.card.guarantee.as_ref()
+    }
+
+    fn description(&self) -> Description<'_> {
+        self.card.description(N::shape(&self.card.architecture))
+    }
+
+    fn controls(&self) -> &'static [Control] {
+        N::CONTROLS
+    }
+}
