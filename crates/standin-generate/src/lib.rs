@@ -31,6 +31,7 @@
 
 mod aggregate;
 mod decoder;
+pub mod diffusion;
 mod dp_merf;
 mod error;
 mod families;

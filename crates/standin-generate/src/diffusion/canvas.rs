@@ -43,9 +43,9 @@ impl Canvas {
     }
 
     /// The image's value behind each value of the plane, in the plane's order; the border repeats edge pixels.
-    fn sources(&self) -> impl Iterator<Item = usize> + '_ {
+    fn sources(&self) -> impl Iterator<Item = usize> + use<> {
         let Self { shape, patch, height, width } = *self;
-        let place = |at: usize, plane: usize, pixels: usize| {
+        let place = move |at: usize, plane: usize, pixels: usize| {
             let border = (plane * patch - pixels) / 2;
             at.saturating_sub(border).min(pixels - 1)
         };

@@ -4,10 +4,10 @@
 use standin_data::Seed;
 use standin_nn::burn::module::Param;
 use standin_nn::layer::{Conv2d, Embedding, Linear};
-use standin_nn::tensor::{Device, Tensor, TensorData};
+use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{Module, burn, with_values};
 
-use super::unet::{UNet, UNetSizes};
+use super::unet::UNet;
 
 /// What is learned beside a linear layer: x A B with A of `inputs × rank` and B of `rank × outputs`, which starts as 0.
 ///
@@ -141,9 +141,11 @@ impl Adapters {
 mod tests {
     use standin_nn::DeviceChoice;
     use standin_nn::layer::indices;
+    use standin_nn::tensor::TensorData;
     use standin_nn::{shapes, values};
 
     use super::*;
+    use crate::diffusion::unet::UNetSizes;
 
     fn random<M: Module>(module: M, seed: u64) -> M {
         let count = values(&module).len();

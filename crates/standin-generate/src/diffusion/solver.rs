@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn heun_is_of_order_two_and_ddim_of_order_one() {
         let start = 100.0;
-        let mut error = |sampler: fn(&mut [f32], usize, &mut Denoiser<'_>), steps| {
+        let error = |sampler: fn(&mut [f32], usize, &mut Denoiser<'_>), steps| {
             let mut x = [start as f32];
             sampler(&mut x, steps, &mut exact);
             (f64::from(x[0]) - flow(start)).abs()
@@ -169,10 +169,10 @@ mod tests {
         let start: Vec<f32> =
             (0..20_000).map(|_| SIGMA_MAX as f32 * rng.sample::<f32, _>(StandardNormal)).collect();
         let (mut by_heun, mut by_ddim, mut by_noise) = (start.clone(), start.clone(), start);
-        heun(&mut by_heun, 18, &mut exact);
-        ddim(&mut by_ddim, 200, &mut exact);
+        heun(&mut by_heun, 64, &mut exact);
+        ddim(&mut by_ddim, 1000, &mut exact);
         let mut noise = |_| (0..20_000).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
-        stochastic(&mut by_noise, 40, &mut exact, &mut noise);
+        stochastic(&mut by_noise, 64, &mut exact, &mut noise);
         for sampled in [by_heun, by_ddim, by_noise] {
             let n = sampled.len() as f64;
             let mean = sampled.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
