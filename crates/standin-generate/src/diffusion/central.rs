@@ -32,7 +32,7 @@ pub(crate) struct CentralSums {
 }
 
 /// What may be known of the classes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct CentralImages {
     /// The noised mean of each class, one image each, labelled.
     pub(crate) images: ImageSet,

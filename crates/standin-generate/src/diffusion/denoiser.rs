@@ -17,6 +17,12 @@ pub(crate) const CONTROLS: &[Control] = &[Control::Guidance, Control::Solver, Co
 /// Images drawn together.
 pub(crate) const CHUNK: usize = 64;
 
+/// A network that draws by taking noise off planes.
+pub(crate) trait Diffusion: Network {
+    /// The part that learns to.
+    fn unet(&self) -> &UNet;
+}
+
 /// A diffusion model of images.
 #[derive(Module, Debug)]
 pub(crate) struct ImageDiffusion {
@@ -103,6 +109,12 @@ impl PlaneDenoiser<'_> {
             }
         }
         x
+    }
+}
+
+impl Diffusion for ImageDiffusion {
+    fn unet(&self) -> &UNet {
+        &self.unet
     }
 }
 

@@ -104,8 +104,7 @@ impl Generator for DpFeta {
         let classes = &repeated.require_labels("the central images")?.values;
         let objective = loss.of_images(&repeated, classes, &architecture);
         let learning = (&objective, repeated.len());
-        let unet = |model: &ImageDiffusion| &model.unet;
-        let model = train(&run, "central", Keep::Nothing, model, &architecture, unet, learning, warm_up)?;
+        let model = train(&run, "central", Keep::Nothing, model, &architecture, learning, warm_up)?;
 
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let model = trainable(&model, &architecture);

@@ -95,8 +95,7 @@ impl Generator for DpLdm {
         let public_labels = public_classes(public, classes);
         let objective = of_codes(&codes, &public_labels, &architecture, loss);
         let learning = (&objective, public.len());
-        let unet = |model: &CodeDiffusion| &model.unet;
-        let model = train(&run, "public", Keep::All, model, &architecture, unet, learning, pretraining)?;
+        let model = train(&run, "public", Keep::All, model, &architecture, learning, pretraining)?;
 
         let mut codes = coder.encode(train_set, canvas);
         architecture.scale.standardise(&mut codes, area, loss.data_deviation);

@@ -92,8 +92,7 @@ impl Generator for DpLora {
         let public_labels = public_classes(public, classes);
         let objective = loss.of_images(public, &public_labels, &architecture);
         let learning = (&objective, public.len());
-        let unet = |model: &ImageDiffusion| &model.unet;
-        let model = train(&run, "public", Keep::All, model, &architecture, unet, learning, pretraining)?;
+        let model = train(&run, "public", Keep::All, model, &architecture, learning, pretraining)?;
 
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let unet = trainable(&model, &architecture).unet;

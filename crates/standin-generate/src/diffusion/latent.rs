@@ -5,7 +5,7 @@ use standin_nn::{Module, PixelRange, burn};
 
 use super::autoencoder::{AutoencoderOptions, AutoencoderSizes, CodeScale, Decoder};
 use super::canvas::Canvas;
-use super::denoiser::{CHUNK, CONTROLS, PlaneDenoiser};
+use super::denoiser::{CHUNK, CONTROLS, Diffusion, PlaneDenoiser};
 use super::options::{LossOptions, NetworkOptions};
 use super::precondition::Preconditioning;
 use super::unet::{UNet, UNetSizes};
@@ -62,6 +62,12 @@ impl CodeArchitecture {
     /// Positions of a code.
     pub(crate) fn area(&self) -> usize {
         self.unet.height * self.unet.width
+    }
+}
+
+impl Diffusion for CodeDiffusion {
+    fn unet(&self) -> &UNet {
+        &self.unet
     }
 }
 

@@ -100,8 +100,7 @@ impl Generator for LatentDiffusion {
         model.decoder = with_values(model.decoder, &values(&coder.decoder));
         let objective = of_codes(&codes, &labels.values, &architecture, loss);
         let learning = (&objective, train_set.len());
-        let unet = |model: &CodeDiffusion| &model.unet;
-        let model = train(&run, "codes", Keep::All, model, &architecture, unet, learning, training)?;
+        let model = train(&run, "codes", Keep::All, model, &architecture, learning, training)?;
         let card = Card::new(Self::NAME, train_set, labels, run.seed, self.options(), architecture);
         Ok(Box::new(TrainedNetwork::new(model, card)))
     }

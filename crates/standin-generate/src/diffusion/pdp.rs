@@ -82,8 +82,7 @@ impl Generator for PdpDiffusion {
         let public_labels = public_classes(public, classes);
         let objective = loss.of_images(public, &public_labels, &architecture);
         let learning = (&objective, public.len());
-        let unet = |model: &ImageDiffusion| &model.unet;
-        let model = train(&run, "public", Keep::All, model, &architecture, unet, learning, pretraining)?;
+        let model = train(&run, "public", Keep::All, model, &architecture, learning, pretraining)?;
 
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let model = trainable(&model, &architecture);

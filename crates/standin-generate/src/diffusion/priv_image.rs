@@ -107,8 +107,7 @@ impl Generator for PrivImage {
 
         let objective = loss.of_images(&pretrained, &classes, &architecture);
         let learning = (&objective, pretrained.len());
-        let unet = |model: &ImageDiffusion| &model.unet;
-        let model = train(&run, "public", Keep::Nothing, model, &architecture, unet, learning, pretraining)?;
+        let model = train(&run, "public", Keep::Nothing, model, &architecture, learning, pretraining)?;
 
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let model = trainable(&model, &architecture);

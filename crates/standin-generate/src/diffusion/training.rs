@@ -6,7 +6,7 @@ use standin_nn::{
 };
 use standin_privacy::{Adjacency, Budget, Guarantee, Ledger};
 
-use super::denoiser::{ImageArchitecture, ImageDiffusion};
+use super::denoiser::{Diffusion, ImageArchitecture, ImageDiffusion};
 use super::low_rank::Adapters;
 use super::objective::Objective;
 use super::options::{PrivateOptions, TrainingOptions};
@@ -29,14 +29,13 @@ pub(crate) fn trainable<N: Network>(network: &N, architecture: &N::Architecture)
     with_values(N::new(architecture, Seed::new(0), &device), &values(network))
 }
 
-/// Trains `model` on images that need no protection; `planes` of them. `unet` is the part that learns.
-pub(crate) fn train<N: Network>(
+/// Trains the U-Net of `model` on images that need no protection; `planes` of them.
+pub(crate) fn train<N: Diffusion>(
     run: &Fit<'_>,
     phase: &str,
     keep: Keep,
     model: N,
     architecture: &N::Architecture,
-    unet: fn(&N) -> &UNet,
     (objective, planes): (&Objective<'_>, usize),
     options: &TrainingOptions,
 ) -> Result<N> {
@@ -56,7 +55,7 @@ pub(crate) fn train<N: Network>(
         checkpoints.as_ref(),
         watch,
         run.progress,
-        |model, batch| Ok(objective.losses(unet(model), None, batch.indices, batch.seed, &device).mean()),
+        |model, batch| Ok(objective.losses(model.unet(), None, batch.indices, batch.seed, &device).mean()),
     )?;
     Ok(fitted.model)
 }
