@@ -1,4 +1,8 @@
 //! What the network is trained for: EDM's loss (Karras et al. 2022, equation 8), one value per row.
+//!
+//! EDM weighs the squared error of D against the image y by λ = (σ² + σ_data²) / (σ σ_data)² = c_out⁻². As D = c_skip x +
+//! c_out F, that is the plain squared error of F against (y − c_skip x) / c_out, which is computed beside the input, before
+//! the network.
 
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -74,7 +78,6 @@ impl Objective<'_> {
         let (inwards, skip, out) = (scaling.input(sigma) as f32, scaling.skip(sigma) as f32, scaling.out(sigma) as f32);
         for (input, target) in input.iter_mut().zip(&mut target) {
             let noisy = *input + sigma as f32 * rng.sample::<f32, _>(StandardNormal);
-            // As `Preconditioning::target`, in the precision of the network.
             *target = (*target - skip * noisy) / out;
             *input = inwards * noisy;
         }
@@ -132,7 +135,7 @@ mod tests {
             let logarithm = f64::from(row.features[half].atan2(row.features[0])) * 16.0;
             let sigma = logarithm.exp();
             let noisy = f64::from(row.input[5]) / scaling.input(sigma);
-            let expected = scaling.target(f64::from(clean[5]), noisy, sigma);
+            let expected = (f64::from(clean[5]) - scaling.skip(sigma) * noisy) / scaling.out(sigma);
             assert!((f64::from(row.target[5]) - expected).abs() < 1e-3, "{} for {expected}", row.target[5]);
             logarithms.push(logarithm);
             dropped += usize::from(row.class == 2);

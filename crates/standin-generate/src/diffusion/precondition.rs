@@ -27,14 +27,6 @@ impl Preconditioning {
     pub(crate) fn input(self, sigma: f64) -> f64 {
         sigma.hypot(self.data_deviation).recip()
     }
-
-    /// What F should give for the image y in x = y + σ n: (y − c_skip x) / c_out.
-    ///
-    /// EDM weighs the squared error of D by λ = (σ² + σ_data²) / (σ σ_data)² = c_out⁻², which makes it the plain squared
-    /// error of F against this (equation 8).
-    pub(crate) fn target(self, clean: f64, noisy: f64, sigma: f64) -> f64 {
-        (clean - self.skip(sigma) * noisy) / self.out(sigma)
-    }
 }
 
 /// Sines and cosines of ln σ that tell a network the noise level, `width` values: half of them cosines, and with an odd
@@ -59,11 +51,16 @@ mod tests {
     use super::*;
     use crate::diffusion::fixture::fixture;
 
+    /// What F should give for the image y: (y − c_skip x) / c_out.
+    fn target(scaling: Preconditioning, clean: f64, noisy: f64, sigma: f64) -> f64 {
+        (clean - scaling.skip(sigma) * noisy) / scaling.out(sigma)
+    }
+
     #[test]
     fn scalings_equal_an_independent_implementation() {
         for (sigma, expected) in [0.01, 0.5, 7.0].into_iter().zip(fixture("precondition").chunks(4)) {
             let scaling = Preconditioning { data_deviation: 0.5 };
-            let target = scaling.target(0.3, 0.3 + sigma * 1.2, sigma);
+            let target = target(scaling, 0.3, 0.3 + sigma * 1.2, sigma);
             let found = [scaling.skip(sigma), scaling.out(sigma), scaling.input(sigma), target];
             for (found, expected) in found.iter().zip(expected) {
                 assert!((found - expected).abs() < 1e-12, "{found} for {expected} at {sigma}");
@@ -76,8 +73,8 @@ mod tests {
     fn inputs_and_targets_have_unit_variance_at_every_noise_level() {
         let scaling = Preconditioning { data_deviation: 0.7 };
         for sigma in [0.002, 0.1, 1.0, 80.0] {
-            let of_clean = scaling.target(1.0, 1.0, sigma) * 0.7;
-            let of_noise = scaling.target(0.0, sigma, sigma);
+            let of_clean = target(scaling, 1.0, 1.0, sigma) * 0.7;
+            let of_noise = target(scaling, 0.0, sigma, sigma);
             assert!((of_clean.hypot(of_noise) - 1.0).abs() < 1e-9, "{sigma}");
             assert!((scaling.input(sigma) * 0.7f64.hypot(sigma) - 1.0).abs() < 1e-12, "{sigma}");
         }
