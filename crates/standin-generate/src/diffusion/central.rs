@@ -10,6 +10,7 @@
 //! bound holds exactly.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels};
 use standin_privacy::NoiseSource;
 
@@ -32,10 +33,11 @@ pub(crate) struct CentralSums {
 }
 
 /// What may be known of the classes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct CentralImages {
-    /// The noised mean of each class, one image each, labelled.
-    pub(crate) images: ImageSet,
+    /// The noised mean of each class, one image each: pixels, `classes × channels × height × width`.
+    pub(crate) pixels: Vec<u8>,
     /// The noised share of each class, at least 0, adding up to 1.
     pub(crate) shares: Vec<f64>,
 }
@@ -71,13 +73,7 @@ impl CentralSums {
     ///
     /// # Errors
     /// If no noise can be drawn.
-    pub(crate) fn release(
-        self,
-        images: &ImageSet,
-        labels: &Labels,
-        sigma: f64,
-        noise: &mut NoiseSource,
-    ) -> Result<CentralImages> {
+    pub(crate) fn release(self, sigma: f64, noise: &mut NoiseSource) -> Result<CentralImages> {
         let mut values: Vec<f64> = self.values.iter().map(|&value| value as f64 / STEPS).collect();
         noise.add_gaussian(sigma, &mut values)?;
         let scale = self.bound / (1.0 - COUNT_SHARE).sqrt();
@@ -90,9 +86,7 @@ impl CentralSums {
             pixels.extend(row[1..].iter().map(level));
         }
         let total: f64 = counts.iter().sum();
-        let classes = Labels { values: (0..counts.len() as u32).collect(), classes: labels.classes.clone() };
-        let images = ImageSet::new(images.shape(), pixels)?.with_labels(classes)?;
-        Ok(CentralImages { images, shares: counts.iter().map(|count| count / total).collect() })
+        Ok(CentralImages { pixels, shares: counts.iter().map(|count| count / total).collect() })
     }
 }
 
@@ -144,10 +138,10 @@ mod tests {
         let (images, labels) = set(4000);
         let sums = CentralSums::of(&images, &labels, 1.0);
         let mut noise = NoiseSource::reproducible(Seed::new(1));
-        let released = sums.release(&images, &labels, 0.5, &mut noise).unwrap();
+        let released = sums.release(0.5, &mut noise).unwrap();
         assert!((released.shares[0] - 0.75).abs() < 0.01, "{:?}", released.shares);
         let expected = [20, 40, 60, 80, 100, 120, 250, 250, 250, 250, 250, 250];
-        for (&found, expected) in released.images.pixels().iter().zip(expected) {
+        for (&found, expected) in released.pixels.iter().zip(expected) {
             assert!((i32::from(found) - expected).abs() <= 5, "{found} for {expected}");
         }
     }
@@ -159,8 +153,8 @@ mod tests {
         let images = ImageSet::new(shape, vec![128; 1600 * 100]).unwrap();
         let labels = Labels { values: vec![0; 100], classes: vec!["grey".to_owned()] };
         let mut noise = NoiseSource::reproducible(Seed::new(1));
-        let released = CentralSums::of(&images, &labels, 1.0).release(&images, &labels, 0.25, &mut noise).unwrap();
-        let levels = released.images.pixels();
+        let released = CentralSums::of(&images, &labels, 1.0).release(0.25, &mut noise).unwrap();
+        let levels = &released.pixels;
         let mean = levels.iter().map(|&level| f64::from(level)).sum::<f64>() / 1600.0;
         let variance = levels.iter().map(|&level| (f64::from(level) - mean).powi(2)).sum::<f64>() / 1600.0;
         // σ · B / √(1 − a) / n · 255, with B = 40 and n near 100.
