@@ -8,11 +8,23 @@ use crate::decoder::Decoder;
 use crate::network::{TrainedNetwork, family_of};
 use crate::trained_images::TrainedImages;
 use crate::{
-    DistributionMatching, DpDistillation, DpGan, DpMerf, Error, Family, Gan, GsWgan, Result, StyleGan, Trained, Vae,
+    DistributionMatching, DpDistillation, DpGan, DpMerf, Error, Family, Gan, GsWgan, PrivateEvolution, Result, StyleGan,
+    Trained, Vae,
 };
 
 /// Every kind of generator, by name.
 pub const GENERATORS: &[Family] = &[
+    Family {
+        name: PrivateEvolution::NAME,
+        summary: "images of a generator of public images, or of another program, chosen and varied by noisy votes; private",
+        private: true,
+        public: false,
+        cost: "time: rounds × population × (1 + lookahead) images drawn and encoded, then nearest neighbours of the private \
+               images; nothing is trained",
+        source: "Lin, Gopi, Kulkarni, Nori & Yekhanin 2024, Private Evolution",
+        build: |options| Ok(Box::new(PrivateEvolution::new(read_options(PrivateEvolution::NAME, options)?)?)),
+        load: TrainedImages::load,
+    },
     Family {
         name: Vae::NAME,
         summary: "conditional variational autoencoder; no guarantee, the baseline without privacy",
@@ -164,11 +176,12 @@ mod tests {
             let options = toml::from_str("epoch = 3").unwrap();
             let message = (entry.build)(&options).unwrap_err().to_string();
             assert!(message.contains(entry.name) && message.contains("`epoch`"), "{message}");
-            let all = (entry.build)(&toml::Table::new()).unwrap().options();
-            let count = ["latent", "images_per_class"].into_iter().find(|&name| all.contains_key(name)).unwrap();
-            let options = toml::from_str(&format!("{count} = 0")).unwrap();
-            let message = (entry.build)(&options).unwrap_err().to_string();
-            assert!(message.contains(&format!("{count} is 0")), "{message}");
+            let known = (entry.build)(&toml::Table::new()).unwrap().options();
+            for option in ["latent", "population", "images_per_class"].into_iter().filter(|option| known.contains_key(*option)) {
+                let options = toml::Table::from_iter([(option.to_owned(), toml::Value::Integer(0))]);
+                let message = (entry.build)(&options).unwrap_err().to_string();
+                assert!(message.contains(&format!("{option} is 0")), "{message}");
+            }
         }
     }
 }

@@ -91,8 +91,11 @@ impl TrainedImages {
 
 fn read(folder: &Path) -> Result<(PathBuf, Written)> {
     let path = folder.join(CARD);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| Error::Work { action: "reading", path: path.clone(), source })?;
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Work {
+        action: "reading",
+        path: path.clone(),
+        source,
+    })?;
     let written: Written =
         toml::from_str(&text).map_err(|error| Error::invalid(&path, error.message().to_owned(), REMEDY))?;
     if written.format != FORMAT {
