@@ -29,29 +29,44 @@
 //! # }
 //! ```
 
+mod adversarial;
 mod aggregate;
 mod decoder;
 pub mod diffusion;
+mod distillation;
 mod dp_merf;
 mod error;
+mod evolution;
 mod families;
 pub mod fourier;
 mod generator;
+mod lineage;
 pub mod matching;
 pub mod mean_embedding;
+mod model_card;
 mod network;
 mod options;
+mod perturb;
 mod sampling;
 mod sin_cos;
 mod surrogate;
+mod trained_images;
 mod vae;
 mod vqvae;
 mod work;
 
+pub use adversarial::{
+    DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, Regularisation, StyleGan, StyleGanOptions,
+};
+pub use distillation::{DistributionMatching, DistributionMatchingOptions, DpDistillation, DpDistillationOptions};
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
+pub use evolution::{ApiOptions, PrivateEvolution, PrivateEvolutionOptions};
 pub use families::{GENERATORS, family, load};
 pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
+pub use lineage::Lineage;
+pub use model_card::write_card;
+pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
 pub use vae::{Vae, VaeOptions};
 pub use vqvae::{CodebookUse, ENCODERS, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures, VqVaeOptions, VqVaeView};

@@ -87,13 +87,25 @@ fn check_classifiers(study: &Study) -> Result<(), Refusal> {
 }
 
 fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> {
-    let Generator { name, family, epsilon, settings, sampling } = generator;
+    let Generator { name, family, epsilon, public, settings, sampling } = generator;
     known("generator family", family, standin_generate::GENERATORS.iter().map(|f| f.name))?;
     let about = |error: &dyn std::fmt::Display| format!("generator \"{name}\": {error}");
     let family = standin_generate::family(family).map_err(|error| refusal(about(&error), SETTINGS))?;
     (family.build)(settings).map_err(|error| refusal(about(&error), SETTINGS))?;
-    let request = standin_generate::SampleRequest::new(1).with_temperature(sampling.temperature);
+    let request = sampling.request(sampling.count.unwrap_or(1));
     request.check().map_err(|error| refusal(about(&error), "see docs/studies.md"))?;
+    check_sampling(study, generator)?;
+    match (family.public, public) {
+        (true, None) => {
+            let found = format!("generator \"{name}\" of the family {} has no public images", family.name);
+            return Err(refusal(found, "name a set that needs no protection: public = \"SOURCE\""));
+        }
+        (false, Some(source)) => {
+            let found = format!("generator \"{name}\" has public = \"{source}\", and {} learns from none", family.name);
+            return Err(refusal(found, "remove it"));
+        }
+        _ => {}
+    }
     match (family.private, *epsilon) {
         (true, None) => Err(refusal(
             format!("generator \"{name}\" of the private family {} has no epsilon", family.name),
@@ -117,6 +129,66 @@ fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> 
         },
         (false, None) => Ok(()),
     }
+}
+
+/// What decides which images of a generator are released.
+fn check_sampling(study: &Study, generator: &Generator) -> Result<(), Refusal> {
+    let Generator { name, sampling, .. } = generator;
+    let about = |setting: &str, value: f64| format!("generator \"{name}\": sampling.{setting} = {value}");
+    let share = |setting: &str, value: f64| {
+        require(value > 0.0 && value < 1.0, || about(setting, value), "give a number above 0 and below 1")
+    };
+    require(sampling.count != Some(0), || about("count", 0.0), "give at least 1 image")?;
+    require(
+        sampling.surplus.is_finite() && sampling.surplus >= 1.0,
+        || about("surplus", sampling.surplus),
+        "give at least 1: the images drawn for each that is released",
+    )?;
+    require(
+        sampling.perturbation.is_finite() && sampling.perturbation >= 0.0,
+        || about("perturbation", sampling.perturbation),
+        "give a standard deviation of at least 0, in steps of 0 to 255",
+    )?;
+    if let Some(confidence) = &sampling.confidence {
+        share("confidence.at_least", confidence.at_least)?;
+        if let Some(classifier) = &confidence.classifier {
+            known("classifier", classifier, study.classifiers.iter().map(|c| c.name.as_str()))?;
+        }
+    }
+    if let Some(likeness) = &sampling.likeness {
+        let value = likeness.at_least;
+        require(
+            value.is_finite() && value > 0.0,
+            || about("likeness.at_least", value),
+            "give a number above 0; 1 is usual",
+        )?;
+    }
+    if let Some(no_copies) = &sampling.no_copies {
+        share("no_copies.false_match_rate", no_copies.false_match_rate)?;
+        require(
+            study.data.holdout != Side::Count(0),
+            || format!("generator \"{name}\": sampling.no_copies without a holdout"),
+            "how near is too near is learnt from real images that were not trained on: give data.holdout",
+        )?;
+    }
+    let likeness = sampling.likeness.iter().map(|likeness| &likeness.encoder);
+    let copies = sampling.no_copies.iter().map(|no_copies| &no_copies.encoder);
+    for encoder in likeness.chain(copies) {
+        match encoder {
+            Some(encoder) if !encoder.starts_with(FILE) => known("encoder", encoder, encoders::names())?,
+            None => require(
+                !study.measures.encoders.is_empty(),
+                || format!("generator \"{name}\": a filter names no encoder, and measures.encoders = []"),
+                "name one: encoder = \"pixels\"",
+            )?,
+            Some(_) => {}
+        }
+    }
+    require(
+        generator.epsilon.is_none() || !sampling.looks_at_private_images(),
+        || format!("generator \"{name}\" is private, and its sampling filters by looking at private images"),
+        "no guarantee covers that: remove confidence, likeness and no_copies, or epsilon",
+    )
 }
 
 fn check_releases(study: &Study) -> Result<(), Refusal> {

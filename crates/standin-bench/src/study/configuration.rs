@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use standin_data::{ImportOptions, Source};
-use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget};
+use standin_generate::{Balance, SampleRequest, Solver};
+use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 
 use super::check::{Refusal, check, explain};
 use crate::summary::Thresholds;
@@ -121,13 +122,16 @@ pub struct Privacy {
     pub noise: NoiseOrigin,
     /// δ of every private generator: a number, or `"auto"` for 1/(N ln N).
     pub delta: Delta,
+    /// Whose presence is protected: `"image"`, or `{ group = "patient" }` for all images that share a value in that column,
+    /// which generators trained by clipped gradients can protect.
+    pub unit: Unit,
     /// Accept a δ of 1/N or more, which allows a whole record to be published.
     pub allow_large_delta: bool,
 }
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { noise: NoiseOrigin::Secret, delta: Delta::Auto, allow_large_delta: false }
+        Self { noise: NoiseOrigin::Secret, delta: Delta::Auto, unit: Unit::Image, allow_large_delta: false }
     }
 }
 
@@ -149,6 +153,9 @@ pub struct Generator {
     /// ε of a private generator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
+    /// Images that need no protection, for families that learn from public images first: as `data.source`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<String>,
     /// The family's settings that differ from its defaults.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub settings: toml::Table,
@@ -157,24 +164,117 @@ pub struct Generator {
     pub sampling: GeneratorSampling,
 }
 
-/// How the images of one generator are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// How the images of one generator are drawn, and which of them are released.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GeneratorSampling {
-    /// Standard deviation of the latent vectors in units of the distribution they are drawn from: below 1 typical images
-    /// that differ little, above 1 odd ones.
+    /// Images released; as many as `sampling.count` says if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// How they are divided among the classes.
+    pub balance: Balance,
+    /// See [`SampleRequest::temperature`].
     pub temperature: f64,
+    /// See [`SampleRequest::guidance`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guidance: Option<f64>,
+    /// See [`SampleRequest::truncation`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncation: Option<f64>,
+    /// See [`SampleRequest::solver`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solver: Option<Solver>,
+    /// See [`SampleRequest::steps`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Images drawn for each image released, where filters choose among them.
+    pub surplus: f64,
+    /// Keep images of which a classifier trained on the private images is sure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// Keep images that look like the private ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likeness: Option<Likeness>,
+    /// Keep images that are not nearer to a private image than chance allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_copies: Option<NoCopies>,
+    /// Standard deviation of the Gaussian noise added to every pixel value, of 0 to 255; 0 for none.
+    pub perturbation: f64,
+}
+
+/// The filter by a classifier's confidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confidence {
+    /// Name of one of the study's classifiers; the first if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<String>,
+    /// Least probability of the image's own label.
+    pub at_least: f64,
+}
+
+/// The filter by likeness to the private images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Likeness {
+    /// The encoder that looks; the first of `measures.encoders` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// Least realism (see [`standin_measure::realism`]): 1 is the edge of the real images' manifold.
+    pub at_least: f64,
+}
+
+/// The filter of near copies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoCopies {
+    /// The encoder that looks; the first of `measures.encoders` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// Share of holdout images that would be left out by mistake.
+    pub false_match_rate: f64,
 }
 
 impl Default for GeneratorSampling {
     fn default() -> Self {
-        Self { temperature: 1.0 }
+        Self {
+            count: None,
+            balance: Balance::Uniform,
+            temperature: 1.0,
+            guidance: None,
+            truncation: None,
+            solver: None,
+            steps: None,
+            surplus: 2.0,
+            confidence: None,
+            likeness: None,
+            no_copies: None,
+            perturbation: 0.0,
+        }
     }
 }
 
 impl GeneratorSampling {
     fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether private images decide which images are released: no guarantee covers that.
+    pub fn looks_at_private_images(&self) -> bool {
+        self.confidence.is_some() || self.likeness.is_some() || self.no_copies.is_some()
+    }
+
+    /// The request for `count` images.
+    pub fn request(&self, count: usize) -> SampleRequest {
+        SampleRequest {
+            count,
+            balance: self.balance.clone(),
+            temperature: self.temperature,
+            guidance: self.guidance,
+            truncation: self.truncation,
+            solver: self.solver,
+            steps: self.steps,
+        }
     }
 }
 
@@ -406,6 +506,11 @@ impl Study {
     /// The generator of that name.
     pub fn generator(&self, name: &str) -> Option<&Generator> {
         self.generators.iter().find(|generator| generator.name == name)
+    }
+
+    /// Number of images that a generator releases which was trained on `train` images.
+    pub fn released_by(&self, generator: &Generator, train: usize) -> usize {
+        generator.sampling.count.or(self.sampling.count).unwrap_or(train)
     }
 
     /// The classifier of that name.

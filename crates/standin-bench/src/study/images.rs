@@ -15,6 +15,8 @@ pub struct StudyImages {
     pub data: Data,
     /// Synthetic images made by other tools, in the order of the study.
     pub given: Vec<ImageSet>,
+    /// The public images of each generator, in the order of the study.
+    pub public: Vec<Option<ImageSet>>,
 }
 
 impl Study {
@@ -55,7 +57,15 @@ impl Study {
                 fitting(set, &images.name, &real, !self.classifiers.is_empty())
             })
             .collect::<Result<_, _>>()?;
-        Ok(StudyImages { real, data, given })
+        let public = self
+            .generators
+            .iter()
+            .map(|generator| match &generator.public {
+                Some(source) => Ok(Some(public(Source::parse(source)?.images(options, cache, progress)?, &real)?)),
+                None => Ok(None),
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(StudyImages { real, data, given, public })
     }
 }
 
@@ -85,6 +95,17 @@ fn fitting(set: ImageSet, name: &str, real: &Parts, classified: bool) -> Result<
                 "name the classes alike, take other labels with --label, or train no classifier (--no-utility)",
             )),
         },
+    }
+}
+
+/// Public images, in the shape of the real ones; their classes may be others.
+fn public(set: ImageSet, real: &Parts) -> Result<ImageSet, Error> {
+    match real.iter().map(|(_, set)| set.shape()).find(|&shape| shape != set.shape()) {
+        None => Ok(set),
+        Some(expected) => Err(Error::inconsistent(
+            format!("the public images {} are of {}, the real ones of {expected}", set.describe(), set.shape()),
+            remedy(set.shape(), expected),
+        )),
     }
 }
 

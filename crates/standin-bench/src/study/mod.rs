@@ -9,8 +9,8 @@ mod stages;
 mod verdict;
 
 pub use configuration::{
-    Attacks, Classifier, Data, Generator, GeneratorSampling, GivenImages, Measures, Privacy, Protocols,
-    ReleasedClassifier, Sampling, Side, Study, StudyError,
+    Attacks, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Measures, NoCopies,
+    Privacy, Protocols, ReleasedClassifier, Sampling, Side, Study, StudyError,
 };
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;

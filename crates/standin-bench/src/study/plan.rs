@@ -2,6 +2,7 @@
 
 mod classifiers;
 mod images;
+mod sampling;
 
 use std::collections::HashMap;
 
@@ -11,8 +12,7 @@ use super::configuration::{Classifier, Generator, GivenImages, Side, Study};
 use super::encoders::trainable;
 use super::images::StudyImages;
 use super::stages::{
-    ChosenEncoder, Classify, Divide, Draw, Embed, FitEncoder, Generate, Images, Sample, Split, Summarise, Take,
-    TrainingSet,
+    ChosenEncoder, Classify, Divide, Draw, Embed, FitEncoder, Images, Split, Summarise, Take, TrainingSet,
 };
 use crate::graph::{Graph, UnknownInput};
 use crate::stage::StageId;
@@ -44,7 +44,7 @@ pub enum PlanError {
 /// If the division does not work out: sizes that do not fit, unknown parts or columns, a holdout that overlaps train; or
 /// if an encoder's file cannot be read.
 pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
-    let StudyImages { real, data, given } = images;
+    let StudyImages { real, data, given, public } = images;
     let source = real
         .iter()
         .next()
@@ -85,7 +85,14 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
     for name in encoders.filter(|name| trainable(name).is_none()) {
         weights.extend(standin_encode::encoder(name)?.weights().map(|digest| (name.clone(), digest)));
     }
-    let mut planner = Planner { study, graph: Graph::new(), holdout, sizes, weights, scores: Vec::new() };
+    let mut graph = Graph::new();
+    let mut taken = HashMap::new();
+    for (generator, public) in study.generators.iter().zip(public) {
+        let Some(public) = public else { continue };
+        let stage = graph.add(Take::new(public, &format!("public images for {}", generator.name)));
+        taken.insert(generator.name.clone(), stage.expect("a stage that reads no other can be added"));
+    }
+    let mut planner = Planner { study, graph, holdout, sizes, weights, public: taken, scores: Vec::new() };
     let summary = planner
         .all(divide, source, given)
         .expect("every stage is added after those it reads, which only this function adds");
@@ -103,6 +110,8 @@ struct Planner<'a> {
     sizes: Sizes,
     /// Digests of the weights of encoders in files.
     weights: HashMap<String, String>,
+    /// The stage that took in the public images of a generator, by its name.
+    public: HashMap<String, StageId>,
     scores: Vec<(String, StageId)>,
 }
 
@@ -159,7 +168,7 @@ impl<'a> Maker<'a> {
     /// Number of images.
     fn size(self, study: &Study, sizes: &Sizes) -> usize {
         match self {
-            Self::Generator(_) => study.sampling.count.unwrap_or(sizes.train),
+            Self::Generator(generator) => study.released_by(generator, sizes.train),
             Self::Other { size, .. } => size,
         }
     }
@@ -202,23 +211,6 @@ impl Planner<'_> {
 
     fn split(&mut self, division: StageId, draw: Draw) -> Result<StageId, UnknownInput> {
         self.graph.add(Split { division, draw, group: self.study.data.group.clone() })
-    }
-
-    fn sample(&mut self, run: &Run<'_>, generator: &Generator) -> Result<StageId, UnknownInput> {
-        let generate = self.graph.add(Generate {
-            generator: generator.clone(),
-            privacy: self.study.privacy.clone(),
-            seed: run.seed.derive("generate"),
-            split: run.split,
-            label: run.label.to_owned(),
-        })?;
-        self.graph.add(Sample {
-            generate,
-            count: self.study.sampling.count.unwrap_or(self.sizes.train),
-            temperature: generator.sampling.temperature,
-            seed: run.seed.derive("sample"),
-            label: format!("sample of {}, {}", generator.name, run.label),
-        })
     }
 
     fn classify(

@@ -3,11 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use standin_classify::{Answers, TrainedClassifier, family, load};
-use standin_data::{Column, ImageSet, ImportOptions, Seed, Source};
+use standin_data::{Column, ImageSet, Seed};
 
 use super::Context;
 use super::classify_results::{Classified, Evaluation, Training, write_predictions};
 use super::data::ImportArguments;
+use super::images::{Reader, Sides};
+use super::privacy_options::PrivacyOptions;
+use super::replace::refuse_to_replace;
+use super::setting::Setting;
 use crate::failure::{Failure, Status};
 
 /// Train a classifier, with or without differential privacy, or load one; evaluate it and keep its answers
@@ -53,21 +57,8 @@ pub struct Arguments {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<Setting>,
 
-    /// Train with differential privacy and lose at most this much of it: ε
-    #[arg(long, value_name = "E", allow_negative_numbers = true)]
-    privacy_epsilon: Option<f64>,
-
-    /// Failure probability of the guarantee: a number or `auto`, which is 1/(N ln N) [default: auto]
-    #[arg(long, value_name = "D", requires = "privacy_epsilon", allow_negative_numbers = true)]
-    privacy_delta: Option<String>,
-
-    /// The column whose values (patients, identities) are protected [default: each image is]
-    #[arg(long, value_name = "COLUMN", requires = "privacy_epsilon")]
-    privacy_unit: Option<String>,
-
-    /// Draw sampling and noise from --seed: for experiments, as the result is then not private
-    #[arg(long, requires = "privacy_epsilon")]
-    privacy_reproducible: bool,
+    #[command(flatten)]
+    privacy: PrivacyOptions,
 
     /// Columns of the test images by whose values accuracy is told apart
     #[arg(long = "group", value_name = "COLUMN", value_delimiter = ',')]
@@ -91,61 +82,6 @@ pub struct Arguments {
 
     #[command(flatten)]
     import: ImportArguments,
-}
-
-/// `KEY=VALUE`: a key, dotted for a table within, and a TOML value or a bare word.
-#[derive(Clone, Debug)]
-struct Setting {
-    keys: Vec<String>,
-    value: toml::Value,
-}
-
-impl std::str::FromStr for Setting {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err("give KEY=VALUE, such as epochs=10".into());
-        };
-        let keys: Vec<String> = key.split('.').map(|key| key.trim().to_owned()).collect();
-        if keys.iter().any(String::is_empty) {
-            return Err(format!("\"{key}\" is no key; give KEY=VALUE, such as epochs=10"));
-        }
-        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
-        let parsed = parsed.and_then(|mut table| table.remove("value"));
-        Ok(Self { keys, value: parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())) })
-    }
-}
-
-impl Setting {
-    /// Puts the value in its place.
-    fn enter(&self, table: &mut toml::Table) -> Result<(), TwoValues> {
-        let twice = || TwoValues { key: self.keys.join(".") };
-        let mut table = table;
-        let (last, path) = self.keys.split_last().ok_or_else(twice)?;
-        for key in path {
-            let entry = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
-            table = entry.as_table_mut().ok_or_else(twice)?;
-        }
-        match table.insert(last.clone(), self.value.clone()) {
-            None => Ok(()),
-            Some(_) => Err(twice()),
-        }
-    }
-}
-
-/// A setting was given more than once.
-#[derive(Debug, thiserror::Error)]
-#[error("{key}: set twice, by --set or an option of its own; give it once")]
-struct TwoValues {
-    key: String,
-}
-
-/// A result is in the way.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: already exists; choose another name, or --force to replace what an earlier run wrote there", path.display())]
-struct Exists {
-    path: PathBuf,
 }
 
 /// There would be no result.
@@ -181,8 +117,8 @@ struct NoColumn {
 impl Arguments {
     /// Trains or loads, evaluates, writes and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
-        self.refuse_to_replace()?;
-        let images = Reader { options: self.import.options(), context };
+        refuse_to_replace(self.out.iter().chain(&self.predictions), self.force)?;
+        let images = Reader::new(self.import.options(), context);
         let (classifier, training, test) = match (&self.load, &self.train) {
             (None, Some(train)) => {
                 let untrained = (family(&self.classifier)?.build)(&self.table()?)?;
@@ -216,37 +152,11 @@ impl Arguments {
         Ok(Status::Done)
     }
 
-    fn refuse_to_replace(&self) -> Result<(), Exists> {
-        let occupied = |path: &&PathBuf| {
-            let empty = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-            path.exists() && !empty
-        };
-        match self.out.iter().chain(&self.predictions).find(occupied) {
-            Some(path) if !self.force => Err(Exists { path: path.clone() }),
-            _ => Ok(()),
-        }
-    }
-
     /// The settings of `--set` and of the options about privacy.
     fn table(&self) -> Result<toml::Table, Failure> {
         let mut table = toml::Table::new();
-        self.settings.iter().try_for_each(|setting| setting.enter(&mut table))?;
-        let Some(epsilon) = self.privacy_epsilon else { return Ok(table) };
-        let mut given: Vec<(&[&str], toml::Value)> = vec![(&["epsilon"], epsilon.into())];
-        if let Some(delta) = &self.privacy_delta {
-            let number = delta.parse::<f64>().map(toml::Value::Float);
-            given.push((&["delta"], number.unwrap_or_else(|_| delta.as_str().into())));
-        }
-        if let Some(column) = &self.privacy_unit {
-            given.push((&["unit", "group"], column.as_str().into()));
-        }
-        if self.privacy_reproducible {
-            given.push((&["noise"], "reproducible".into()));
-        }
-        for (path, value) in given {
-            let keys = ["privacy"].iter().chain(path).map(|&key| key.to_owned()).collect();
-            Setting { keys, value }.enter(&mut table)?;
-        }
+        let privacy = self.privacy.settings();
+        self.settings.iter().chain(&privacy).try_for_each(|setting| setting.enter(&mut table))?;
         Ok(table)
     }
 
@@ -319,66 +229,4 @@ fn column<'a>(test: &'a ImageSet, name: &str) -> Result<&'a Column, NoColumn> {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         NoColumn { column: name.to_owned(), set: test.describe(), known }
     })
-}
-
-/// Reads the images that options name.
-struct Reader<'a> {
-    options: ImportOptions,
-    context: &'a Context<'a>,
-}
-
-impl Reader<'_> {
-    fn read(&self, text: &str) -> Result<ImageSet, Failure> {
-        let progress = self.context.terminal.progress("");
-        Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
-    }
-
-    /// Training images and the test images of the same set: of a set with parts of which none is named, the parts `train`
-    /// and `test`.
-    fn read_with_test(&self, text: &str) -> Result<Sides, Failure> {
-        let source = Source::parse(text)?;
-        let parts = source.parts(&self.options, None, self.context.cache, &self.context.terminal.progress(""))?;
-        match parts.find("train") {
-            Some(train) => Ok(Sides { train: train.clone(), test: parts.find("test").cloned() }),
-            None => Ok(Sides { train: parts.only()?.clone(), test: None }),
-        }
-    }
-}
-
-/// The images to train on and to ask about.
-struct Sides {
-    train: ImageSet,
-    test: Option<ImageSet>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_toml_or_words() {
-        let mut table = toml::Table::new();
-        for text in ["epochs=3", "schedule.name=step", "schedule.every=0.5", "privacy={ epsilon = 1.0 }", "flip = true"]
-        {
-            text.parse::<Setting>().unwrap().enter(&mut table).unwrap();
-        }
-        let expected: toml::Table = toml::from_str(
-            "epochs = 3\nflip = true\n[schedule]\nname = \"step\"\nevery = 0.5\n[privacy]\nepsilon = 1.0",
-        )
-        .unwrap();
-        assert_eq!(table, expected);
-    }
-
-    #[test]
-    fn a_setting_has_one_value() {
-        let mut table = toml::Table::new();
-        for text in ["epochs=3", "norm=group"] {
-            text.parse::<Setting>().unwrap().enter(&mut table).unwrap();
-        }
-        for (text, key) in [("epochs=4", "epochs"), ("norm.name=group", "norm.name")] {
-            let error = text.parse::<Setting>().unwrap().enter(&mut table).unwrap_err();
-            assert!(error.to_string().starts_with(&format!("{key}: set twice")), "{error}");
-        }
-        assert!("epochs".parse::<Setting>().is_err() && ".x=1".parse::<Setting>().is_err());
-    }
 }

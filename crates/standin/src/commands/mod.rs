@@ -7,6 +7,8 @@ mod classify;
 mod classify_results;
 mod completions;
 mod data;
+mod generate;
+mod images;
 mod list;
 mod measure;
 mod measure_pairs;
@@ -14,11 +16,15 @@ mod privacy;
 mod privacy_audit;
 mod privacy_calibrate;
 mod privacy_epsilon;
+mod privacy_options;
 mod privacy_scores;
+mod replace;
 mod report;
 mod run_study;
 mod runs;
+mod sample;
 mod segment;
+mod setting;
 
 use std::path::Path;
 
@@ -50,6 +56,10 @@ pub enum Command {
     Audit(Box<audit::Arguments>),
     /// Measure synthetic images against real ones: a few numbers, quickly
     Measure(measure::Arguments),
+    /// Train a generator, privately or not, and keep it with its guarantee
+    Generate(Box<generate::Arguments>),
+    /// Draw images from a generator that was kept
+    Sample(Box<sample::Arguments>),
     /// Train a classifier, privately or not, or load one; evaluate it and keep its answers
     Classify(Box<classify::Arguments>),
     /// Account for differential privacy: ε of what runs, noise for a budget, lower bounds from attacks
@@ -75,6 +85,8 @@ impl Command {
             Self::Bench(arguments) => arguments.run(context),
             Self::Audit(arguments) => arguments.run(context),
             Self::Measure(arguments) => arguments.run(context),
+            Self::Generate(arguments) => arguments.run(context),
+            Self::Sample(arguments) => arguments.run(context),
             Self::Classify(arguments) => arguments.run(context),
             Self::Privacy(arguments) => arguments.run(context),
             Self::Runs(arguments) => arguments.run(context),

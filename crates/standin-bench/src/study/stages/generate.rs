@@ -2,8 +2,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
-use standin_generate::{Balance, Fit, Protection, SampleRequest};
-use standin_privacy::Unit;
+use standin_generate::{Fit, Protection, SampleRequest};
 
 use super::on_device;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
@@ -19,6 +18,8 @@ pub struct Generate {
     pub seed: Seed,
     /// The split.
     pub split: StageId,
+    /// The stage that took public images in, if there are some.
+    pub public: Option<StageId>,
     /// Which repetition or shadow this is, for people.
     pub label: String,
 }
@@ -48,7 +49,7 @@ impl Stage for Generate {
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.split]
+        [self.split].into_iter().chain(self.public).collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
@@ -56,11 +57,18 @@ impl Stage for Generate {
         let generator = (standin_generate::family(&self.generator.family)?.build)(&self.generator.settings)?;
         let protection = match self.generator.epsilon {
             None => None,
-            Some(epsilon) => {
-                Some(Protection { target: self.privacy.target(epsilon), unit: Unit::Image, noise: self.privacy.noise })
-            }
+            Some(epsilon) => Some(Protection {
+                target: self.privacy.target(epsilon),
+                unit: self.privacy.unit.clone(),
+                noise: self.privacy.noise,
+            }),
         };
-        let trained = generator.fit(&train, Fit::new(self.seed, progress).protected(protection))?;
+        let public = match self.public {
+            Some(stage) => Some(ImageSet::open(&inputs.folder(stage)?.join("images"))?),
+            None => None,
+        };
+        let run = Fit { protection, public: public.as_ref(), ..Fit::new(self.seed, progress) };
+        let trained = generator.fit(&train, run)?;
         trained.save(out)?;
         Ok(())
     }
@@ -78,10 +86,8 @@ impl Stage for Generate {
 pub struct Sample {
     /// The trained generator.
     pub generate: StageId,
-    /// Number of images, equally many of each class.
-    pub count: usize,
-    /// Temperature of the latent vectors; see [`SampleRequest::temperature`].
-    pub temperature: f64,
+    /// What to draw.
+    pub request: SampleRequest,
     /// Seed of the sample.
     pub seed: Seed,
     /// Which generator, repetition or shadow this is, for people.
@@ -94,16 +100,11 @@ impl Stage for Sample {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {
-        on_device(json!({
-            "count": self.count,
-            "balance": "uniform",
-            "temperature": self.temperature,
-            "seed": self.seed.value(),
-        }))
+        on_device(json!({ "request": self.request, "seed": self.seed.value() }))
     }
 
     fn inputs(&self) -> Vec<StageId> {
@@ -112,8 +113,7 @@ impl Stage for Sample {
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let trained = standin_generate::load(inputs.folder(self.generate)?)?;
-        let request = SampleRequest::new(self.count).with_balance(Balance::Uniform).with_temperature(self.temperature);
-        trained.sample(&request, self.seed, progress)?.save(&out.join("images"))?;
+        trained.sample(&self.request, self.seed, progress)?.save(&out.join("images"))?;
         super::write_json(&out.join("guarantee.json"), &trained.guarantee())
     }
 

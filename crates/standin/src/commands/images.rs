@@ -1,0 +1,46 @@
+//! The images that options name.
+
+use standin_data::{ImageSet, ImportOptions, Source};
+
+use super::Context;
+use crate::failure::Failure;
+
+/// Reads them.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    options: ImportOptions,
+    context: &'a Context<'a>,
+}
+
+/// The images to train on and to ask about.
+#[derive(Debug)]
+pub struct Sides {
+    /// To train on.
+    pub train: ImageSet,
+    /// To ask about.
+    pub test: Option<ImageSet>,
+}
+
+impl<'a> Reader<'a> {
+    /// With these options for files.
+    pub fn new(options: ImportOptions, context: &'a Context<'a>) -> Self {
+        Self { options, context }
+    }
+
+    /// One set.
+    pub fn read(&self, text: &str) -> Result<ImageSet, Failure> {
+        let progress = self.context.terminal.progress("");
+        Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
+    }
+
+    /// Training images and the test images of the same set: of a set with parts of which none is named, the parts `train`
+    /// and `test`.
+    pub fn read_with_test(&self, text: &str) -> Result<Sides, Failure> {
+        let source = Source::parse(text)?;
+        let parts = source.parts(&self.options, None, self.context.cache, &self.context.terminal.progress(""))?;
+        match parts.find("train") {
+            Some(train) => Ok(Sides { train: train.clone(), test: parts.find("test").cloned() }),
+            None => Ok(Sides { train: parts.only()?.clone(), test: None }),
+        }
+    }
+}
