@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use standin_data::{ImageSet, Labels, Progress, Seed, Silent, digits};
+use standin_data::{Column, ImageSet, Labels, Progress, Seed, Silent, digits};
 use standin_generate::{Balance, Fit, Generator, Protection, SampleRequest, Solver, Trained, Work, family, load};
 use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate, gaussian};
 
@@ -233,6 +233,21 @@ fn public_images_are_demanded_or_refused_and_groups_protected_where_they_can_be(
             assert!(message.contains("writer"), "{message}");
         }
     }
+}
+
+/// A writer of three digits each: 80 units, whose sampling rate and promise are theirs and not the images'.
+#[test]
+fn groups_of_images_are_protected_as_one_unit() {
+    let train = part(0..240);
+    let writers = (0..240).map(|image| format!("writer {}", image / 3)).collect();
+    let train = train.with_column(Column { name: "writer".to_owned(), values: writers }).unwrap();
+    let mut fit = run("dpdm", &train, 5.0, 1);
+    fit.protection.as_mut().unwrap().unit = Unit::Group("writer".to_owned());
+    let trained = generator("dpdm", &options("dpdm", 3)).fit(&train, fit).unwrap();
+    let guarantee = trained.guarantee().unwrap();
+    assert_eq!(guarantee.unit, Unit::Group("writer".to_owned()));
+    assert_eq!(guarantee.delta, protection(5.0).target.budget(80).unwrap().delta);
+    assert!(guarantee.sampler.contains("0.75"), "60 of 80 units are expected in a step: {}", guarantee.sampler);
 }
 
 #[test]

@@ -31,15 +31,6 @@ pub(crate) struct CentralSums {
     bound: f64,
 }
 
-/// What may be known of the classes.
-#[derive(Clone, Debug)]
-pub(crate) struct CentralImages {
-    /// The noised mean of each class, one image each, labelled.
-    pub(crate) images: ImageSet,
-    /// The noised share of each class, at least 0, adding up to 1.
-    pub(crate) shares: Vec<f64>,
-}
-
 /// u(x) in units of 1 / [`STEPS`].
 fn contribution(image: &[u8], bound: f64) -> Vec<i64> {
     let norm = image.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt() / 255.0;
@@ -67,7 +58,8 @@ impl CentralSums {
         Self { values: rows.concat(), width, bound }
     }
 
-    /// The means after noise of standard deviation `sigma` on every value. The sums without noise are forgotten.
+    /// The mean of each class after noise of standard deviation `sigma` on every value of the sums: one image each, labelled.
+    /// The sums without noise are forgotten.
     ///
     /// # Errors
     /// If no noise can be drawn.
@@ -77,22 +69,20 @@ impl CentralSums {
         labels: &Labels,
         sigma: f64,
         noise: &mut NoiseSource,
-    ) -> Result<CentralImages> {
+    ) -> Result<ImageSet> {
         let mut values: Vec<f64> = self.values.iter().map(|&value| value as f64 / STEPS).collect();
         noise.add_gaussian(sigma, &mut values)?;
         let scale = self.bound / (1.0 - COUNT_SHARE).sqrt();
-        let (mut pixels, mut counts) = (Vec::new(), Vec::new());
+        let mut pixels = Vec::new();
         for row in values.chunks_exact(self.width) {
             // A class of less than one image after noise has no mean worth the name; its image is then mostly noise.
             let count = (row[0] / COUNT_SHARE.sqrt()).max(1.0);
-            counts.push(count);
             let level = |sum: &f64| (sum * scale / count * 255.0).round().clamp(0.0, 255.0) as u8;
             pixels.extend(row[1..].iter().map(level));
         }
-        let total: f64 = counts.iter().sum();
-        let classes = Labels { values: (0..counts.len() as u32).collect(), classes: labels.classes.clone() };
-        let images = ImageSet::new(images.shape(), pixels)?.with_labels(classes)?;
-        Ok(CentralImages { images, shares: counts.iter().map(|count| count / total).collect() })
+        let values = (0..labels.classes.len() as u32).collect();
+        let labels = Labels { values, classes: labels.classes.clone() };
+        Ok(ImageSet::new(images.shape(), pixels)?.with_labels(labels)?)
     }
 }
 
@@ -140,14 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn little_noise_leaves_the_means_and_shares() {
+    fn little_noise_leaves_the_means() {
         let (images, labels) = set(4000);
         let sums = CentralSums::of(&images, &labels, 1.0);
         let mut noise = NoiseSource::reproducible(Seed::new(1));
         let released = sums.release(&images, &labels, 0.5, &mut noise).unwrap();
-        assert!((released.shares[0] - 0.75).abs() < 0.01, "{:?}", released.shares);
         let expected = [20, 40, 60, 80, 100, 120, 250, 250, 250, 250, 250, 250];
-        for (&found, expected) in released.images.pixels().iter().zip(expected) {
+        for (&found, expected) in released.pixels().iter().zip(expected) {
             assert!((i32::from(found) - expected).abs() <= 5, "{found} for {expected}");
         }
     }
@@ -160,7 +149,7 @@ mod tests {
         let labels = Labels { values: vec![0; 100], classes: vec!["grey".to_owned()] };
         let mut noise = NoiseSource::reproducible(Seed::new(1));
         let released = CentralSums::of(&images, &labels, 1.0).release(&images, &labels, 0.25, &mut noise).unwrap();
-        let levels = released.images.pixels();
+        let levels = released.pixels();
         let mean = levels.iter().map(|&level| f64::from(level)).sum::<f64>() / 1600.0;
         let variance = levels.iter().map(|&level| (f64::from(level) - mean).powi(2)).sum::<f64>() / 1600.0;
         // σ · B / √(1 − a) / n · 255, with B = 40 and n near 100.

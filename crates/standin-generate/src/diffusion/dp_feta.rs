@@ -54,7 +54,7 @@ impl Default for DpFetaOptions {
 /// "from easy to hard").
 ///
 /// The means of all classes are one Gaussian release of sums and counts over all images; the paper averages several random
-/// subsets. One ledger holds the release and the private training. Class shares in sampling are the noised ones.
+/// subsets. One ledger holds the release and the private training.
 #[derive(Clone, Debug)]
 pub struct DpFeta {
     options: DpFetaOptions,
@@ -99,8 +99,8 @@ impl Generator for DpFeta {
         account.before.record(Event::Gaussian { noise_multiplier: sigma }, 1)?;
 
         // Each mean as often as it takes to fill a batch: a step on ten rows would be a noisy one.
-        let rows: Vec<usize> = (0..warm_up.batch_size).map(|row| row % central.images.len()).collect();
-        let repeated = central.images.select(&rows);
+        let rows: Vec<usize> = (0..warm_up.batch_size).map(|row| row % central.len()).collect();
+        let repeated = central.select(&rows);
         let classes = &repeated.require_labels("the central images")?.values;
         let objective = loss.of_images(&repeated, classes, &architecture);
         let learning = (&objective, repeated.len());
@@ -110,7 +110,7 @@ impl Generator for DpFeta {
         let model = trainable(&model, &architecture);
         let (model, guarantee) = train_privately(&run, model, &architecture, &objective, &account, private)?;
         let card = Card::private(Self::NAME, train_set, labels, run.seed, self.options(), architecture, guarantee);
-        Ok(Box::new(TrainedNetwork::new(model, card.with_shares(central.shares))))
+        Ok(Box::new(TrainedNetwork::new(model, card)))
     }
 
     fn options(&self) -> toml::Table {
