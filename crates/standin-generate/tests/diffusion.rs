@@ -278,8 +278,7 @@ fn images_of_every_size_are_learnt_and_drawn() {
         let pixels = (0..20 * shape.volume()).map(|at| (at * 37 % 256) as u8).collect();
         let images = ImageSet::new(shape, pixels).unwrap().with_labels(labels).unwrap();
         for name in ["edm", "latent-diffusion"] {
-            let trained =
-                generator(name, &options(name, 2)).fit(&images, Fit::new(Seed::new(1), &Silent)).unwrap();
+            let trained = generator(name, &options(name, 2)).fit(&images, Fit::new(Seed::new(1), &Silent)).unwrap();
             assert_eq!(sample(&*trained, 3).shape(), shape, "{name}");
         }
     }

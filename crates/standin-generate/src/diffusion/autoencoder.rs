@@ -82,9 +82,8 @@ pub(crate) struct Decoder {
 impl Decoder {
     pub(crate) fn new(sizes: &AutoencoderSizes, seed: Seed, device: &Device) -> Self {
         let AutoencoderSizes { plane, width, channels } = *sizes;
-        let convolution = |inputs, outputs, purpose| {
-            Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1)
-        };
+        let convolution =
+            |inputs, outputs, purpose| Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1);
         Self {
             first: convolution(channels, 2 * width, "first"),
             first_norm: norm_silu(2 * width, device),
@@ -116,9 +115,8 @@ struct Encoder {
 impl Encoder {
     fn new(sizes: &AutoencoderSizes, seed: Seed, device: &Device) -> Self {
         let AutoencoderSizes { plane, width, channels } = *sizes;
-        let convolution = |inputs, outputs, purpose| {
-            Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1)
-        };
+        let convolution =
+            |inputs, outputs, purpose| Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1);
         Self {
             first: convolution(plane, width, "first"),
             first_norm: norm_silu(width, device),
@@ -162,7 +160,12 @@ impl Autoencoder {
     ///
     /// # Errors
     /// If training diverges or a checkpoint cannot be used.
-    pub(crate) fn train(run: &Fit<'_>, images: &ImageSet, canvas: Canvas, options: &AutoencoderOptions) -> Result<Self> {
+    pub(crate) fn train(
+        run: &Fit<'_>,
+        images: &ImageSet,
+        canvas: Canvas,
+        options: &AutoencoderOptions,
+    ) -> Result<Self> {
         let device = DeviceChoice::chosen().training();
         let seed = run.seed.derive("autoencoder");
         let model = Self::new(&options.sizes(canvas), seed.derive("weights"), &device);
@@ -170,18 +173,20 @@ impl Autoencoder {
         let mut plan = Plan::epochs(images.len(), training.batch_size, training.epochs, seed.derive("order"));
         plan.steps = plan.steps.max(training.least_steps);
         let checkpoints = run.checkpoints("autoencoder")?;
-        let fitted = fit(model, &training.optimization(), &plan, checkpoints.as_ref(), run.progress, |model: &Self, batch| {
-            let planes = planes(images, canvas, batch.indices.iter().copied(), &device);
-            let [mean, log_variance] = model.encoder.forward(planes.clone());
-            let mut rng = batch.seed.rng();
-            let draws = (0..mean.shape().num_elements()).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
-            let noise = Tensor::<4>::from_data(TensorData::new::<f32, _>(draws, mean.dims()), &device);
-            let codes = mean.clone() + (log_variance.clone() * 0.5).exp() * noise;
-            let values = mean.shape().num_elements() as f64;
-            let divergence = (mean.square() + log_variance.clone().exp() - log_variance - 1.0).sum() * (0.5 / values);
-            let error = loss::squared_error(model.decoder.forward(codes), planes).mean() / canvas.volume() as f64;
-            Ok(error + divergence * options.divergence)
-        })?;
+        let fitted =
+            fit(model, &training.optimization(), &plan, checkpoints.as_ref(), run.progress, |model: &Self, batch| {
+                let planes = planes(images, canvas, batch.indices.iter().copied(), &device);
+                let [mean, log_variance] = model.encoder.forward(planes.clone());
+                let mut rng = batch.seed.rng();
+                let draws = (0..mean.shape().num_elements()).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
+                let noise = Tensor::<4>::from_data(TensorData::new::<f32, _>(draws, mean.dims()), &device);
+                let codes = mean.clone() + (log_variance.clone() * 0.5).exp() * noise;
+                let values = mean.shape().num_elements() as f64;
+                let divergence =
+                    (mean.square() + log_variance.clone().exp() - log_variance - 1.0).sum() * (0.5 / values);
+                let error = loss::squared_error(model.decoder.forward(codes), planes).mean() / canvas.volume() as f64;
+                Ok(error + divergence * options.divergence)
+            })?;
         Ok(fitted.model)
     }
 
@@ -226,8 +231,9 @@ impl CodeScale {
     pub(crate) fn of(codes: &[f32], channels: usize, area: usize) -> Self {
         let of_channel = |channel: usize| codes.chunks_exact(area).skip(channel).step_by(channels).flatten();
         let count = (codes.len() / channels).max(1) as f64;
-        let mean: Vec<f64> =
-            (0..channels).map(|channel| of_channel(channel).map(|&code| f64::from(code)).sum::<f64>() / count).collect();
+        let mean: Vec<f64> = (0..channels)
+            .map(|channel| of_channel(channel).map(|&code| f64::from(code)).sum::<f64>() / count)
+            .collect();
         let deviation = mean.iter().enumerate().map(|(channel, mean)| {
             let square = of_channel(channel).map(|&code| (f64::from(code) - mean).powi(2)).sum::<f64>() / count;
             square.sqrt().max(1e-6)
@@ -269,7 +275,8 @@ mod tests {
 
     #[test]
     fn standardised_codes_have_the_deviation_asked_for_and_come_back() {
-        let codes: Vec<f32> = (0..240).map(|at| ((at * 37) % 17) as f32 * if at / 4 % 2 == 0 { 1.0 } else { 9.0 }).collect();
+        let codes: Vec<f32> =
+            (0..240).map(|at| ((at * 37) % 17) as f32 * if at / 4 % 2 == 0 { 1.0 } else { 9.0 }).collect();
         let scale = CodeScale::of(&codes, 2, 4);
         assert!(scale.fits(2) && !scale.fits(3));
         let mut standard = codes.clone();

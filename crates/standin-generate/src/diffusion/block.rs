@@ -36,7 +36,8 @@ pub(crate) struct ResidualBlock {
 
 impl ResidualBlock {
     pub(super) fn new(inputs: usize, outputs: usize, embedding: usize, seed: Seed, device: &Device) -> Self {
-        let convolution = |inputs, purpose| Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1);
+        let convolution =
+            |inputs, purpose| Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1);
         Self {
             first_norm: norm_silu(inputs, device),
             first: convolution(inputs, "first"),

@@ -5,9 +5,7 @@ use standin_privacy::{Event, NoiseSource};
 
 use super::central::CentralSums;
 use super::denoiser::ImageDiffusion;
-use super::options::{
-    LossOptions, NetworkOptions, PrivateOptions, TrainingOptions, proper_share, release_noise,
-};
+use super::options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions, proper_share, release_noise};
 use super::training::{Account, Keep, train, train_privately, trainable};
 use crate::families::write_options;
 use crate::generator::training_labels;

@@ -9,7 +9,7 @@ use super::training::{Account, Keep, public_classes, train, train_adapters_priva
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
-use crate::options::{at_least};
+use crate::options::at_least;
 use crate::{Fit, Generator, Result, Trained};
 
 /// The options of [`DpLora`].

@@ -88,7 +88,8 @@ impl Network for CodeDiffusion {
         unet.check()?;
         let AutoencoderSizes { plane, width, channels } = *autoencoder;
         let planes = [plane, canvas.height, canvas.width];
-        if !canvas.fits() || planes != [canvas.channels(), 2 * unet.height, 2 * unet.width] || unet.channels != channels {
+        if !canvas.fits() || planes != [canvas.channels(), 2 * unet.height, 2 * unet.width] || unet.channels != channels
+        {
             return Err("canvas, autoencoder and U-Net differ in size");
         }
         if width == 0 || !scale.fits(channels) {
@@ -126,6 +127,9 @@ impl Network for CodeDiffusion {
         let planes = self.decoder.forward(Tensor::from_data(codes, &chunk.device()));
         let images = canvas.unpack(&planes.into_data().iter::<f32>().collect::<Vec<f32>>());
         let Shape { channels, height, width } = canvas.shape;
-        (Tensor::from_data(TensorData::new(images, [n, channels, height, width]), &chunk.device()), PixelRange::Symmetric)
+        (
+            Tensor::from_data(TensorData::new(images, [n, channels, height, width]), &chunk.device()),
+            PixelRange::Symmetric,
+        )
     }
 }

@@ -78,7 +78,13 @@ pub(super) fn of_codes<'a>(
     architecture: &'a CodeArchitecture,
     loss: &LossOptions,
 ) -> Objective<'a> {
-    Objective { planes: Planes::Codes(codes), labels, sizes: &architecture.unet, scaling: loss.scaling(), law: loss.law() }
+    Objective {
+        planes: Planes::Codes(codes),
+        labels,
+        sizes: &architecture.unet,
+        scaling: loss.scaling(),
+        law: loss.law(),
+    }
 }
 
 impl Generator for LatentDiffusion {

@@ -161,10 +161,8 @@ mod tests {
         let network = random(UNet::new(&sizes, Seed::new(1), &device), 2);
         let adapters = random(Adapters::new(&network, 2, true, Seed::new(3), &device), 4);
         let x = standin_nn::initial::normal([3, sizes.channels, sizes.height, sizes.width], 1.0, Seed::new(5), &device);
-        let features = Tensor::<2>::from_data(
-            TensorData::new(vec![0.3f32; 3 * sizes.base_width], [3, sizes.base_width]),
-            &device,
-        );
+        let features =
+            Tensor::<2>::from_data(TensorData::new(vec![0.3f32; 3 * sizes.base_width], [3, sizes.base_width]), &device);
         let labels = || indices([0, 1, 2], &device);
         let beside = network.forward(x.clone(), features.clone(), labels(), Some(&adapters));
         let plain = network.forward(x.clone(), features.clone(), labels(), None);

@@ -9,8 +9,8 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use standin_data::{ImageSet, Seed};
 use standin_nn::layer::indices;
-use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::loss;
+use standin_nn::tensor::{Device, Tensor, TensorData};
 
 use super::canvas::Canvas;
 use super::low_rank::Adapters;
@@ -96,8 +96,7 @@ impl Objective<'_> {
         device: &Device,
     ) -> Tensor<1> {
         let UNetSizes { channels, height, width, base_width, .. } = *self.sizes;
-        let made: Vec<Row> =
-            rows.par_iter().enumerate().map(|(place, &index)| self.row(place, index, seed)).collect();
+        let made: Vec<Row> = rows.par_iter().enumerate().map(|(place, &index)| self.row(place, index, seed)).collect();
         let joined = |part: fn(&Row) -> &Vec<f32>| made.iter().flat_map(part).copied().collect::<Vec<f32>>();
         let n = rows.len();
         let plane = |values| Tensor::<4>::from_data(TensorData::new(values, [n, channels, height, width]), device);

@@ -5,15 +5,13 @@ use standin_privacy::{Event, NoiseSource};
 
 use super::cells::Cells;
 use super::denoiser::ImageDiffusion;
-use super::options::{
-    LossOptions, NetworkOptions, PrivateOptions, TrainingOptions, proper_share, release_noise,
-};
+use super::options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions, proper_share, release_noise};
 use super::query::{Votes, subset};
 use super::training::{Account, Keep, train, train_privately, trainable};
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
-use crate::options::{at_least};
+use crate::options::at_least;
 use crate::{Fit, Generator, Result, Trained};
 
 /// The options of [`PrivImage`].

@@ -166,8 +166,7 @@ mod tests {
     #[test]
     fn every_sampler_gives_the_gaussian_whose_denoiser_it_is_given() {
         let mut rng = Seed::new(4).rng();
-        let start: Vec<f32> =
-            (0..20_000).map(|_| SIGMA_MAX as f32 * rng.sample::<f32, _>(StandardNormal)).collect();
+        let start: Vec<f32> = (0..20_000).map(|_| SIGMA_MAX as f32 * rng.sample::<f32, _>(StandardNormal)).collect();
         let (mut by_heun, mut by_ddim, mut by_noise) = (start.clone(), start.clone(), start);
         heun(&mut by_heun, 64, &mut exact);
         ddim(&mut by_ddim, 1000, &mut exact);

@@ -47,7 +47,10 @@ impl UNetSizes {
             return Err("a size of the U-Net is 0");
         }
         let halvings = 1usize.checked_shl(multipliers.len().saturating_sub(1) as u32).unwrap_or(0);
-        if multipliers.is_empty() || halvings == 0 || !height.is_multiple_of(halvings) || !width.is_multiple_of(halvings)
+        if multipliers.is_empty()
+            || halvings == 0
+            || !height.is_multiple_of(halvings)
+            || !width.is_multiple_of(halvings)
         {
             return Err("the U-Net's plane cannot be halved once for each level after the first");
         }
@@ -142,9 +145,8 @@ impl UNet {
             (1..sizes.blocks).for_each(|_| residual(own, own));
         }
         let base = sizes.of_level(0);
-        let convolution = |inputs, outputs, purpose| {
-            Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1)
-        };
+        let convolution =
+            |inputs, outputs, purpose| Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1);
         Self {
             stem: convolution(sizes.channels, base, "stem"),
             first: Linear::new(sizes.base_width, embedding, seed.derive("first"), device),
