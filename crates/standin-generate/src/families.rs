@@ -8,8 +8,8 @@ use crate::decoder::Decoder;
 use crate::network::{TrainedNetwork, family_of};
 use crate::trained_images::TrainedImages;
 use crate::{
-    DistributionMatching, DpDistillation, DpGan, DpMerf, Error, Family, Gan, GsWgan, PrivateEvolution, Result, StyleGan,
-    Trained, Vae,
+    DistributionMatching, DpDistillation, DpGan, DpMerf, Error, Family, Gan, GsWgan, PrivateEvolution, Result,
+    StyleGan, Trained, Vae,
 };
 
 /// Every kind of generator, by name.
@@ -177,7 +177,9 @@ mod tests {
             let message = (entry.build)(&options).unwrap_err().to_string();
             assert!(message.contains(entry.name) && message.contains("`epoch`"), "{message}");
             let known = (entry.build)(&toml::Table::new()).unwrap().options();
-            for option in ["latent", "population", "images_per_class"].into_iter().filter(|option| known.contains_key(*option)) {
+            for option in
+                ["latent", "population", "images_per_class"].into_iter().filter(|option| known.contains_key(*option))
+            {
                 let options = toml::Table::from_iter([(option.to_owned(), toml::Value::Integer(0))]);
                 let message = (entry.build)(&options).unwrap_err().to_string();
                 assert!(message.contains(&format!("{option} is 0")), "{message}");

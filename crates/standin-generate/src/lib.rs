@@ -57,9 +57,7 @@ mod work;
 pub use adversarial::{
     DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, Regularisation, StyleGan, StyleGanOptions,
 };
-pub use distillation::{
-    DistributionMatching, DistributionMatchingOptions, DpDistillation, DpDistillationOptions,
-};
+pub use distillation::{DistributionMatching, DistributionMatchingOptions, DpDistillation, DpDistillationOptions};
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
 pub use evolution::{ApiOptions, PrivateEvolution, PrivateEvolutionOptions};

@@ -57,7 +57,7 @@ const SMALL: &[(&str, &str, f64)] = &[
         "images_per_class = 5\nwidth = 8\nsteps = 100\nbatch_size = 50\nstart_from_real = true",
         0.95,
     ),
-    ("dp-distillation", "images_per_class = 5\nwidth = 8\nsteps = 150\nnetworks = 5", 0.9),
+    ("dp-distillation", "images_per_class = 5\nwidth = 16\nsteps = 200\nnetworks = 20", 0.9),
 ];
 
 fn protection(epsilon: f64, unit: Unit) -> Protection {
@@ -234,7 +234,8 @@ fn protection_is_asked_of_private_methods_and_refused_by_others() {
 fn distillation_starts_from_training_images_only_when_asked() {
     let train = bars(60, 1);
     let shares = |real: bool| {
-        let options = format!("images_per_class = 5\nwidth = 8\nsteps = 1\nlearning_rate = 1e-9\nstart_from_real = {real}");
+        let options =
+            format!("images_per_class = 5\nwidth = 8\nsteps = 1\nlearning_rate = 1e-9\nstart_from_real = {real}");
         let drawn = sample(&*fit("distribution-matching", &options, &train, None), 15);
         let known = |index: &usize| (0..60).any(|of| train.image(of) == drawn.image(*index));
         (0..15).filter(known).count()
@@ -282,12 +283,12 @@ fn releases_are_charged_as_derived() {
     assert_eq!(found.epsilon, 2.0 * ledger.epsilon(delta).unwrap().high);
     assert_eq!(found.delta, budget.delta);
 
-    // Counts and five networks, one Gaussian together.
+    // Counts and twenty networks, one Gaussian together.
     let found = fit("dp-distillation", &shortened(SMALL[8].1), &train, None).guarantee().unwrap().clone();
     let sigma = standin_privacy::gaussian::sigma(8.0, budget.delta, 1.0).unwrap();
     let mut ledger = empty();
     ledger.record(Event::Gaussian { noise_multiplier: sigma / 0.02f64.sqrt() }, 1).unwrap();
-    ledger.record(Event::Gaussian { noise_multiplier: sigma * (5.0 / 0.98f64).sqrt() }, 5).unwrap();
+    ledger.record(Event::Gaussian { noise_multiplier: sigma * (20.0 / 0.98f64).sqrt() }, 20).unwrap();
     let expected = ledger.epsilon(budget.delta).unwrap().high;
     assert!((found.epsilon / expected - 1.0).abs() < 1e-5, "{} for {expected}", found.epsilon);
     assert!(found.epsilon <= 8.0);

@@ -2,8 +2,8 @@ use rand::RngExt;
 use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{
-    Batch, DeviceChoice, Learner, Module, Optimization, PixelRange, Result, Trainer, TrainerState, Watch, gradient, pixels,
-    shapes, values, with_values,
+    Batch, DeviceChoice, Learner, Module, Optimization, PixelRange, Result, Trainer, TrainerState, Watch, gradient,
+    pixels, shapes, values, with_values,
 };
 
 use super::convolutional::{Discriminator, Synthesis};
@@ -85,8 +85,8 @@ impl<'a, G: Synthesis> Contest<'a, G> {
         let loss_of = |model: &Discriminator| {
             let both = Tensor::cat(vec![real.clone(), generated.clone()], 0);
             let scores = model.score(both, &[labels.as_slice(), &labels].concat());
-            let of_real = objective.real(scores.clone().slice([0..n])).mean();
-            of_real + objective.generated(scores.slice([n..2 * n])).mean()
+            let of_real = objective.real(scores.clone().narrow(0, 0, n)).mean();
+            of_real + objective.generated(scores.narrow(0, n, n)).mean()
         };
         let model = self.discriminator.model().clone();
         let penalised = |penalty, at: Tensor<4>| {
@@ -174,7 +174,9 @@ impl<G: Synthesis> Learner for Contest<'_, G> {
                 self.discriminator.restore(discriminator)?;
                 self.generator.restore(generator)
             }
-            Err(states) => Err(format!("it holds {} networks where a generator and a discriminator play", states.len())),
+            Err(states) => {
+                Err(format!("it holds {} networks where a generator and a discriminator play", states.len()))
+            }
         }
     }
 

@@ -135,8 +135,7 @@ impl Generator for DpGan {
         let discriminator = Discriminator::initial(&narrow, seed.derive("discriminator"), &device);
         let before = Ledger::new(protection.unit.clone(), Adjacency::AddRemove, protection.noise);
         let optimization = self.optimization(options.discriminator_rate, None);
-        let discriminator =
-            PrivateTrainer::new(discriminator, &optimization, &privacy, budget, &records, before)?;
+        let discriminator = PrivateTrainer::new(discriminator, &optimization, &privacy, budget, &records, before)?;
         let generator =
             Trainer::new(generator, &self.optimization(options.generator_rate, Some(options.average_decay)))?;
 

@@ -148,8 +148,7 @@ impl Generator for Gan {
         let checkpoints = run.checkpoints(Self::NAME)?;
         let mut samples = run.watch(Self::NAME, &architecture, |generator: ConvolutionalGenerator| generator)?;
         let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<ConvolutionalGenerator>);
-        let mut contest =
-            Contest::new((generator, discriminator), self.rules(), bound, train_set, labels, watch)?;
+        let mut contest = Contest::new((generator, discriminator), self.rules(), bound, train_set, labels, watch)?;
         train(&mut contest, &plan, checkpoints.as_ref(), run.progress)?;
         let generator = contest.generator.finished();
         let card = Card::new(Self::NAME, train_set, labels, seed, self.options(), architecture);

@@ -1,12 +1,12 @@
-use rand::seq::SliceRandom;
 use rand::RngExt;
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{
-    Batch, DeviceChoice, Learner, Module, Optimization, Optimizer, OptimizerState, ParameterShape, PixelRange, Plan, Records,
-    Trainer, TrainerState, Watch, gradient, pixels, train,
+    Batch, DeviceChoice, Learner, Module, Optimization, Optimizer, OptimizerState, ParameterShape, PixelRange, Plan,
+    Records, Trainer, TrainerState, Watch, gradient, pixels, train,
 };
 use standin_privacy::{Adjacency, Event, Ledger, NoiseOrigin, NoiseSource, calibrate};
 
@@ -180,8 +180,8 @@ impl Critic {
         let (penalty, _) = of_discriminator(Penalty::UnitNorm(options.penalty), model, between, &labels);
         let scores = model.score(Tensor::cat(vec![real, generated], 0), &[labels.as_slice(), &labels].concat());
         let objective = Objective::Wasserstein;
-        let loss = objective.real(scores.clone().slice([0..n])).mean()
-            + objective.generated(scores.slice([n..2 * n])).mean();
+        let loss =
+            objective.real(scores.clone().narrow(0, 0, n)).mean() + objective.generated(scores.narrow(0, n, n)).mean();
         let gradient = gradient(model, &(loss + penalty));
         self.trainer.apply(gradient, batch)?;
         Ok(())
@@ -246,11 +246,8 @@ struct Memory {
 impl Learner for Sanitised<'_> {
     fn learn(&mut self, batch: &Batch<'_>) -> standin_nn::Result<f64> {
         self.train_critics(batch)?;
-        let norm = if batch.step < self.warm_up {
-            0.0
-        } else {
-            self.release(batch).map_err(standin_nn::Error::objective)?
-        };
+        let norm =
+            if batch.step < self.warm_up { 0.0 } else { self.release(batch).map_err(standin_nn::Error::objective)? };
         if let Some(watch) = self.watch.as_deref_mut().filter(|watch| watch.due(batch.step + 1)) {
             watch.look(batch.step + 1, self.generator.finished())?;
         }
@@ -263,10 +260,11 @@ impl Learner for Sanitised<'_> {
         let mut all = TrainerState { shapes: Vec::new(), values: Vec::new(), optimizer, average: None };
         for (subset, critic) in self.critics.iter().enumerate() {
             let TrainerState { shapes, values, optimizer, .. } = critic.trainer.state();
-            all.shapes.extend(shapes.into_iter().map(|ParameterShape { name, shape }| ParameterShape {
-                name: format!("{subset}.{name}"),
-                shape,
-            }));
+            all.shapes.extend(
+                shapes
+                    .into_iter()
+                    .map(|ParameterShape { name, shape }| ParameterShape { name: format!("{subset}.{name}"), shape }),
+            );
             all.values.extend(values);
             all.optimizer.first.extend(optimizer.first);
             all.optimizer.second.extend(optimizer.second);

@@ -179,7 +179,8 @@ mod tests {
         let all: Vec<f64> = values(&model).iter().map(|&value| f64::from(value)).collect();
         let (w, b) = all.split_at(VOLUME * UNITS);
         let x: Vec<f64> = images(1).into_data().iter::<f32>().map(f64::from).collect();
-        let r: Vec<f64> = (0..UNITS).map(|j| b[j] + (0..VOLUME).map(|i| x[i] * w[i * UNITS + j]).sum::<f64>()).collect();
+        let r: Vec<f64> =
+            (0..UNITS).map(|j| b[j] + (0..VOLUME).map(|i| x[i] * w[i * UNITS + j]).sum::<f64>()).collect();
         let g: Vec<f64> = (0..VOLUME).map(|i| (0..UNITS).map(|j| w[i * UNITS + j] * r[j]).sum()).collect();
         let back: Vec<f64> = (0..UNITS).map(|j| (0..VOLUME).map(|i| w[i * UNITS + j] * g[i]).sum()).collect();
         let in_weight = (0..VOLUME * UNITS).map(|at| g[at / UNITS] * r[at % UNITS] + x[at / UNITS] * back[at % UNITS]);
@@ -206,7 +207,8 @@ mod tests {
         let (surrogate, _) = of_discriminator(Penalty::UnitNorm(1.0), &model, images.clone(), &labels);
         let found = gradient(&model, &surrogate);
         let start = values(&model);
-        let direction = normal::<1>([start.len()], 1.0, Seed::new(6), &device()).into_data().iter::<f32>().collect::<Vec<_>>();
+        let direction =
+            normal::<1>([start.len()], 1.0, Seed::new(6), &device()).into_data().iter::<f32>().collect::<Vec<_>>();
         let penalty = |by: f32| {
             let moved: Vec<f32> = start.iter().zip(&direction).map(|(value, along)| value + by * along).collect();
             of_discriminator(Penalty::UnitNorm(1.0), &with_values(model.clone(), &moved), images.clone(), &labels).1

@@ -180,7 +180,9 @@ impl<G: Synthesis> Learner for PrivateContest<'_, G> {
                 self.discriminator.restore(discriminator)?;
                 self.generator.restore(generator)
             }
-            Err(states) => Err(format!("it holds {} networks where a generator and a discriminator play", states.len())),
+            Err(states) => {
+                Err(format!("it holds {} networks where a generator and a discriminator play", states.len()))
+            }
         }
     }
 

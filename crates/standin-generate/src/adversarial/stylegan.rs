@@ -123,8 +123,7 @@ impl Generator for StyleGan {
         let labels = training_labels(Self::NAME, train_set)?;
         let (classes, shape) = (labels.classes.len(), train_set.shape());
         let sizes = Architecture { latent: options.latent, width: options.width, classes, shape };
-        let architecture =
-            StyleArchitecture { sizes: sizes.clone(), style: options.style, mapping: options.mapping };
+        let architecture = StyleArchitecture { sizes: sizes.clone(), style: options.style, mapping: options.mapping };
         let device = DeviceChoice::chosen().training();
         let seed = run.seed;
         let generator = StyleGenerator::initial(&architecture, seed.derive("generator"), &device);
@@ -135,8 +134,7 @@ impl Generator for StyleGan {
         let checkpoints = run.checkpoints(Self::NAME)?;
         let mut samples = run.watch(Self::NAME, &architecture, |generator: StyleGenerator| generator)?;
         let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<StyleGenerator>);
-        let mut contest =
-            Contest::new((generator, discriminator), self.rules(), bound, train_set, labels, watch)?;
+        let mut contest = Contest::new((generator, discriminator), self.rules(), bound, train_set, labels, watch)?;
         train(&mut contest, &plan, checkpoints.as_ref(), run.progress)?;
         let inference = DeviceChoice::chosen().inference();
         let generator = contest.generator.finished().with_centres(CENTRE_DRAWS, seed.derive("centres"), &inference);

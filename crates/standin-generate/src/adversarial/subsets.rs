@@ -200,9 +200,7 @@ mod tests {
     fn a_release_has_the_noise_that_is_accounted() {
         let release = Release { rate: 0.5, noise_multiplier: 2.0, ..release() };
         let values: Vec<f64> = (0..20)
-            .flat_map(|seed| {
-                release.make(8, &mut NoiseSource::reproducible(Seed::new(seed)), |_| None).unwrap()
-            })
+            .flat_map(|seed| release.make(8, &mut NoiseSource::reproducible(Seed::new(seed)), |_| None).unwrap())
             .collect();
         let variance = values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64;
         let expected = (2.0 * 0.7 * 5f64.sqrt() / 4.0).powi(2);

@@ -67,12 +67,7 @@ impl RandomNetwork {
 ///
 /// Each embedding has length at most 1, computed again in f64; one that is no number counts as 0. Cost: one forward pass of
 /// every image.
-pub(crate) fn class_sums(
-    network: &RandomNetwork,
-    images: &ImageSet,
-    members: &[Vec<usize>],
-    width: usize,
-) -> Vec<f64> {
+pub(crate) fn class_sums(network: &RandomNetwork, images: &ImageSet, members: &[Vec<usize>], width: usize) -> Vec<f64> {
     let device = DeviceChoice::chosen().inference();
     let mut sums = vec![0.0; members.len() * width];
     for (sum, of_class) in sums.chunks_exact_mut(width).zip(members) {
