@@ -5,6 +5,9 @@ use serde::de::DeserializeOwned;
 
 use crate::adversarial::{ConvolutionalGenerator, StyleGenerator};
 use crate::decoder::Decoder;
+use crate::diffusion::denoiser::ImageDiffusion;
+use crate::diffusion::latent::CodeDiffusion;
+use crate::diffusion::{DpFeta, DpLdm, DpLora, Dpdm, Edm, LatentDiffusion, PdpDiffusion, PrivImage};
 use crate::network::{TrainedNetwork, family_of};
 use crate::trained_images::TrainedImages;
 use crate::{
@@ -112,6 +115,86 @@ pub const GENERATORS: &[Family] = &[
         source: "Zheng & Li, Differentially private dataset condensation; Zhao & Bilen 2023",
         build: |options| Ok(Box::new(DpDistillation::new(read_options(DpDistillation::NAME, options)?)?)),
         load: TrainedImages::load,
+    },
+    Family {
+        name: Edm::NAME,
+        summary: "class-conditional diffusion model with a small U-Net; no guarantee",
+        private: false,
+        public: false,
+        cost: "time: epochs × images × pixels × width²; 2 ms per image of 28×28 and epoch on two cores",
+        source: "Karras, Aittala, Aila & Laine 2022, EDM",
+        build: |options| Ok(Box::new(Edm::new(read_options(Edm::NAME, options)?)?)),
+        load: TrainedNetwork::<ImageDiffusion>::load,
+    },
+    Family {
+        name: Dpdm::NAME,
+        summary: "diffusion model under DP-SGD from scratch; private",
+        private: true,
+        public: false,
+        cost: "time: steps × batch × multiplicity × pixels × width²; 3 ms per row of 28×28 on two cores",
+        source: "Dockhorn, Cao, Vahdat & Kreis 2023, DPDM",
+        build: |options| Ok(Box::new(Dpdm::new(read_options(Dpdm::NAME, options)?)?)),
+        load: TrainedNetwork::<ImageDiffusion>::load,
+    },
+    Family {
+        name: PdpDiffusion::NAME,
+        summary: "diffusion model from public images, then under DP-SGD; private",
+        private: true,
+        public: true,
+        cost: "time: that of edm on the public images and of dpdm on the private ones",
+        source: "Ghalebikesabi et al. 2023",
+        build: |options| Ok(Box::new(PdpDiffusion::new(read_options(PdpDiffusion::NAME, options)?)?)),
+        load: TrainedNetwork::<ImageDiffusion>::load,
+    },
+    Family {
+        name: PrivImage::NAME,
+        summary: "diffusion model from the public images that a noised histogram chooses, then under DP-SGD; private",
+        private: true,
+        public: true,
+        cost: "time: that of edm on the chosen public images and of dpdm on the private ones, and images × cells × pixels",
+        source: "Li, Wang, Chen & Liu 2024, PrivImage",
+        build: |options| Ok(Box::new(PrivImage::new(read_options(PrivImage::NAME, options)?)?)),
+        load: TrainedNetwork::<ImageDiffusion>::load,
+    },
+    Family {
+        name: DpFeta::NAME,
+        summary: "diffusion model from noised class means, then under DP-SGD; private",
+        private: true,
+        public: false,
+        cost: "time: that of dpdm and some hundred steps of edm",
+        source: "Gong et al. 2025, DP-FETA",
+        build: |options| Ok(Box::new(DpFeta::new(read_options(DpFeta::NAME, options)?)?)),
+        load: TrainedNetwork::<ImageDiffusion>::load,
+    },
+    Family {
+        name: DpLora::NAME,
+        summary: "diffusion model from public images with low-rank adapters under DP-SGD; private",
+        private: true,
+        public: true,
+        cost: "time: that of edm on the public images and of dpdm on the private ones",
+        source: "Tsai et al. 2024; Hu et al. 2022, LoRA",
+        build: |options| Ok(Box::new(DpLora::new(read_options(DpLora::NAME, options)?)?)),
+        load: TrainedNetwork::<ImageDiffusion>::load,
+    },
+    Family {
+        name: LatentDiffusion::NAME,
+        summary: "diffusion model of an autoencoder's codes; no guarantee",
+        private: false,
+        public: false,
+        cost: "time: epochs × images × code values × width², and the autoencoder's",
+        source: "Rombach, Blattmann, Lorenz, Esser & Ommer 2022",
+        build: |options| Ok(Box::new(LatentDiffusion::new(read_options(LatentDiffusion::NAME, options)?)?)),
+        load: TrainedNetwork::<CodeDiffusion>::load,
+    },
+    Family {
+        name: DpLdm::NAME,
+        summary: "diffusion model of a public autoencoder's codes, from public images, then under DP-SGD; private",
+        private: true,
+        public: true,
+        cost: "time: that of latent-diffusion on the public images, then steps × batch × multiplicity × code values × width²",
+        source: "Liu, Lyu, Vinaroz & Park 2024, DP-LDM",
+        build: |options| Ok(Box::new(DpLdm::new(read_options(DpLdm::NAME, options)?)?)),
+        load: TrainedNetwork::<CodeDiffusion>::load,
     },
 ];
 

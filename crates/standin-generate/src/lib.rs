@@ -32,6 +32,7 @@
 mod adversarial;
 mod aggregate;
 mod decoder;
+pub mod diffusion;
 mod distillation;
 mod dp_merf;
 mod error;

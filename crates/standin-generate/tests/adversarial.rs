@@ -182,14 +182,14 @@ impl Progress for KilledAfter {
 #[test]
 fn a_killed_fit_continues_as_if_it_had_not_been() {
     let train = bars(300, 1);
-    for (name, options, _) in [SMALL[0], SMALL[1], SMALL[3], SMALL[4], SMALL[5], SMALL[6]] {
+    for (name, options, _) in [SMALL[0], SMALL[1], SMALL[3], SMALL[4], SMALL[5], SMALL[6], SMALL[8]] {
         let options = shortened(options);
         let folder = tempfile::tempdir().unwrap();
         let work = Work::new(folder.path(), Duration::ZERO, None, "of the test");
         let family = family(name).unwrap();
         let generator = (family.build)(&toml::from_str(&options).unwrap()).unwrap();
         let protected = || family.private.then(|| protection(epsilon(name), Unit::Image));
-        let killed = KilledAfter(AtomicUsize::new(12));
+        let killed = KilledAfter(AtomicUsize::new(if name == "dp-distillation" { 32 } else { 12 }));
         let run = Fit { work: Some(&work), ..Fit::new(Seed::new(1), &killed).protected(protected()) };
         assert!(catch_unwind(AssertUnwindSafe(|| generator.fit(&train, run).map(drop))).is_err(), "{name}");
         let resumed = fit(name, &options, &train, Some(&work));
