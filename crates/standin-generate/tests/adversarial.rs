@@ -57,7 +57,7 @@ const SMALL: &[(&str, &str, f64)] = &[
         "images_per_class = 5\nwidth = 8\nsteps = 100\nbatch_size = 50\nstart_from_real = true",
         0.95,
     ),
-    ("dp-distillation", "images_per_class = 5\nwidth = 8\nsteps = 150\nnetworks = 5", 0.9),
+    ("dp-distillation", "images_per_class = 5\nwidth = 16\nsteps = 200\nnetworks = 20", 0.9),
 ];
 
 fn protection(epsilon: f64, unit: Unit) -> Protection {
@@ -182,14 +182,14 @@ impl Progress for KilledAfter {
 #[test]
 fn a_killed_fit_continues_as_if_it_had_not_been() {
     let train = bars(300, 1);
-    for (name, options, _) in [SMALL[0], SMALL[1], SMALL[3], SMALL[4], SMALL[5], SMALL[6]] {
+    for (name, options, _) in [SMALL[0], SMALL[1], SMALL[3], SMALL[4], SMALL[5], SMALL[6], SMALL[8]] {
         let options = shortened(options);
         let folder = tempfile::tempdir().unwrap();
         let work = Work::new(folder.path(), Duration::ZERO, None, "of the test");
         let family = family(name).unwrap();
         let generator = (family.build)(&toml::from_str(&options).unwrap()).unwrap();
         let protected = || family.private.then(|| protection(epsilon(name), Unit::Image));
-        let killed = KilledAfter(AtomicUsize::new(12));
+        let killed = KilledAfter(AtomicUsize::new(if name == "dp-distillation" { 32 } else { 12 }));
         let run = Fit { work: Some(&work), ..Fit::new(Seed::new(1), &killed).protected(protected()) };
         assert!(catch_unwind(AssertUnwindSafe(|| generator.fit(&train, run).map(drop))).is_err(), "{name}");
         let resumed = fit(name, &options, &train, Some(&work));
@@ -283,12 +283,12 @@ fn releases_are_charged_as_derived() {
     assert_eq!(found.epsilon, 2.0 * ledger.epsilon(delta).unwrap().high);
     assert_eq!(found.delta, budget.delta);
 
-    // Counts and five networks, one Gaussian together.
+    // Counts and twenty networks, one Gaussian together.
     let found = fit("dp-distillation", &shortened(SMALL[8].1), &train, None).guarantee().unwrap().clone();
     let sigma = standin_privacy::gaussian::sigma(8.0, budget.delta, 1.0).unwrap();
     let mut ledger = empty();
     ledger.record(Event::Gaussian { noise_multiplier: sigma / 0.02f64.sqrt() }, 1).unwrap();
-    ledger.record(Event::Gaussian { noise_multiplier: sigma * (5.0 / 0.98f64).sqrt() }, 5).unwrap();
+    ledger.record(Event::Gaussian { noise_multiplier: sigma * (20.0 / 0.98f64).sqrt() }, 20).unwrap();
     let expected = ledger.epsilon(budget.delta).unwrap().high;
     assert!((found.epsilon / expected - 1.0).abs() < 1e-5, "{} for {expected}", found.epsilon);
     assert!(found.epsilon <= 8.0);

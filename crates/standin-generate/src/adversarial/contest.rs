@@ -85,8 +85,8 @@ impl<'a, G: Synthesis> Contest<'a, G> {
         let loss_of = |model: &Discriminator| {
             let both = Tensor::cat(vec![real.clone(), generated.clone()], 0);
             let scores = model.score(both, &[labels.as_slice(), &labels].concat());
-            let of_real = objective.real(scores.clone().slice([0..n])).mean();
-            of_real + objective.generated(scores.slice([n..2 * n])).mean()
+            let of_real = objective.real(scores.clone().narrow(0, 0, n)).mean();
+            of_real + objective.generated(scores.narrow(0, n, n)).mean()
         };
         let model = self.discriminator.model().clone();
         let penalised = |penalty, at: Tensor<4>| {

@@ -181,7 +181,7 @@ impl Critic {
         let scores = model.score(Tensor::cat(vec![real, generated], 0), &[labels.as_slice(), &labels].concat());
         let objective = Objective::Wasserstein;
         let loss =
-            objective.real(scores.clone().slice([0..n])).mean() + objective.generated(scores.slice([n..2 * n])).mean();
+            objective.real(scores.clone().narrow(0, 0, n)).mean() + objective.generated(scores.narrow(0, n, n)).mean();
         let gradient = gradient(model, &(loss + penalty));
         self.trainer.apply(gradient, batch)?;
         Ok(())

@@ -209,10 +209,10 @@ mod tests {
             f64::from(loss(&network).into_scalar::<f32>())
         };
         let scale = found.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        for index in 0..start.len() {
+        for (index, &found) in found.iter().enumerate() {
             let difference = (at(index, 0.01) - at(index, -0.01)) / 0.02;
-            let error = (difference - f64::from(found[index])).abs();
-            assert!(error < 0.01 * f64::from(scale), "{index}: {} for {difference}", found[index]);
+            let error = (difference - f64::from(found)).abs();
+            assert!(error < 0.01 * f64::from(scale), "{index}: {found} for {difference}");
         }
     }
 

@@ -40,8 +40,8 @@ impl Default for DpDistillationOptions {
 /// networks, with Gaussian noise (after Zheng & Li 2023, "Differentially private dataset condensation").
 ///
 /// Everything after [`release`](super::release) sees the releases alone. The images start from noise, never from private
-/// images. A fit that is interrupted begins again: its releases have never left it, and images that had met releases of two
-/// runs would have spent both.
+/// images. The releases are kept beside the checkpoints: images that had met the releases of two runs would have spent
+/// both.
 #[derive(Clone, Debug)]
 pub struct DpDistillation {
     options: DpDistillationOptions,
@@ -78,22 +78,24 @@ impl Generator for DpDistillation {
         let (classes, shape, seed) = (members.len(), train.shape(), run.seed);
         let budget = protection.target.budget(train.len())?;
         let multipliers = Multipliers::of(budget, options.networks)?;
-        let mut noise = NoiseSource::of(protection.noise, seed.derive("release"))?;
-        let mut ledger = Ledger::new(protection.unit.clone(), Adjacency::AddRemove, protection.noise);
-
-        let noisy_counts = counts(&members, multipliers, &mut noise, &mut ledger)?;
         let width = RandomNetwork::width(shape, options.width);
         let network_seed = |network: usize| seed.derive(&format!("network {network}"));
-        let inference = DeviceChoice::chosen().inference();
-        run.progress.begin("releasing", options.networks as u64);
-        let mut targets = Vec::with_capacity(options.networks);
-        for network in 0..options.networks {
-            let network = RandomNetwork::new(shape, options.width, network_seed(network), &inference);
-            let sums = class_sums(&network, train, &members, width);
-            targets.push(means(sums, &noisy_counts, multipliers, &mut noise, &mut ledger)?);
-            run.progress.advance(1);
-        }
-        run.progress.end();
+        let (targets, ledger) = run.once(Self::NAME, || {
+            let mut noise = NoiseSource::of(protection.noise, seed.derive("release"))?;
+            let mut ledger = Ledger::new(protection.unit.clone(), Adjacency::AddRemove, protection.noise);
+            let noisy_counts = counts(&members, multipliers, &mut noise, &mut ledger)?;
+            let inference = DeviceChoice::chosen().inference();
+            run.progress.begin("releasing", options.networks as u64);
+            let mut targets = Vec::with_capacity(options.networks);
+            for network in 0..options.networks {
+                let network = RandomNetwork::new(shape, options.width, network_seed(network), &inference);
+                let sums = class_sums(&network, train, &members, width);
+                targets.push(means(sums, &noisy_counts, multipliers, &mut noise, &mut ledger)?);
+                run.progress.advance(1);
+            }
+            run.progress.end();
+            Ok((targets, ledger))
+        })?;
 
         let count = classes * options.images_per_class;
         let device = DeviceChoice::chosen().training();
@@ -105,7 +107,8 @@ impl Generator for DpDistillation {
             Ok(synthetic.mismatch(&frozen, &targets[network], classes))
         };
         let optimization = optimization(options.learning_rate);
-        let fitted = fit(synthetic, &optimization, &plan, None, run.progress, objective)?;
+        let checkpoints = run.checkpoints(Self::NAME)?;
+        let fitted = fit(synthetic, &optimization, &plan, checkpoints.as_ref(), run.progress, objective)?;
         let images = fitted.model.images(&labels.classes)?;
         let not_covered = ["the number of images", "the classes' names", "the choice of hyper-parameters"];
         let not_covered = not_covered.iter().map(|&part| part.to_owned()).collect();
