@@ -7,7 +7,6 @@ use standin_generate::{Balance, Family, Fit, Protection, SampleRequest, Trained,
 use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 
 const SHAPE: Shape = Shape { channels: 1, height: 6, width: 6 };
-
 /// Three classes of a bright bar at the left, in the middle or at the bottom, with noise.
 fn bars(count: usize, seed: u64) -> ImageSet {
     let mut rng = Seed::new(seed).rng();

@@ -10,6 +10,7 @@
 //! bound holds exactly.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels};
 use standin_privacy::NoiseSource;
 
@@ -29,6 +30,16 @@ pub(crate) struct CentralSums {
     width: usize,
     /// B.
     bound: f64,
+}
+
+/// What may be known of the classes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CentralImages {
+    /// The noised mean of each class, one image each: pixels, `classes × channels × height × width`.
+    pub(crate) pixels: Vec<u8>,
+    /// The noised share of each class, at least 0, adding up to 1.
+    pub(crate) shares: Vec<f64>,
 }
 
 /// u(x) in units of 1 / [`STEPS`].
@@ -58,31 +69,24 @@ impl CentralSums {
         Self { values: rows.concat(), width, bound }
     }
 
-    /// The mean of each class after noise of standard deviation `sigma` on every value of the sums: one image each, labelled.
-    /// The sums without noise are forgotten.
+    /// The means after noise of standard deviation `sigma` on every value. The sums without noise are forgotten.
     ///
     /// # Errors
     /// If no noise can be drawn.
-    pub(crate) fn release(
-        self,
-        images: &ImageSet,
-        labels: &Labels,
-        sigma: f64,
-        noise: &mut NoiseSource,
-    ) -> Result<ImageSet> {
+    pub(crate) fn release(self, sigma: f64, noise: &mut NoiseSource) -> Result<CentralImages> {
         let mut values: Vec<f64> = self.values.iter().map(|&value| value as f64 / STEPS).collect();
         noise.add_gaussian(sigma, &mut values)?;
         let scale = self.bound / (1.0 - COUNT_SHARE).sqrt();
-        let mut pixels = Vec::new();
+        let (mut pixels, mut counts) = (Vec::new(), Vec::new());
         for row in values.chunks_exact(self.width) {
             // A class of less than one image after noise has no mean worth the name; its image is then mostly noise.
             let count = (row[0] / COUNT_SHARE.sqrt()).max(1.0);
+            counts.push(count);
             let level = |sum: &f64| (sum * scale / count * 255.0).round().clamp(0.0, 255.0) as u8;
             pixels.extend(row[1..].iter().map(level));
         }
-        let values = (0..labels.classes.len() as u32).collect();
-        let labels = Labels { values, classes: labels.classes.clone() };
-        Ok(ImageSet::new(images.shape(), pixels)?.with_labels(labels)?)
+        let total: f64 = counts.iter().sum();
+        Ok(CentralImages { pixels, shares: counts.iter().map(|count| count / total).collect() })
     }
 }
 
@@ -130,13 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn little_noise_leaves_the_means() {
+    fn little_noise_leaves_the_means_and_shares() {
         let (images, labels) = set(4000);
         let sums = CentralSums::of(&images, &labels, 1.0);
         let mut noise = NoiseSource::reproducible(Seed::new(1));
-        let released = sums.release(&images, &labels, 0.5, &mut noise).unwrap();
+        let released = sums.release(0.5, &mut noise).unwrap();
+        assert!((released.shares[0] - 0.75).abs() < 0.01, "{:?}", released.shares);
         let expected = [20, 40, 60, 80, 100, 120, 250, 250, 250, 250, 250, 250];
-        for (&found, expected) in released.pixels().iter().zip(expected) {
+        for (&found, expected) in released.pixels.iter().zip(expected) {
             assert!((i32::from(found) - expected).abs() <= 5, "{found} for {expected}");
         }
     }
@@ -148,8 +153,8 @@ mod tests {
         let images = ImageSet::new(shape, vec![128; 1600 * 100]).unwrap();
         let labels = Labels { values: vec![0; 100], classes: vec!["grey".to_owned()] };
         let mut noise = NoiseSource::reproducible(Seed::new(1));
-        let released = CentralSums::of(&images, &labels, 1.0).release(&images, &labels, 0.25, &mut noise).unwrap();
-        let levels = released.pixels();
+        let released = CentralSums::of(&images, &labels, 1.0).release(0.25, &mut noise).unwrap();
+        let levels = &released.pixels;
         let mean = levels.iter().map(|&level| f64::from(level)).sum::<f64>() / 1600.0;
         let variance = levels.iter().map(|&level| (f64::from(level) - mean).powi(2)).sum::<f64>() / 1600.0;
         // σ · B / √(1 − a) / n · 255, with B = 40 and n near 100.

@@ -6,7 +6,7 @@ use standin_privacy::{Event, NoiseSource};
 use super::central::CentralSums;
 use super::denoiser::ImageDiffusion;
 use super::options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions, proper_share, release_noise};
-use super::training::{Account, Keep, train, train_privately, trainable};
+use super::training::{Account, train, train_privately, trainable};
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
@@ -52,7 +52,7 @@ impl Default for DpFetaOptions {
 /// "from easy to hard").
 ///
 /// The means of all classes are one Gaussian release of sums and counts over all images; the paper averages several random
-/// subsets. One ledger holds the release and the private training.
+/// subsets. One ledger holds the release and the private training. Class shares in sampling are the noised ones.
 #[derive(Clone, Debug)]
 pub struct DpFeta {
     options: DpFetaOptions,
@@ -91,24 +91,25 @@ impl Generator for DpFeta {
         let model = ImageDiffusion::new(&architecture, run.seed.derive("weights"), &device);
 
         let sigma = release_noise(account.budget, *central_share)?;
-        let mut noise = NoiseSource::of(protection.noise, run.seed.derive("central images"))?;
-        let sums = CentralSums::of(train_set, labels, *norm_bound);
-        let central = sums.release(train_set, labels, sigma, &mut noise)?;
+        let central = run.once("central-images", || {
+            let mut noise = NoiseSource::of(protection.noise, run.seed.derive("central images"))?;
+            CentralSums::of(train_set, labels, *norm_bound).release(sigma, &mut noise)
+        })?;
         account.before.record(Event::Gaussian { noise_multiplier: sigma }, 1)?;
 
         // Each mean as often as it takes to fill a batch: a step on ten rows would be a noisy one.
-        let rows: Vec<usize> = (0..warm_up.batch_size).map(|row| row % central.len()).collect();
-        let repeated = central.select(&rows);
-        let classes = &repeated.require_labels("the central images")?.values;
-        let objective = loss.of_images(&repeated, classes, &architecture);
+        let classes: Vec<u32> = (0..warm_up.batch_size).map(|row| (row % labels.classes.len()) as u32).collect();
+        let rows: Vec<usize> = classes.iter().map(|&class| class as usize).collect();
+        let repeated = ImageSet::new(train_set.shape(), central.pixels)?.select(&rows);
+        let objective = loss.of_images(&repeated, &classes, &architecture);
         let learning = (&objective, repeated.len());
-        let model = train(&run, "central", Keep::Nothing, model, &architecture, learning, warm_up)?;
+        let model = train(&run, "central", model, &architecture, learning, warm_up)?;
 
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let model = trainable(&model, &architecture);
         let (model, guarantee) = train_privately(&run, model, &architecture, &objective, &account, private)?;
         let card = Card::private(Self::NAME, train_set, labels, run.seed, self.options(), architecture, guarantee);
-        Ok(Box::new(TrainedNetwork::new(model, card)))
+        Ok(Box::new(TrainedNetwork::new(model, card.with_shares(central.shares))))
     }
 
     fn options(&self) -> toml::Table {

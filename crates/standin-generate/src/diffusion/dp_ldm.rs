@@ -6,7 +6,7 @@ use super::autoencoder::{Autoencoder, AutoencoderOptions, CodeScale};
 use super::latent::{CodeArchitecture, CodeDiffusion};
 use super::latent_diffusion::{network_of_codes, of_codes};
 use super::options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions};
-use super::training::{Account, Keep, public_classes, train, train_network_privately, trainable};
+use super::training::{Account, public_classes, train, train_network_privately, trainable};
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
@@ -95,7 +95,7 @@ impl Generator for DpLdm {
         let public_labels = public_classes(public, classes);
         let objective = of_codes(&codes, &public_labels, &architecture, loss);
         let learning = (&objective, public.len());
-        let model = train(&run, "public", Keep::All, model, &architecture, learning, pretraining)?;
+        let model = train(&run, "public", model, &architecture, learning, pretraining)?;
 
         let mut codes = coder.encode(train_set, canvas);
         architecture.scale.standardise(&mut codes, area, loss.data_deviation);

@@ -4,7 +4,7 @@ use standin_nn::DeviceChoice;
 
 use super::denoiser::ImageDiffusion;
 use super::options::{LossOptions, NetworkOptions, TrainingOptions};
-use super::training::{Keep, train};
+use super::training::train;
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
@@ -70,7 +70,7 @@ impl Generator for Edm {
         let model = ImageDiffusion::new(&architecture, run.seed.derive("weights"), &device);
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let learning = (&objective, train_set.len());
-        let model = train(&run, "edm", Keep::All, model, &architecture, learning, training)?;
+        let model = train(&run, "edm", model, &architecture, learning, training)?;
         let card = Card::new(Self::NAME, train_set, labels, run.seed, self.options(), architecture);
         Ok(Box::new(TrainedNetwork::new(model, card)))
     }

@@ -6,7 +6,7 @@ use super::autoencoder::{Autoencoder, AutoencoderOptions, CodeScale};
 use super::latent::{CodeArchitecture, CodeDiffusion};
 use super::objective::{Objective, Planes};
 use super::options::{LossOptions, NetworkOptions, TrainingOptions};
-use super::training::{Keep, train};
+use super::training::train;
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
@@ -106,7 +106,7 @@ impl Generator for LatentDiffusion {
         model.decoder = with_values(model.decoder, &values(&coder.decoder));
         let objective = of_codes(&codes, &labels.values, &architecture, loss);
         let learning = (&objective, train_set.len());
-        let model = train(&run, "codes", Keep::All, model, &architecture, learning, training)?;
+        let model = train(&run, "codes", model, &architecture, learning, training)?;
         let card = Card::new(Self::NAME, train_set, labels, run.seed, self.options(), architecture);
         Ok(Box::new(TrainedNetwork::new(model, card)))
     }

@@ -4,7 +4,7 @@ use standin_nn::{DeviceChoice, Records};
 
 use super::denoiser::ImageDiffusion;
 use super::options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions};
-use super::training::{Account, Keep, public_classes, train, train_privately, trainable};
+use super::training::{Account, public_classes, train, train_privately, trainable};
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
@@ -82,7 +82,7 @@ impl Generator for PdpDiffusion {
         let public_labels = public_classes(public, classes);
         let objective = loss.of_images(public, &public_labels, &architecture);
         let learning = (&objective, public.len());
-        let model = train(&run, "public", Keep::All, model, &architecture, learning, pretraining)?;
+        let model = train(&run, "public", model, &architecture, learning, pretraining)?;
 
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let model = trainable(&model, &architecture);

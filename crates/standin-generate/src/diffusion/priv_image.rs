@@ -7,7 +7,7 @@ use super::cells::Cells;
 use super::denoiser::ImageDiffusion;
 use super::options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions, proper_share, release_noise};
 use super::query::{Votes, subset};
-use super::training::{Account, Keep, train, train_privately, trainable};
+use super::training::{Account, train, train_privately, trainable};
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::network::{Card, Network, TrainedNetwork};
@@ -97,15 +97,17 @@ impl Generator for PrivImage {
 
         let division = Cells::of(public, *cells, run.seed.derive("cells"));
         let sigma = release_noise(account.budget, *query_share)?;
-        let mut noise = NoiseSource::of(protection.noise, run.seed.derive("histogram"))?;
-        let chosen = Votes::of(train_set, labels, &division).release(sigma, *chosen, &mut noise)?;
+        let chosen = run.once("chosen-cells", || {
+            let mut noise = NoiseSource::of(protection.noise, run.seed.derive("histogram"))?;
+            Votes::of(train_set, labels, &division).release(sigma, *chosen, &mut noise)
+        })?;
         account.before.record(Event::NoisedHistogram { noise_multiplier: sigma }, 1)?;
         let (places, classes) = subset(&division.nearest(public), &chosen);
         let pretrained = public.select(&places);
 
         let objective = loss.of_images(&pretrained, &classes, &architecture);
         let learning = (&objective, pretrained.len());
-        let model = train(&run, "public", Keep::Nothing, model, &architecture, learning, pretraining)?;
+        let model = train(&run, "public", model, &architecture, learning, pretraining)?;
 
         let objective = loss.of_images(train_set, &labels.values, &architecture);
         let model = trainable(&model, &architecture);

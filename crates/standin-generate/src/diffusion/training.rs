@@ -14,15 +14,6 @@ use super::unet::UNet;
 use crate::network::Network;
 use crate::{Fit, Protection, Result};
 
-/// What is kept of a training while it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// Checkpoints and samples.
-    All,
-    /// Nothing: it starts from a noisy release, and after an interruption it would start from another.
-    Nothing,
-}
-
 /// A network of the same values on the training device.
 pub(crate) fn trainable<N: Network>(network: &N, architecture: &N::Architecture) -> N {
     let device = DeviceChoice::chosen().training();
@@ -33,7 +24,6 @@ pub(crate) fn trainable<N: Network>(network: &N, architecture: &N::Architecture)
 pub(crate) fn train<N: Diffusion>(
     run: &Fit<'_>,
     phase: &str,
-    keep: Keep,
     model: N,
     architecture: &N::Architecture,
     (objective, planes): (&Objective<'_>, usize),
@@ -43,10 +33,8 @@ pub(crate) fn train<N: Diffusion>(
     let seed = run.seed.derive(phase);
     let mut plan = Plan::epochs(planes, options.batch_size, options.epochs, seed.derive("order"));
     plan.steps = plan.steps.max(options.least_steps);
-    let (checkpoints, mut samples) = match keep {
-        Keep::All => (run.checkpoints(phase)?, run.watch(phase, architecture, |model: N| model)?),
-        Keep::Nothing => (None, None),
-    };
+    let checkpoints = run.checkpoints(phase)?;
+    let mut samples = run.watch(phase, architecture, |model: N| model)?;
     let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<N>);
     let fitted = fit_watched(
         model,
