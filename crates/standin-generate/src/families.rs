@@ -121,11 +121,7 @@ pub const GENERATORS: &[Family] = &[
         summary: "class-conditional diffusion model with a small U-Net; no guarantee",
         private: false,
         public: false,
-<<<<<<< HEAD
         cost: "time: epochs × images × pixels × width²; 2 ms per image of 28×28 and epoch on two cores",
-=======
-        cost: "time: epochs × images × pixels × width²; 6 ms per image of 28×28 and epoch on two cores",
->>>>>>> main
         source: "Karras, Aittala, Aila & Laine 2022, EDM",
         build: |options| Ok(Box::new(Edm::new(read_options(Edm::NAME, options)?)?)),
         load: TrainedNetwork::<ImageDiffusion>::load,
@@ -135,11 +131,7 @@ pub const GENERATORS: &[Family] = &[
         summary: "diffusion model under DP-SGD from scratch; private",
         private: true,
         public: false,
-<<<<<<< HEAD
         cost: "time: steps × batch × multiplicity × pixels × width²; 3 ms per row of 28×28 on two cores",
-=======
-        cost: "time: steps × batch × multiplicity × pixels × width²; 6 ms per row of 28×28 on two cores",
->>>>>>> main
         source: "Dockhorn, Cao, Vahdat & Kreis 2023, DPDM",
         build: |options| Ok(Box::new(Dpdm::new(read_options(Dpdm::NAME, options)?)?)),
         load: TrainedNetwork::<ImageDiffusion>::load,
