@@ -31,29 +31,25 @@
 
 mod aggregate;
 mod decoder;
-mod dp_merf;
 mod error;
 mod families;
-pub mod fourier;
 mod generator;
-pub mod matching;
-pub mod mean_embedding;
 mod model_card;
+mod moments;
 mod network;
 mod options;
 mod perturb;
 mod sampling;
-mod sin_cos;
 mod surrogate;
 mod vae;
 mod vqvae;
 mod work;
 
-pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use error::{Error, Result};
 pub use families::{GENERATORS, family, load};
 pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
 pub use model_card::write_card;
+pub use moments::{DpMerf, DpMerfOptions, DpMfa, DpMfaOptions, fourier, matching, mean_embedding};
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
 pub use vae::{Vae, VaeOptions};
