@@ -10,6 +10,9 @@ pub enum Error {
     /// A network could not be trained, saved or loaded.
     #[error(transparent)]
     Network(#[from] standin_nn::Error),
+    /// Features could not be computed or compared.
+    #[error(transparent)]
+    Encode(#[from] standin_encode::Error),
     /// The privacy target cannot be met or is not one.
     #[error(transparent)]
     Privacy(#[from] standin_privacy::Error),
@@ -85,6 +88,14 @@ pub enum Error {
         found: standin_data::Shape,
         /// The shape of the private images.
         expected: standin_data::Shape,
+    },
+    /// A program that makes images does not.
+    #[error("the command `{command}` {found}; docs/methods.md says what it is asked and how it answers")]
+    Command {
+        /// The program and its arguments.
+        command: String,
+        /// What it did.
+        found: String,
     },
     /// A control that a generator does not have.
     #[error("the generator `{family}` has no {control}; {remedy}")]

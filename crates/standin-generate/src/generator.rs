@@ -6,7 +6,7 @@ use standin_data::{ImageSet, Labels, Progress, Seed, Shape};
 use standin_privacy::{Guarantee, NoiseOrigin, PrivacyTarget, Unit};
 
 use crate::families::private_names;
-use crate::{Control, Error, Result, SampleRequest, Work};
+use crate::{Control, Error, Lineage, Result, SampleRequest, Work};
 
 /// The privacy a generator must keep and the noise it keeps it with.
 #[derive(Clone, Debug)]
@@ -59,6 +59,16 @@ pub trait Trained: Send + Sync + fmt::Debug {
     /// # Errors
     /// If the request cannot be met, or has a [`Control`] that this generator does not have.
     fn sample(&self, request: &SampleRequest, seed: Seed, progress: &dyn Progress) -> Result<ImageSet>;
+
+    /// Draws an image for each lineage, without labels: an image and its descendants are alike. For methods that search
+    /// among what a generator can draw.
+    ///
+    /// # Errors
+    /// If this generator draws from no noise, or a lineage is of a class it does not know.
+    fn descend(&self, _lineages: &[Lineage], _seed: Seed, _progress: &dyn Progress) -> Result<ImageSet> {
+        let remedy = "take one that draws from noise, such as a variational autoencoder or a diffusion model";
+        Err(Error::request(format!("the generator {} cannot vary an image", self.description().family), remedy))
+    }
 
     /// Writes everything [`load`](crate::load) needs into an existing folder.
     ///

@@ -29,11 +29,16 @@
 //! # }
 //! ```
 
+mod adversarial;
 mod aggregate;
 mod decoder;
+pub mod diffusion;
+mod distillation;
 mod error;
+mod evolution;
 mod families;
 mod generator;
+mod lineage;
 mod model_card;
 mod moments;
 mod network;
@@ -41,13 +46,20 @@ mod options;
 mod perturb;
 mod sampling;
 mod surrogate;
+mod trained_images;
 mod vae;
 mod vqvae;
 mod work;
 
+pub use adversarial::{
+    DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, Regularisation, StyleGan, StyleGanOptions,
+};
+pub use distillation::{DistributionMatching, DistributionMatchingOptions, DpDistillation, DpDistillationOptions};
 pub use error::{Error, Result};
+pub use evolution::{ApiOptions, PrivateEvolution, PrivateEvolutionOptions};
 pub use families::{GENERATORS, family, load};
 pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
+pub use lineage::Lineage;
 pub use model_card::write_card;
 pub use moments::{DpMerf, DpMerfOptions, DpMfa, DpMfaOptions, fourier, matching, mean_embedding};
 pub use perturb::perturbed;

@@ -11,7 +11,7 @@ use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{DeviceChoice, Module, PixelRange, load_weights, quantise, read_architecture, save_weights};
 use standin_privacy::Guarantee;
 
-use crate::{Control, Description, Error, Result, SampleRequest, Trained};
+use crate::{Control, Description, Error, Lineage, Result, SampleRequest, Trained, trained_images};
 
 /// The file of weights; its description lies beside it.
 const WEIGHTS: &str = "generator.safetensors";
@@ -52,9 +52,17 @@ pub(crate) struct Chunk<'a> {
     pub labels: &'a [u32],
     /// How to draw.
     pub request: &'a SampleRequest,
-    /// The place of the first image among all.
-    first: usize,
+    source: Source<'a>,
     seed: Seed,
+}
+
+/// Where the noise of each image of a chunk comes from.
+#[derive(Debug)]
+enum Source<'a> {
+    /// From its place among all images; this is the first one's.
+    Place(usize),
+    /// From its lineage. Images beyond these are not asked for.
+    Lineages(&'a [Lineage]),
 }
 
 impl Chunk<'_> {
@@ -67,11 +75,30 @@ impl Chunk<'_> {
     /// the purpose alone.
     pub(crate) fn values(&self, purpose: &str, width: usize) -> Vec<f32> {
         let seed = self.seed.derive(purpose);
-        let mut values = Vec::with_capacity(self.labels.len() * width);
-        for index in self.first..self.first + self.labels.len() {
+        let draw = |stream: u64| {
             let mut rng = seed.rng();
-            rng.set_stream(index as u64);
-            values.extend((0..width).map(|_| rng.sample::<f32, _>(StandardNormal)));
+            rng.set_stream(stream);
+            (0..width).map(move |_| rng.sample::<f32, _>(StandardNormal))
+        };
+        let mut values = Vec::with_capacity(self.labels.len() * width);
+        match self.source {
+            Source::Place(first) => {
+                (first..first + self.labels.len()).for_each(|place| values.extend(draw(place as u64)));
+            }
+            Source::Lineages(lineages) => {
+                for lineage in lineages {
+                    let mut mixed = vec![0.0; width];
+                    for &(stream, share) in &lineage.draws {
+                        let (kept, share) = ((1.0 - share * share).sqrt() as f32, share as f32);
+                        mixed
+                            .iter_mut()
+                            .zip(draw(stream))
+                            .for_each(|(value, new)| *value = kept * *value + share * new);
+                    }
+                    values.extend(mixed);
+                }
+                values.resize(self.labels.len() * width, 0.0);
+            }
         }
         values
     }
@@ -91,7 +118,7 @@ pub(crate) fn draw<N: Network>(
     labels: &[u32],
     seed: Seed,
 ) -> Result<ImageSet> {
-    draw_with(network, architecture, request, labels, seed, &Silent)
+    draw_with(network, architecture, request, labels, None, seed, &Silent)
 }
 
 fn draw_with<N: Network>(
@@ -99,14 +126,19 @@ fn draw_with<N: Network>(
     architecture: &N::Architecture,
     request: &SampleRequest,
     labels: &[u32],
+    lineages: Option<&[Lineage]>,
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<ImageSet> {
     let draw = |(chunk, labels): (usize, &[u32])| -> Result<ImageSet> {
+        let first = chunk * N::CHUNK;
+        let source = match lineages {
+            None => Source::Place(first),
+            Some(lineages) => Source::Lineages(&lineages[first..first + labels.len()]),
+        };
         let mut padded = labels.to_vec();
         padded.resize(N::CHUNK, 0);
-        let chunk = Chunk { labels: &padded, request, first: chunk * N::CHUNK, seed };
-        let (pixels, range) = network.draw(architecture, &chunk);
+        let (pixels, range) = network.draw(architecture, &Chunk { labels: &padded, request, source, seed });
         progress.advance(labels.len() as u64);
         Ok(quantise(pixels, range)?)
     };
@@ -239,6 +271,9 @@ impl<A> Card<A> {
 
 /// The registered name of the method whose generator was saved in `folder`.
 pub(crate) fn family_of(folder: &Path) -> Result<String> {
+    if let Some(family) = trained_images::family_of(folder) {
+        return family;
+    }
     let table: toml::Table = read_architecture(&weights_path(folder))?;
     match table.get("family").and_then(toml::Value::as_str) {
         Some(name) => Ok(name.to_owned()),
@@ -292,10 +327,25 @@ impl<N: Network + 'static> Trained for TrainedNetwork<N> {
         request.check_for(family, N::CONTROLS)?;
         let labels = request.labels(class_names, shares)?;
         progress.begin("sampling", labels.len() as u64);
-        let images = draw_with(&self.network, architecture, request, &labels, seed, progress);
+        let images = draw_with(&self.network, architecture, request, &labels, None, seed, progress);
         progress.end();
         let labels = Labels { values: labels, classes: class_names.clone() };
         Ok(images?.with_labels(labels)?.with_provenance(self.card.provenance(request, seed)))
+    }
+
+    fn descend(&self, lineages: &[Lineage], seed: Seed, progress: &dyn Progress) -> Result<ImageSet> {
+        let classes = self.card.class_names.len();
+        if let Some(lineage) = lineages.iter().find(|lineage| lineage.class as usize >= classes) {
+            let found = format!("a lineage is of class {}", lineage.class);
+            return Err(Error::request(found, format!("the generator knows {classes} classes")));
+        }
+        let labels: Vec<u32> = lineages.iter().map(|lineage| lineage.class).collect();
+        let request = SampleRequest::new(lineages.len());
+        progress.begin("sampling", labels.len() as u64);
+        let architecture = &self.card.architecture;
+        let images = draw_with(&self.network, architecture, &request, &labels, Some(lineages), seed, progress);
+        progress.end();
+        images
     }
 
     fn save(&self, folder: &Path) -> Result<()> {

@@ -2,6 +2,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Seed, write_grid};
 use standin_nn::{Checkpoints, Every, Module, Watch};
 
@@ -59,8 +61,8 @@ impl Fit<'_> {
     /// The checkpoints of one of the trainings this fit consists of, if any are kept. A training that is over is not run
     /// again.
     ///
-    /// Not for a training on a noisy release, unless the release is kept too: after an interruption it would go on with
-    /// another release, and would have seen two where the guarantee is for one.
+    /// A training on a noisy release needs [`Fit::once`] for the release: else it would go on after an interruption with
+    /// another one, and would have seen two where the guarantee is for one.
     ///
     /// # Errors
     /// If their folder cannot be made.
@@ -68,6 +70,42 @@ impl Fit<'_> {
         let Some(work) = self.work else { return Ok(None) };
         let folder = work.within(&format!("checkpoints/{phase}"))?;
         Ok(Some(Checkpoints::new(&folder, Every::Time(work.checkpoint_every), work.configuration.clone())))
+    }
+
+    /// A noisy release of private images, made once however often the fit is interrupted: kept beside the checkpoints, and
+    /// read from there when it is there. Without a place to keep anything it is simply made.
+    ///
+    /// # Errors
+    /// As `make`; if what is kept is of another fit; if it cannot be read or written.
+    pub(crate) fn once<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        const REMEDY: &str = "delete the folder of checkpoints to start again, or use another folder";
+        let Some(work) = self.work else { return make() };
+        let path = work.within("checkpoints")?.join(format!("{name}.json"));
+        let failed = |action: &'static str| {
+            let path = path.clone();
+            move |source| Error::Work { action, path, source }
+        };
+        if path.exists() {
+            let text = std::fs::read_to_string(&path).map_err(failed("reading"))?;
+            let kept: Kept<T> = serde_json::from_str(&text)
+                .map_err(|error| Error::invalid(&path, format!("not readable ({error})"), REMEDY))?;
+            if kept.configuration != work.configuration {
+                return Err(Error::invalid(&path, "made by another training or from other images", REMEDY));
+            }
+            return Ok(kept.release);
+        }
+        let kept = Kept { configuration: work.configuration.clone(), release: make()? };
+        let text = serde_json::to_string(&kept)
+            .map_err(|error| Error::invalid(&path, format!("not writable as JSON ({error})"), REMEDY))?;
+        // Never half-written: a release that was begun again would be another one.
+        let whole = path.with_extension("json.new");
+        std::fs::write(&whole, text).map_err(failed("writing"))?;
+        std::fs::rename(&whole, &path).map_err(failed("writing"))?;
+        Ok(kept.release)
     }
 
     /// Draws samples while a model of type `M` trains, of which `network` is the part that draws; if samples are kept.
@@ -85,6 +123,14 @@ impl Fit<'_> {
         let seed = self.seed.derive("samples on the way");
         Ok(Some(Samples { folder, phase, every, architecture: architecture.clone(), seed, network }))
     }
+}
+
+/// What [`Fit::once`] keeps.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept<T> {
+    configuration: String,
+    release: T,
 }
 
 /// Draws a grid of samples every so many steps.
@@ -130,5 +176,37 @@ impl<M: Module, N: Network> Watch<M> for Samples<M, N> {
 
     fn look(&mut self, steps: usize, model: M) -> standin_nn::Result<()> {
         self.draw(steps, model).map_err(standin_nn::Error::objective)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use standin_data::Silent;
+
+    use super::*;
+
+    fn once(work: &Work, value: f64) -> Result<f64> {
+        Fit { work: Some(work), ..Fit::new(Seed::new(1), &Silent) }.once("release", || Ok(value))
+    }
+
+    #[test]
+    fn a_release_is_made_once_and_kept_to_the_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let work = |configuration: &str| Work::new(folder.path(), Duration::from_secs(60), None, configuration);
+        assert_eq!(once(&work("a"), 0.1 + 0.2).unwrap(), 0.1 + 0.2);
+        assert_eq!(once(&work("a"), 7.0).unwrap(), 0.1 + 0.2, "a second release was made");
+
+        let message = once(&work("b"), 7.0).unwrap_err().to_string();
+        assert!(message.contains("release.json") && message.contains("another"), "{message}");
+        std::fs::write(folder.path().join("checkpoints/release.json"), "{").unwrap();
+        assert!(once(&work("a"), 7.0).unwrap_err().to_string().contains("not readable"));
+        work("a").remove_checkpoints().unwrap();
+        assert_eq!(once(&work("a"), 7.0).unwrap(), 7.0);
+    }
+
+    #[test]
+    fn without_a_place_everything_is_made_anew() {
+        let run = Fit::new(Seed::new(1), &Silent);
+        assert_eq!(run.once("release", || Ok(1)).unwrap() + run.once("release", || Ok(2)).unwrap(), 3);
     }
 }

@@ -145,7 +145,7 @@ impl Network for Analysers {
             for ((value, deviation), smooth) in image.iter_mut().zip(deviations).zip(&smooth) {
                 *value += scale * deviation * smooth;
             }
-            let strength = (*grain * uniform(&strengths[2 * index..][..2])) as f32;
+            let strength = temperature * (*grain * uniform(&strengths[2 * index..][..2])) as f32;
             image.iter_mut().zip(&grains[index * pixels..]).for_each(|(value, grain)| *value += strength * grain);
             images.extend(image);
         }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn at_temperature_0_an_image_is_its_components_mean() {
         let request = SampleRequest::new(50).with_temperature(0.0);
-        let images = drawn(&Architecture { texture: 1.0, ..architecture() }, &request, 0);
+        let images = drawn(&Architecture { texture: 1.0, grain: 0.2, ..architecture() }, &request, 0);
         assert!(images.pixels().iter().all(|&value| value == 51 || value == 128));
     }
 

@@ -1,7 +1,7 @@
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
-use standin_data::{ImageSet, Seed};
+use standin_data::{ImageSet, Progress, Seed};
 use standin_nn::DeviceChoice;
 use standin_privacy::{Adjacency, Ledger, NoiseSource, gaussian};
 
@@ -12,7 +12,7 @@ use crate::moments::clipped::MOST_RECORDS;
 use crate::moments::cosine::CosineBasis;
 use crate::moments::mean_embedding::shares;
 use crate::moments::releases::{
-    self, Component, Coordinates, Mechanism, Pooled, Records, SENSITIVITY, class_means, components, nearest,
+    self, ClassMeans, Component, Coordinates, Mechanism, Pooled, Records, SENSITIVITY, class_means, components, nearest,
 };
 use crate::moments::spectrum::{Spectrum, towards_prior, without_noise};
 use crate::network::{Card, TrainedNetwork};
@@ -136,36 +136,21 @@ impl Generator for DpMfa {
         let budget = target.budget(train.len())?;
         // A trillionth more noise, so that the sum of the parts rounds to no more than the whole.
         let whole = gaussian::sigma(budget.epsilon, budget.delta, SENSITIVITY)? * (1.0 + 1e-12);
-        let parts: f64 = options.budget.iter().sum();
-        let sigmas = options.budget.map(|part| whole * (parts / part).sqrt());
-        let ledger = Ledger::new(unit.clone(), Adjacency::AddRemove, *origin);
-        let mut mechanism = Mechanism { noise: NoiseSource::of(*origin, seed.derive("noise"))?, ledger };
-
-        let length = (shape.volume() as f64).sqrt();
-        let records = Records { images: train, labels, basis: &basis };
-        run.progress.begin("noisy moments of the private images", 3);
-        let means = class_means(records, options.mean_bound * length, sigmas[0], &mut mechanism)?;
-        run.progress.advance(1);
-        let bounds = [options.residual_bound, options.square_bound].map(|bound| bound * length);
-        let pooled = releases::pooled(records, &means, bounds[0], bounds[1], sigmas[1], &mut mechanism)?;
-        run.progress.advance(1);
-        let axes = Axes::of(&pooled, basis.len(), options.factors);
         let count = self.components(train.len(), classes, whole);
-        let centres = centres(&axes.variances, count, seed.derive("centres"));
-        let coordinates = Coordinates {
-            means: &means.means,
-            directions: &axes.directions,
-            centres: &centres,
-            dimension: axes.variances.len(),
-        };
-        let bound = options.component_bound * axes.variances.iter().sum::<f64>().sqrt();
-        let found = components(records, &coordinates, bound, sigmas[2], &mut mechanism)?;
-        run.progress.advance(1);
-        run.progress.end();
+        let partition = |axes: &Axes| centres(&axes.variances, count, seed.derive("centres"));
+        let records = Records { images: train, labels, basis: &basis };
+        let released = run.once(Self::NAME, || {
+            let ledger = Ledger::new(unit.clone(), Adjacency::AddRemove, *origin);
+            let mechanism = Mechanism { noise: NoiseSource::of(*origin, seed.derive("noise"))?, ledger };
+            self.release(records, whole, mechanism, partition, run.progress)
+        })?;
+        let Released { means, pooled, components, ledger } = released;
+        let axes = Axes::of(&pooled, basis.len(), options.factors);
+        let centres = partition(&axes);
 
-        let guarantee = mechanism.ledger.guarantee(budget.delta, not_covered(train.len()))?;
+        let guarantee = ledger.guarantee(budget.delta, not_covered(train.len()))?;
         let mixtures: Vec<Vec<Analyser>> =
-            found.chunks_exact(count).map(|components| mixture(components, &axes.variances, &centres)).collect();
+            components.chunks_exact(count).map(|components| mixture(components, &axes.variances, &centres)).collect();
         let architecture = Architecture {
             shape,
             components: mixtures
@@ -188,7 +173,50 @@ impl Generator for DpMfa {
     }
 }
 
+/// All that is ever known of the private images.
+#[derive(Debug, Serialize, Deserialize)]
+struct Released {
+    means: ClassMeans,
+    pooled: Pooled,
+    /// Classes × components.
+    components: Vec<Component>,
+    ledger: Ledger,
+}
+
 impl DpMfa {
+    /// The three releases, with the noise of one of deviation `whole` divided among them.
+    fn release(
+        &self,
+        records: Records<'_>,
+        whole: f64,
+        mut mechanism: Mechanism,
+        partition: impl Fn(&Axes) -> Vec<f64>,
+        progress: &dyn Progress,
+    ) -> Result<Released> {
+        let options = &self.options;
+        let parts: f64 = options.budget.iter().sum();
+        let [of_means, of_pooled, of_components] = options.budget.map(|part| whole * (parts / part).sqrt());
+        let length = (records.images.shape().volume() as f64).sqrt();
+        progress.begin("noisy moments of the private images", 3);
+        let means = class_means(records, options.mean_bound * length, of_means, &mut mechanism)?;
+        progress.advance(1);
+        let bounds = [options.residual_bound, options.square_bound].map(|bound| bound * length);
+        let pooled = releases::pooled(records, &means, bounds[0], bounds[1], of_pooled, &mut mechanism)?;
+        progress.advance(1);
+        let axes = Axes::of(&pooled, records.basis.len(), options.factors);
+        let coordinates = Coordinates {
+            means: &means.means,
+            directions: &axes.directions,
+            centres: &partition(&axes),
+            dimension: axes.variances.len(),
+        };
+        let bound = options.component_bound * axes.variances.iter().sum::<f64>().sqrt();
+        let components = components(records, &coordinates, bound, of_components, &mut mechanism)?;
+        progress.advance(1);
+        progress.end();
+        Ok(Released { means, pooled, components, ledger: mechanism.ledger })
+    }
+
     fn check_size(&self, train: &ImageSet, basis: &CosineBasis) -> Result<()> {
         /// Coefficients whose second moments take half a gigabyte on two threads.
         const MOST: usize = 4096;

@@ -16,6 +16,7 @@
 //!
 //! Clipped vectors consist of whole steps ([`clip`]), so their sums are exact.
 
+use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels};
 use standin_privacy::{Event, Ledger, NoiseSource};
 
@@ -73,7 +74,7 @@ impl Records<'_> {
 }
 
 /// What [`class_means`] tells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ClassMeans {
     /// Images of each class, noise included; may be negative.
     pub counts: Vec<f64>,
@@ -135,7 +136,7 @@ pub(crate) fn class_means(
 }
 
 /// What [`pooled`] tells.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Pooled {
     /// The second moments within classes of the coefficients, coefficients × coefficients.
     pub within: Vec<f64>,
@@ -235,7 +236,7 @@ pub(crate) fn nearest<'a>(point: &[f64], centres: &'a [f64]) -> (usize, &'a [f64
 }
 
 /// What [`components`] tells of one component of one class.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Component {
     /// Its images, noise included; may be negative.
     pub count: f64,

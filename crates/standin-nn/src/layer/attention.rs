@@ -31,15 +31,22 @@ impl SelfAttention {
 
     /// `n × positions × width`, unchanged in shape. Time and memory grow with the square of the positions.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [n, positions, width] = x.dims();
+        self.out.forward(self.mix(self.project.forward(x)))
+    }
+
+    /// What lies between the two linear layers: queries, keys and values of all heads, `n × positions × 3 · width`, to the
+    /// heads' outputs beside each other, `n × positions × width`. For networks that add something to either layer.
+    pub fn mix(&self, projected: Tensor<3>) -> Tensor<3> {
+        let [n, positions, width] = projected.dims();
+        let width = width / 3;
         let size = width / self.heads;
-        let projected = self.project.forward(x).reshape([n, positions, 3, self.heads, size]);
+        let projected = projected.reshape([n, positions, 3, self.heads, size]);
         let part = |index: usize| {
             projected.clone().narrow(2, index, 1).reshape([n, positions, self.heads, size]).swap_dims(1, 2)
         };
         let (queries, keys, values) = (part(0), part(1), part(2));
         let scores = queries.matmul(keys.swap_dims(2, 3)) / (size as f64).sqrt();
         let mixed = activation::softmax(scores, 3).matmul(values);
-        self.out.forward(mixed.swap_dims(1, 2).reshape([n, positions, width]))
+        mixed.swap_dims(1, 2).reshape([n, positions, width])
     }
 }

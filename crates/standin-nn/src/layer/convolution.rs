@@ -108,6 +108,15 @@ impl<const RANK: usize> Convolution<RANK> {
         self
     }
 
+    /// The same layer, starting as 0 everywhere: for the last layer of a residual branch or a head that should start neutral.
+    #[must_use]
+    pub fn zeroed(mut self) -> Self {
+        let device = self.weight.device();
+        self.weight = Param::from_tensor(Tensor::zeros(self.weight.dims(), &device));
+        self.bias = Param::from_tensor(Tensor::zeros(self.bias.dims(), &device));
+        self
+    }
+
     /// Rows (or columns) that come out for `size` rows that go in.
     pub fn output_size(&self, size: usize) -> usize {
         let Geometry { stride, padding, dilation, .. } = self.geometry;

@@ -162,15 +162,26 @@ impl Arguments {
     /// Makes the folder ready: empty, or with the checkpoints to continue from.
     fn prepare(&self) -> Result<(), Failure> {
         let checkpoints = self.out.join("checkpoints");
+        let finished = ["generator.toml", "images.toml"].iter().any(|name| self.out.join(name).exists());
+        // A folder with anything else in it is somebody's, whatever --force says.
+        let own = checkpoints.is_dir() || finished;
+        let replaces = if self.force { own } else { checkpoints.is_dir() && !finished };
+        if !replaces {
+            refuse_to_replace([&self.out], false)?;
+        }
         if self.force {
-            for name in ["checkpoints", "samples"] {
+            for name in ["checkpoints", "samples", "images"] {
                 let path = self.out.join(name);
                 if path.is_dir() {
                     std::fs::remove_dir_all(path)?;
                 }
             }
-        } else if !checkpoints.is_dir() {
-            refuse_to_replace([&self.out], false)?;
+            for name in ["generator.toml", "generator.safetensors", "images.toml"] {
+                let path = self.out.join(name);
+                if path.exists() {
+                    std::fs::remove_file(path)?;
+                }
+            }
         }
         std::fs::create_dir_all(&self.out)?;
         Ok(())

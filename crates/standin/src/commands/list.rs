@@ -61,7 +61,8 @@ impl Kind {
                 .iter()
                 .map(|f| {
                     let guarantee = if f.private { "differentially private" } else { "no guarantee" };
-                    entry(f.name, guarantee.into(), f.summary, f.cost, f.source)
+                    let public = if f.public { ", needs public images" } else { "" };
+                    entry(f.name, format!("{guarantee}{public}"), f.summary, f.cost, f.source)
                 })
                 .collect(),
             Self::Attacks => ATTACKS

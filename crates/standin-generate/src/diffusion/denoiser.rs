@@ -1,0 +1,167 @@
+use serde::{Deserialize, Serialize};
+use standin_data::{Seed, Shape};
+use standin_nn::layer::indices;
+use standin_nn::tensor::{Device, Tensor, TensorData};
+use standin_nn::{Module, PixelRange, burn};
+
+use super::canvas::Canvas;
+use super::precondition::{Preconditioning, noise_features};
+use super::solver::{self, SIGMA_MAX};
+use super::unet::{UNet, UNetSizes};
+use crate::network::{Chunk, Network};
+use crate::{Control, SampleRequest, Solver};
+
+/// What a request for samples of a diffusion model may ask for.
+pub(crate) const CONTROLS: &[Control] = &[Control::Guidance, Control::Solver, Control::Steps];
+
+/// Images drawn together.
+pub(crate) const CHUNK: usize = 64;
+
+/// A network that draws by taking noise off planes.
+pub(crate) trait Diffusion: Network {
+    /// The part that learns to.
+    fn unet(&self) -> &UNet;
+}
+
+/// A diffusion model of images.
+#[derive(Module, Debug)]
+pub(crate) struct ImageDiffusion {
+    pub(crate) unet: UNet,
+}
+
+/// The sizes of an [`ImageDiffusion`] and how it samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImageArchitecture {
+    /// How an image lies on the network's plane.
+    pub(crate) canvas: Canvas,
+    /// The network.
+    pub(crate) unet: UNetSizes,
+    /// σ_data of training.
+    pub(crate) data_deviation: f64,
+    /// Noise levels of a sampling that asks for no number.
+    pub(crate) steps: usize,
+}
+
+/// The network as a denoiser of a chunk's planes, with guidance.
+pub(crate) struct PlaneDenoiser<'a> {
+    pub(crate) unet: &'a UNet,
+    pub(crate) sizes: &'a UNetSizes,
+    pub(crate) scaling: Preconditioning,
+    /// The values that a plane can have, where that is known: the expected plane lies within, too.
+    pub(crate) range: Option<(f32, f32)>,
+    pub(crate) labels: &'a [u32],
+    pub(crate) guidance: f64,
+    pub(crate) device: Device,
+}
+
+impl PlaneDenoiser<'_> {
+    /// F for the chunk's classes, or for none.
+    fn raw(&self, input: &[f32], sigma: f64, classes: impl IntoIterator<Item = u32>) -> Vec<f32> {
+        let UNetSizes { channels, height, width, base_width, .. } = *self.sizes;
+        let n = self.labels.len();
+        let plane = TensorData::new(input.to_vec(), [n, channels, height, width]);
+        let features = TensorData::new(noise_features(sigma, base_width).repeat(n), [n, base_width]);
+        let classes = indices(classes, &self.device);
+        let plane = Tensor::from_data(plane, &self.device);
+        let output = self.unet.forward(plane, Tensor::from_data(features, &self.device), classes, None);
+        output.into_data().iter::<f32>().collect()
+    }
+
+    /// D(x; σ) = D∅ + w (D_class − D∅) (Ho & Salimans 2022, equation 6).
+    pub(crate) fn denoise(&self, x: &[f32], sigma: f64) -> Vec<f32> {
+        let inwards = self.scaling.input(sigma) as f32;
+        let input: Vec<f32> = x.iter().map(|x| inwards * x).collect();
+        let weight = self.guidance as f32;
+        let mut output = match weight {
+            0.0 => Vec::new(),
+            _ => self.raw(&input, sigma, self.labels.iter().copied()),
+        };
+        if weight != 1.0 {
+            let none = self.raw(&input, sigma, self.labels.iter().map(|_| self.sizes.classes as u32));
+            match weight {
+                0.0 => output = none,
+                _ => output.iter_mut().zip(none).for_each(|(y, none)| *y = none + weight * (*y - none)),
+            }
+        }
+        let (skip, out) = (self.scaling.skip(sigma) as f32, self.scaling.out(sigma) as f32);
+        output.iter_mut().zip(x).for_each(|(y, x)| *y = skip * x + out * *y);
+        if let Some((least, most)) = self.range {
+            output.iter_mut().for_each(|y| *y = y.clamp(least, most));
+        }
+        output
+    }
+
+    /// The planes of a chunk, one after the other, from pure noise.
+    pub(crate) fn sample(&self, chunk: &Chunk<'_>, steps: usize) -> Vec<f32> {
+        let SampleRequest { solver, steps: asked, .. } = *chunk.request;
+        let volume = self.sizes.channels * self.sizes.height * self.sizes.width;
+        let mut x = chunk.values("start", volume);
+        x.iter_mut().for_each(|x| *x *= SIGMA_MAX as f32);
+        let steps = asked.unwrap_or(steps);
+        let mut denoise = |x: &[f32], sigma: f64| self.denoise(x, sigma);
+        match solver.unwrap_or(Solver::Heun) {
+            Solver::Heun => solver::heun(&mut x, steps, &mut denoise),
+            Solver::Ddim => solver::ddim(&mut x, steps, &mut denoise),
+            Solver::Stochastic => {
+                let mut noise = |step: usize| chunk.values(&format!("noise of level {step}"), volume);
+                solver::stochastic(&mut x, steps, &mut denoise, &mut noise);
+            }
+        }
+        x
+    }
+}
+
+impl Diffusion for ImageDiffusion {
+    fn unet(&self) -> &UNet {
+        &self.unet
+    }
+}
+
+impl Network for ImageDiffusion {
+    type Architecture = ImageArchitecture;
+    const CONTROLS: &'static [Control] = CONTROLS;
+    const CHUNK: usize = CHUNK;
+
+    fn new(architecture: &ImageArchitecture, seed: Seed, device: &Device) -> Self {
+        Self { unet: UNet::new(&architecture.unet, seed, device) }
+    }
+
+    fn check(architecture: &ImageArchitecture) -> Result<(), &'static str> {
+        let ImageArchitecture { canvas, unet, data_deviation, steps } = architecture;
+        unet.check()?;
+        let UNetSizes { channels, height, width, .. } = *unet;
+        if !canvas.fits() || [channels, height, width] != [canvas.channels(), canvas.height, canvas.width] {
+            return Err("the canvas of the images and the U-Net's plane differ in size");
+        }
+        if !(data_deviation.is_finite() && *data_deviation > 0.0) || *steps == 0 {
+            return Err("the data's deviation or the number of steps is not above 0");
+        }
+        Ok(())
+    }
+
+    fn shape(architecture: &ImageArchitecture) -> Shape {
+        architecture.canvas.shape
+    }
+
+    fn classes(architecture: &ImageArchitecture) -> usize {
+        architecture.unet.classes
+    }
+
+    fn draw(&self, architecture: &ImageArchitecture, chunk: &Chunk<'_>) -> (Tensor<4>, PixelRange) {
+        let ImageArchitecture { canvas, unet, data_deviation, steps } = architecture;
+        let denoiser = PlaneDenoiser {
+            unet: &self.unet,
+            sizes: unet,
+            scaling: Preconditioning { data_deviation: *data_deviation },
+            range: Some((-1.0, 1.0)),
+            labels: chunk.labels,
+            guidance: chunk.request.guidance.unwrap_or(1.0),
+            device: chunk.device(),
+        };
+        let images = canvas.unpack(&denoiser.sample(chunk, *steps));
+        let Shape { channels, height, width } = canvas.shape;
+        let data = TensorData::new(images, [chunk.labels.len(), channels, height, width]);
+        (Tensor::from_data(data, &chunk.device()), PixelRange::Symmetric)
+    }
+}
