@@ -33,7 +33,7 @@ pub(crate) struct CentralSums {
 }
 
 /// What may be known of the classes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CentralImages {
     /// The noised mean of each class, one image each: pixels, `classes × channels × height × width`.
