@@ -39,6 +39,12 @@ echo '-- one number, from images and from their features'
 "$standin" measure --real sides@train --synthetic sides@test --measures fd,precision,recall --save-features features
 "$standin" measure --real features/real.npy --synthetic features/synthetic.npy --measures fd --json
 
+echo '-- a private generator, and images drawn from it'
+"$standin" generate --train sides@train --generator dp-merf --privacy-epsilon 8 --out generator
+"$standin" sample generator --count 300 --balance uniform --out drawn --grid drawn.png
+"$standin" measure --real sides@holdout --synthetic drawn --measures fd,precision,recall
+grep -q 'ε = 8.00' drawn/README.md && test -s drawn.png
+
 echo '-- a private classifier, with its guarantee beside its weights'
 "$standin" classify --train sides@train --test sides@test --classifier logistic --out plain
 "$standin" classify --train sides@train --test sides@test --classifier cnn --privacy-epsilon 8 --out private
