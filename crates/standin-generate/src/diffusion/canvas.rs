@@ -94,7 +94,9 @@ mod tests {
             for (patch, multiple) in [(1, 1), (2, 2), (2, 4), (3, 1)] {
                 let shape = Shape { channels, height, width };
                 let canvas = Canvas::new(shape, patch, multiple);
-                assert!(canvas.fits() && canvas.height % multiple == 0 && canvas.width % multiple == 0);
+                assert!(
+                    canvas.fits() && canvas.height.is_multiple_of(multiple) && canvas.width.is_multiple_of(multiple)
+                );
                 let image: Vec<f32> = (0..shape.volume()).map(|at| at as f32).collect();
                 let plane = canvas.pack(&image, |value| value);
                 assert_eq!(plane.len(), canvas.volume());

@@ -33,7 +33,7 @@ pub(crate) struct CentralSums {
 }
 
 /// What may be known of the classes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CentralImages {
     /// The noised mean of each class, one image each: pixels, `classes × channels × height × width`.
@@ -131,6 +131,22 @@ mod tests {
             let norm = change.sum::<f64>().sqrt();
             assert!(norm <= 1.0 && norm > 0.99, "{norm}");
         }
+    }
+
+    /// What the first training sees is a function of the sums: images that add up alike are released alike.
+    #[test]
+    fn the_release_depends_on_the_sums_alone() {
+        let labels = Labels { values: vec![0, 0], classes: vec!["grey".to_owned()] };
+        let released = |pixels: [u8; 12]| {
+            let images = ImageSet::new(SHAPE, pixels.to_vec()).unwrap();
+            let sums = CentralSums::of(&images, &labels, 1.0);
+            sums.release(0.1, &mut NoiseSource::reproducible(Seed::new(1))).unwrap()
+        };
+        let (one, other) = ([10, 20, 30, 40, 50, 60], [60, 50, 40, 30, 20, 10]);
+        let joined =
+            |first: [u8; 6], second: [u8; 6]| std::array::from_fn(|at| if at < 6 { first[at] } else { second[at - 6] });
+        assert_eq!(released(joined(one, other)), released(joined(other, one)));
+        assert_ne!(released(joined(one, one)), released(joined(other, one)));
     }
 
     #[test]

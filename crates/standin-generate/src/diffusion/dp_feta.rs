@@ -37,7 +37,7 @@ pub struct DpFetaOptions {
 impl Default for DpFetaOptions {
     fn default() -> Self {
         Self {
-            network: NetworkOptions::default(),
+            network: NetworkOptions::private(),
             loss: LossOptions::default(),
             central_share: 0.1,
             norm_bound: 0.6,

@@ -28,7 +28,7 @@ pub struct DpdmOptions {
 impl Default for DpdmOptions {
     fn default() -> Self {
         Self {
-            network: NetworkOptions::default(),
+            network: NetworkOptions::private(),
             loss: LossOptions::default(),
             private: PrivateOptions::default(),
             steps: 18,

@@ -38,6 +38,12 @@ impl Default for NetworkOptions {
 }
 
 impl NetworkOptions {
+    /// The network of the families that are trained privately as a whole: narrower, because noise of one size for every
+    /// parameter is longer where there are more of them.
+    pub(crate) fn private() -> Self {
+        Self { width: 32, ..Self::default() }
+    }
+
     /// Checks that every size is in its range.
     ///
     /// # Errors

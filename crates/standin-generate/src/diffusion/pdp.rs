@@ -30,7 +30,7 @@ pub struct PdpDiffusionOptions {
 impl Default for PdpDiffusionOptions {
     fn default() -> Self {
         Self {
-            network: NetworkOptions::default(),
+            network: NetworkOptions::private(),
             loss: LossOptions::default(),
             pretraining: TrainingOptions::default(),
             private: PrivateOptions::default(),

@@ -39,7 +39,7 @@ pub struct PrivImageOptions {
 impl Default for PrivImageOptions {
     fn default() -> Self {
         Self {
-            network: NetworkOptions::default(),
+            network: NetworkOptions::private(),
             loss: LossOptions::default(),
             cells: 50,
             chosen: 5,

@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use standin_data::Seed;
 
-use crate::sin_cos::sin_cos;
+use crate::moments::sin_cos::sin_cos;
 
 /// Keeps the norm of features that are computed in f32 from exceeding 1: each cosine and sine is off by less than
 /// 3.6·10⁻⁷, rounded to 24 bits behind the point or not, so the norm is off by less than √2 times that.

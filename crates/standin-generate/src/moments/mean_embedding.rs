@@ -155,7 +155,7 @@ impl ClassSums {
 /// Four counts or more are drawn towards their mean as far as the noise explains their differences, by the positive-part
 /// estimator of Efron & Morris 1973 (towards the mean of all): with little noise they stay as they are, with
 /// much they become equal. A count below the noise is then raised to it.
-fn shares(noisy_counts: &[f64], noise: f64) -> Vec<f64> {
+pub(crate) fn shares(noisy_counts: &[f64], noise: f64) -> Vec<f64> {
     let classes = noisy_counts.len() as f64;
     let mean = noisy_counts.iter().sum::<f64>() / classes;
     let spread: f64 = noisy_counts.iter().map(|count| (count - mean).powi(2)).sum();
