@@ -54,7 +54,7 @@ impl Default for DpGanOptions {
             batch_size: 512,
             steps: 1500,
             discriminator_steps: 2,
-            recognition_floor: 0.0,
+            recognition_floor: 0.5,
             clipping: Clipping::Automatic { bound: 1.0, stabiliser: 0.01 },
             discriminator_rate: 3e-3,
             generator_rate: 1e-3,
