@@ -187,9 +187,9 @@ impl<'a> Fit<'a> {
     /// The public images that a method needs, of the shape of the private ones.
     ///
     /// # Errors
-    /// If there are none, or of another shape.
+    /// If there is none, or of another shape.
     pub(crate) fn public(&self, family: &'static str, train: &ImageSet) -> Result<&'a ImageSet> {
-        let public = self.public.ok_or(Error::PublicMissing { family })?;
+        let public = self.public.filter(|public| !public.is_empty()).ok_or(Error::PublicMissing { family })?;
         if public.shape() != train.shape() {
             let (set, found, expected) = (public.describe(), public.shape(), train.shape());
             return Err(Error::PublicShape { set, found, expected });

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use standin_data::{Column, ImageSet, Labels, Progress, Seed, Silent, digits};
+use standin_data::{Column, ImageSet, Labels, Progress, Seed, Shape, Silent, digits};
 use standin_generate::{Balance, Fit, Generator, Protection, SampleRequest, Solver, Trained, Work, family, load};
 use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate, gaussian};
 
@@ -226,6 +226,13 @@ fn public_images_are_demanded_or_refused_and_groups_protected_where_they_can_be(
         fit.public = (!entry.public).then_some(&public);
         let message = generator.fit(&train, fit).unwrap_err().to_string();
         assert!(message.contains(name) && message.contains("public"), "{message}");
+        if entry.public {
+            let (none, other) =
+                (part(0..0), ImageSet::new(Shape { channels: 1, height: 2, width: 2 }, vec![0; 8]).unwrap());
+            let fit = |public| Fit { public: Some(public), ..run(name, &train, 5.0, 1) };
+            assert!(generator.fit(&train, fit(&none)).unwrap_err().to_string().contains("public"), "{name}");
+            assert!(generator.fit(&train, fit(&other)).unwrap_err().to_string().contains("1×2×2"), "{name}");
+        }
         if entry.private {
             let mut fit = run(name, &public, 5.0, 1);
             fit.protection.as_mut().unwrap().unit = Unit::Group("writer".to_owned());
@@ -273,7 +280,7 @@ fn options_outside_their_range_are_named() {
 #[test]
 fn images_of_every_size_are_learnt_and_drawn() {
     for (channels, height, width) in [(3, 5, 7), (1, 9, 3), (1, 1, 1)] {
-        let shape = standin_data::Shape { channels, height, width };
+        let shape = Shape { channels, height, width };
         let labels = Labels { values: (0..20).map(|image| image % 2).collect(), classes: vec!["a".into(), "b".into()] };
         let pixels = (0..20 * shape.volume()).map(|at| (at * 37 % 256) as u8).collect();
         let images = ImageSet::new(shape, pixels).unwrap().with_labels(labels).unwrap();

@@ -14,7 +14,7 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
-    /// At most `cells` cells, started from images drawn at random.
+    /// At most `cells` cells, started from images drawn at random. At least one of the images falls into each.
     ///
     /// Cost: rounds × images × cells × pixels.
     pub(crate) fn of(images: &ImageSet, cells: usize, seed: Seed) -> Self {
@@ -37,7 +37,16 @@ impl Cells {
                 centre.iter_mut().zip(sum).for_each(|(centre, &sum)| *centre = (sum as f64 / scale) as f32);
             }
         }
-        division
+        division.filled(images)
+    }
+
+    /// Without the cells that no image falls into: a start may lie where another, the same one, already is.
+    fn filled(self, images: &ImageSet) -> Self {
+        let mut holds = vec![false; self.len()];
+        self.nearest(images).into_iter().for_each(|cell| holds[cell] = true);
+        let rows = self.centres.chunks_exact(self.pixels).zip(holds);
+        let centres = rows.filter(|(_, holds)| *holds).flat_map(|(centre, _)| centre.to_vec()).collect();
+        Self { centres, pixels: self.pixels }
     }
 
     /// Number of cells.
@@ -81,6 +90,14 @@ mod tests {
             apart && (3..60).all(|image| cells[image] == cells[image % 3])
         });
         assert!(separates);
+    }
+
+    #[test]
+    fn every_cell_holds_an_image() {
+        let images = ImageSet::new(Shape { channels: 1, height: 1, width: 1 }, vec![7, 7, 7, 7, 200]).unwrap();
+        let cells = Cells::of(&images, 5, Seed::new(1));
+        assert_eq!(cells.len(), 2);
+        assert!((0..2).all(|cell| cells.nearest(&images).contains(&cell)));
     }
 
     #[test]
