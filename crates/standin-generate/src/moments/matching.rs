@@ -188,7 +188,7 @@ mod tests {
             let level = |i: usize, j: usize| (i * i * 31 + j * 17 * (i + 1) + offset) % 256;
             (0..count).flat_map(|i| (0..16).map(move |j| level(i, j) as f32 / 255.0)).collect()
         };
-        for line in include_str!("../tests/fixtures/kernel_distance.csv").lines() {
+        for line in include_str!("../../tests/fixtures/kernel_distance.csv").lines() {
             let (scales, expected) = line.split_once(',').unwrap();
             let scales: Vec<f64> = scales.split(' ').map(|scale| scale.parse().unwrap()).collect();
             let expected: f64 = expected.parse().unwrap();
