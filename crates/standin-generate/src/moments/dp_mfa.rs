@@ -55,7 +55,7 @@ impl Default for DpMfaOptions {
             frequencies: 18,
             factors: 100,
             components: 0,
-            budget: [0.07, 0.68, 0.25],
+            budget: [0.15, 0.6, 0.25],
             mean_bound: 0.43,
             residual_bound: 0.18,
             square_bound: 0.143,
