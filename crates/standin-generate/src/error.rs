@@ -90,7 +90,7 @@ pub enum Error {
         expected: standin_data::Shape,
     },
     /// A program that makes images does not.
-    #[error("the command `{command}` {found}; docs/methods.md says what it is asked and how it answers")]
+    #[error("the command `{command}` {found}; docs/generators.md says what it is asked and how it answers")]
     Command {
         /// The program and its arguments.
         command: String,

@@ -68,7 +68,7 @@ fn check_sides(study: &Study) -> Result<(), Refusal> {
 const FILE: &str = "onnx:";
 
 /// What to do about settings that are refused.
-const SETTINGS: &str = "docs/methods.md names the settings of each family";
+const SETTINGS: &str = "docs/generators.md and docs/classifiers.md name the settings of each family";
 
 fn check_classifiers(study: &Study) -> Result<(), Refusal> {
     require(

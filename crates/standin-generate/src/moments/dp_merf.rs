@@ -110,7 +110,6 @@ impl Generator for DpMerf {
         let Protection { target, noise, .. } = run.image_protection(Self::NAME)?;
         run.refuse_public(Self::NAME)?;
         let seed = run.seed;
-        let noise = NoiseSource::of(*noise, seed)?;
         let labels = training_labels(Self::NAME, train)?;
         let classes = labels.classes.len();
         let budget = target.budget(train.len())?;
@@ -120,7 +119,10 @@ impl Generator for DpMerf {
         let scales: Vec<f64> = options.length_scales.iter().map(|scale| scale * length).collect();
         let frequencies = options.frequencies;
         let features = FourierFeatures::draw(shape.volume(), &scales, frequencies, seed.derive("frequencies"));
-        let release = ClassSums::of(train, labels, &features, run.progress).release(train.len(), budget, noise)?;
+        let release = run.once(Self::NAME, || {
+            let noise = NoiseSource::of(*noise, seed)?;
+            ClassSums::of(train, labels, &features, run.progress).release(train.len(), budget, noise)
+        })?;
 
         let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
         let device = DeviceChoice::chosen().training();
@@ -145,8 +147,8 @@ impl Generator for DpMerf {
             let found = mismatch(&release, &features, &points, batch.step % parts * part, part);
             Ok(with_gradient(images, found.gradient, found.loss, &device))
         };
-        // No checkpoints: a training that continued after another release would have seen two.
-        let fitted = fit_watched(decoder, &optimization, &plan, None, watch, run.progress, objective)?;
+        let checkpoints = run.checkpoints("dp-merf")?;
+        let fitted = fit_watched(decoder, &optimization, &plan, checkpoints.as_ref(), watch, run.progress, objective)?;
 
         let guarantee = release.guarantee;
         let card = Card::private(Self::NAME, train, labels, seed, self.options(), architecture, guarantee);

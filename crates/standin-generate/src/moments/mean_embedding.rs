@@ -18,6 +18,7 @@
 //! coordinates, noise included. Everything made from the release afterwards is post-processing.
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels, Progress};
 use standin_privacy::{Adjacency, Budget, Guarantee, NoiseSource, Unit, gaussian};
 
@@ -167,7 +168,8 @@ pub(crate) fn shares(noisy_counts: &[f64], noise: f64) -> Vec<f64> {
 }
 
 /// What is known of the private images: noise included, once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Release {
     /// Estimated share of each class, above 0, adding up to 1.
     pub shares: Vec<f64>,

@@ -26,7 +26,7 @@ const ROWS: usize = 10;
 /// and a grid of samples; `standin sample` draws from it. A run that was stopped continues where it was when the same command is
 /// given again. With --privacy-epsilon the generator must be a private one (see `standin list generators`).
 ///
-/// Settings are those of a study's [generator.settings]; docs/methods.md names them.
+/// Settings are those of a study's [generator.settings]; docs/generators.md names them.
 ///
 /// Images are named SET[@PART][@COLUMN=VALUE]…: a folder or file in any form `standin data import` reads, or a public
 /// set's name; a part of it; and only the images with that value in a column.
