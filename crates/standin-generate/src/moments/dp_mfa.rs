@@ -328,7 +328,8 @@ fn mixture(components: &[Component], variances: &[f64], centres: &[f64]) -> Vec<
         .filter(|(component, _)| component.count > 2.0 * component.count_noise)
         .collect();
     if clear.is_empty() {
-        let diagonal = |at: usize| if at % (dimension + 1) == 0 { variances[at / dimension].sqrt() } else { 0.0 };
+        let diagonal =
+            |at: usize| if at.is_multiple_of(dimension + 1) { variances[at / dimension].sqrt() } else { 0.0 };
         let factor = (0..dimension * dimension).map(diagonal).collect();
         return vec![Analyser { weight: 1.0, mean: vec![0.0; dimension], factor }];
     }

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn an_observation_of_noise_becomes_the_prior_and_a_clear_one_stays() {
         let prior: Vec<f64> = (1..=30).map(|index| 1.0 / f64::from(index)).collect();
-        let diagonal = |at: usize| if at % 31 == 0 { prior[at / 31] } else { 0.0 };
+        let diagonal = |at: usize| if at.is_multiple_of(31) { prior[at / 31] } else { 0.0 };
         let mut observed = noise(30, 0.3, 2);
         observed.iter_mut().enumerate().for_each(|(at, entry)| *entry += diagonal(at));
         let distance = |a: &[f64]| (0..900).map(|at| (a[at] - diagonal(at)).powi(2)).sum::<f64>();
