@@ -98,7 +98,7 @@ impl Network for Analysers {
             return Err("a class has no component, or components have no factor");
         }
         let adds_up = |weights: &Vec<f64>| (weights.iter().sum::<f64>() - 1.0).abs() < 1e-6;
-        if !components.iter().all(adds_up) || components.iter().flatten().any(|weight| !(0.0..).contains(weight)) {
+        if !components.iter().all(adds_up) || components.iter().flatten().any(|&weight| weight < 0.0) {
             return Err("the weights of a class's components do not add up to 1");
         }
         if ![texture, grain].iter().all(|value| value.is_finite() && **value >= 0.0) {

@@ -346,7 +346,7 @@ mod tests {
         let mut largest = 0.0_f64;
         for bound in [0.01, 1.0, 100.0] {
             let without = of(&set(700, None), bound);
-            let chessboard = std::array::from_fn(|at| if at % 2 == 0 { 255 } else { 0 });
+            let chessboard = std::array::from_fn(|at| if at.is_multiple_of(2) { 255 } else { 0 });
             for image in [[0; 25], [255; 25], chessboard] {
                 for class in 0..2 {
                     let with = of(&set(700, Some((image, class))), bound);

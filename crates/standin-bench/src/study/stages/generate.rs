@@ -55,14 +55,11 @@ impl Stage for Generate {
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let train = ImageSet::open(&inputs.folder(self.split)?.join("train"))?;
         let generator = (standin_generate::family(&self.generator.family)?.build)(&self.generator.settings)?;
-        let protection = match self.generator.epsilon {
-            None => None,
-            Some(epsilon) => Some(Protection {
-                target: self.privacy.target(epsilon),
-                unit: self.privacy.unit.clone(),
-                noise: self.privacy.noise,
-            }),
-        };
+        let protection = self.generator.epsilon.map(|epsilon| Protection {
+            target: self.privacy.target(epsilon),
+            unit: self.privacy.unit.clone(),
+            noise: self.privacy.noise,
+        });
         let public = match self.public {
             Some(stage) => Some(ImageSet::open(&inputs.folder(stage)?.join("images"))?),
             None => None,
