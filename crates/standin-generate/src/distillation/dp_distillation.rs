@@ -39,7 +39,7 @@ impl Default for DpDistillationOptions {
 /// Private distribution matching: the means that the images are to meet are released once for each of a number of random
 /// networks, with Gaussian noise (after Zheng & Li 2023, "Differentially private dataset condensation").
 ///
-/// Everything after [`release`](super::release) sees the releases alone. The images start from noise, never from private
+/// Everything after the release sees the releases alone. The images start from noise, never from private
 /// images. The releases are kept beside the checkpoints: images that had met the releases of two runs would have spent
 /// both.
 #[derive(Clone, Debug)]
