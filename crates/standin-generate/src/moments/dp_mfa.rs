@@ -68,9 +68,9 @@ impl Default for DpMfaOptions {
 
 /// Mixtures of factor analysers from noisy moments, this project's own method for small ε.
 ///
-/// The private images are looked at three times, each time through one Gaussian release of clipped sums
-/// : class means; second moments within classes, pooled over classes, and pixel
-/// variances; then counts, means and covariances of components, in the few directions that the second release shows above
+/// The private images are looked at three times, each time through one Gaussian release of clipped sums: class means;
+/// second moments within classes, pooled over classes, and pixel variances; then counts, means and covariances of
+/// components, in the few directions that the second release shows above
 /// its noise. What is known about the noise is used to remove it: eigenvalues and entries are shrunk by what noise
 /// would have added. Everything that is drawn is post-processing, and nothing is trained.
 ///
