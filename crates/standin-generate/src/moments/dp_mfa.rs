@@ -45,7 +45,8 @@ pub struct DpMfaOptions {
     /// The share of the deviation that the factors leave unexplained which texture puts back, at least 0.
     pub texture: f64,
     /// Each image gets white noise of a standard deviation drawn between 0 and this, values in [0, 1]: a classifier that
-    /// learns from such images looks at what noise leaves, which is where the images are right.
+    /// learns from such images looks at what noise leaves, which is where the images are right. Where moments are noisy it is
+    /// 0.05 more for each unit of the budget's noise multiplier, up to 0.5; 0 for none at all.
     pub grain: f64,
 }
 
@@ -115,6 +116,12 @@ impl DpMfa {
         Ok(Self { options })
     }
 
+    /// The grain where moments were released with noise of this multiplier.
+    fn grain(&self, sigma: f64) -> f64 {
+        let least = self.options.grain;
+        if least > 0.0 { (least + GRAIN_PER_SIGMA * sigma).min(MOST_GRAIN).max(least) } else { 0.0 }
+    }
+
     /// Components of a class: more where a component's moments are above the noise.
     fn components(&self, images: usize, classes: usize, sigma: f64) -> usize {
         match self.options.components {
@@ -125,7 +132,11 @@ impl DpMfa {
 }
 
 /// Images that a component should have for each unit of the noise multiplier of the whole budget.
-const IMAGES_PER_SIGMA: f64 = 1000.0;
+const IMAGES_PER_SIGMA: f64 = 440.0;
+
+/// Grain that comes with each unit of the noise multiplier of the whole budget, and where that ends.
+const GRAIN_PER_SIGMA: f64 = 0.05;
+const MOST_GRAIN: f64 = 0.5;
 
 impl Generator for DpMfa {
     fn fit(&self, train: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
@@ -163,7 +174,7 @@ impl Generator for DpMfa {
                 .collect(),
             factors: axes.variances.len(),
             texture: options.texture,
-            grain: options.grain,
+            grain: self.grain(whole),
         };
         let weights = weights(&mixtures, &means.means, &axes, &pooled.squares, &basis, shape.height, shape.width);
         let analysers = Analysers::with(&architecture, weights, &DeviceChoice::chosen().inference());
