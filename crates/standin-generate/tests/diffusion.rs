@@ -193,6 +193,8 @@ fn guarantees_equal_those_recomputed_from_what_runs() {
     for name in FAMILIES.into_iter().filter(|name| family(name).unwrap().private) {
         let trained = small(name, 1);
         let guarantee = trained.guarantee().unwrap();
+        let names_public = guarantee.not_covered.iter().any(|part| part.starts_with("the public images"));
+        assert_eq!(names_public, family(name).unwrap().public, "{name}: {:?}", guarantee.not_covered);
         let budget = protection(5.0).target.budget(units).unwrap();
         let mut ledger = Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Reproducible);
         let release = |share: f64| gaussian::sigma(5.0, budget.delta, 1.0).unwrap() / share.sqrt();

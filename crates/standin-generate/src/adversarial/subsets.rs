@@ -55,7 +55,7 @@ pub(crate) fn of_subsets(Budget { epsilon, delta }: Budget) -> Budget {
 /// The guarantee for each unit, from a ledger of releases in which the subsets were sampled.
 ///
 /// # Errors
-/// If the accountant fails, or what ran spent more than the budget.
+/// If the accountant fails.
 pub(crate) fn guarantee(ledger: &Ledger, budget: Budget) -> Result<Guarantee> {
     let not_covered = [
         "the number of units",
@@ -68,8 +68,8 @@ pub(crate) fn guarantee(ledger: &Ledger, budget: Budget) -> Result<Guarantee> {
     let whole = ledger.guarantee(of_subsets.delta, not_covered)?;
     Ok(Guarantee {
         epsilon: 2.0 * whole.epsilon,
-        // ε′ ≤ ε/2, so that (1 + e^ε′)·δ′ is at most δ.
-        delta: budget.delta,
+        // Not above δ where ε′ ≤ ε/2, as calibrated.
+        delta: budget.delta.max((1.0 + whole.epsilon.exp()) * of_subsets.delta),
         mechanism: format!("{} on the clipped gradients of the critics of disjoint subsets", whole.mechanism),
         accountant: format!(
             "{} at δ = {:e} for whole subsets, then twice that: one subset is removed and another added when a unit is",

@@ -102,7 +102,11 @@ fn train_module<M: Module>(
         run.progress,
         |model, batch| Ok(losses(model, batch.indices, batch.seed)),
     )?;
-    Ok((fitted.model, fitted.guarantee))
+    let mut guarantee = fitted.guarantee;
+    if let Some(public) = run.public {
+        guarantee.not_covered.push(format!("the public images, {}, and what was learnt from them", public.describe()));
+    }
+    Ok((fitted.model, guarantee))
 }
 
 /// Trains an image model privately, all its parameters.
