@@ -12,8 +12,8 @@ use crate::moments::Analysers;
 use crate::network::{TrainedNetwork, family_of};
 use crate::trained_images::TrainedImages;
 use crate::{
-    DistributionMatching, DpDistillation, DpGan, DpMerf, DpMfa, Error, Family, Gan, GsWgan, PrivateEvolution, Result,
-    StyleGan, Trained, Vae,
+    DistributionMatching, DpDistillation, DpGan, DpKernel, DpMerf, DpMfa, DpNtk, Error, Family, Gan, GsWgan,
+    PrivateEvolution, Result, StyleGan, Trained, Vae,
 };
 
 /// Every kind of generator, by name.
@@ -48,6 +48,28 @@ pub const GENERATORS: &[Family] = &[
                of images; 700 images of 8×8 in seconds, 55 000 of 28×28 in minutes",
         source: "Harder, Adamczewski & Park 2021, DP-MERF",
         build: |options| Ok(Box::new(DpMerf::new(read_options(DpMerf::NAME, options)?)?)),
+        load: TrainedNetwork::<Decoder>::load,
+    },
+    Family {
+        name: DpKernel::NAME,
+        summary: "conditional generator that follows the slopes of a noisy mean embedding, released in every step; private",
+        private: true,
+        public: false,
+        cost: "time: steps × (private_batch + batch) × batch / classes × pixels × length scales; 55 000 images of 28×28 in \
+               minutes",
+        source: "Jiang, Sun & Yu 2023, Functional Rényi differential privacy for generative modeling",
+        build: |options| Ok(Box::new(DpKernel::new(read_options(DpKernel::NAME, options)?)?)),
+        load: TrainedNetwork::<Decoder>::load,
+    },
+    Family {
+        name: DpNtk::NAME,
+        summary: "conditional generator fitted to one noisy release of class-wise means of neural tangent features; private",
+        private: true,
+        public: false,
+        cost: "time: images × units × pixels once, then steps × batch × units × pixels; memory: 24 bytes × classes × units × \
+               pixels; 55 000 images of 28×28 in a minute or two",
+        source: "Yang, Adamczewski, Li, Sutherland & Park 2023, DP-NTK",
+        build: |options| Ok(Box::new(DpNtk::new(read_options(DpNtk::NAME, options)?)?)),
         load: TrainedNetwork::<Decoder>::load,
     },
     Family {

@@ -10,8 +10,8 @@
 //!
 //! - *Noisy sums of clipped records*, released once: [`DpMerf`], [`DpMfa`], [`DpDistillation`], and the first step of
 //!   [`diffusion::DpFeta`]. Everything after is post-processing. The chain to check for [`DpMerf`] is [`fourier`]
-//!   (features of norm at most 1), [`mean_embedding`] (sensitivity, noise, guarantee), [`matching`] (the generator's loss,
-//!   which sees the noisy release alone).
+//!   ([`features`] of norm at most 1), [`mean_embedding`] (sensitivity, noise, guarantee), [`matching`] (the generator's
+//!   loss, which sees the noisy release alone).
 //! - *Noisy votes*: [`PrivateEvolution`], and the first step of [`diffusion::PrivImage`].
 //! - *Noisy sums of clipped gradients*: [`DpGan`] and the private [`diffusion`] models by
 //!   [`standin_nn::PrivateTrainer`], [`GsWgan`] at its generated images.
@@ -69,7 +69,10 @@ pub use families::{GENERATORS, family, load};
 pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
 pub use lineage::Lineage;
 pub use model_card::write_card;
-pub use moments::{DpMerf, DpMerfOptions, DpMfa, DpMfaOptions, fourier, matching, mean_embedding};
+pub use moments::{
+    DecoderOptions, DpKernel, DpKernelOptions, DpMerf, DpMerfOptions, DpMfa, DpMfaOptions, DpNtk, DpNtkOptions,
+    features, fourier, matching, mean_embedding,
+};
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
 pub use vae::{Vae, VaeOptions};

@@ -1,19 +1,15 @@
 use serde::{Deserialize, Serialize};
 use standin_data::ImageSet;
-use standin_nn::initial::normal;
-use standin_nn::tensor::activation::sigmoid;
-use standin_nn::{Batch, DeviceChoice, Optimization, Plan, Schedule, Watch, fit_watched};
 use standin_privacy::NoiseSource;
 
-use crate::decoder::{Architecture, Decoder, one_hot};
 use crate::families::write_options;
 use crate::fourier::FourierFeatures;
 use crate::generator::training_labels;
-use crate::matching::mismatch;
 use crate::mean_embedding::ClassSums;
+use crate::moments::decoder_options::DecoderOptions;
+use crate::moments::fourier_parts::FourierParts;
 use crate::network::{Card, TrainedNetwork};
-use crate::options::{above_zero, at_least};
-use crate::surrogate::with_gradient;
+use crate::options::at_least;
 use crate::{Error, Fit, Generator, Protection, Result, Trained};
 
 /// The options of [`DpMerf`]. The defaults were tuned on Fashion-MNIST and on handwritten digits, which are public.
@@ -42,16 +38,24 @@ pub struct DpMerfOptions {
 
 impl Default for DpMerfOptions {
     fn default() -> Self {
+        let DecoderOptions { latent, hidden, steps, batch_size, learning_rate } = DecoderOptions::default();
         Self {
             frequencies: 4000,
             length_scales: vec![0.25],
-            latent: 10,
-            hidden: Vec::new(),
-            steps: 2000,
-            batch_size: 200,
+            latent,
+            hidden,
+            steps,
+            batch_size,
             frequencies_per_step: 1000,
-            learning_rate: 3e-3,
+            learning_rate,
         }
+    }
+}
+
+impl DpMerfOptions {
+    fn decoder(&self) -> DecoderOptions {
+        let Self { latent, hidden, steps, batch_size, learning_rate, .. } = self.clone();
+        DecoderOptions { latent, hidden, steps, batch_size, learning_rate }
     }
 }
 
@@ -76,22 +80,10 @@ impl DpMerf {
     /// # Errors
     /// Names the first that is outside its range.
     pub fn new(options: DpMerfOptions) -> Result<Self> {
-        let counts = [
-            ("frequencies", options.frequencies),
-            ("latent", options.latent),
-            ("steps", options.steps),
-            ("frequencies_per_step", options.frequencies_per_step),
-        ];
-        counts.into_iter().try_for_each(|(name, value)| at_least(Self::NAME, name, value, 1))?;
-        options.hidden.iter().try_for_each(|&units| at_least(Self::NAME, "a layer in hidden", units, 1))?;
-        at_least(Self::NAME, "the number of length_scales", options.length_scales.len(), 1)?;
-        for &scale in &options.length_scales {
-            if !(1e-3..=1e3).contains(&scale) {
-                let reason = format!("a length scale is {scale}; it must be between 0.001 and 1000");
-                return Err(Error::Options { family: Self::NAME, reason });
-            }
-        }
-        above_zero(Self::NAME, "learning_rate", options.learning_rate)?;
+        options.decoder().check(Self::NAME)?;
+        at_least(Self::NAME, "frequencies", options.frequencies, 1)?;
+        at_least(Self::NAME, "frequencies_per_step", options.frequencies_per_step, 1)?;
+        check_length_scales(Self::NAME, &options.length_scales)?;
         let part = options.frequencies_per_step.min(options.frequencies);
         if !options.frequencies.is_multiple_of(part) {
             let reason = format!(
@@ -101,6 +93,21 @@ impl DpMerf {
             return Err(Error::Options { family: Self::NAME, reason });
         }
         Ok(Self { options })
+    }
+}
+
+/// Checks that there is a length scale and each is in its range.
+///
+/// # Errors
+/// Names the first that is not.
+pub(crate) fn check_length_scales(family: &'static str, scales: &[f64]) -> Result<()> {
+    at_least(family, "the number of length_scales", scales.len(), 1)?;
+    match scales.iter().find(|scale| !(1e-3..=1e3).contains(*scale)) {
+        None => Ok(()),
+        Some(scale) => {
+            let reason = format!("a length scale is {scale}; it must be between 0.001 and 1000");
+            Err(Error::Options { family, reason })
+        }
     }
 }
 
@@ -119,41 +126,18 @@ impl Generator for DpMerf {
         let scales: Vec<f64> = options.length_scales.iter().map(|scale| scale * length).collect();
         let frequencies = options.frequencies;
         let features = FourierFeatures::draw(shape.volume(), &scales, frequencies, seed.derive("frequencies"));
+        let features = FourierParts::new(features, options.frequencies_per_step.min(frequencies));
         let release = run.once(Self::NAME, || {
             let noise = NoiseSource::of(*noise, seed)?;
             ClassSums::of(train, labels, &features, run.progress).release(train.len(), budget, noise)
         })?;
-
-        let architecture = Architecture::new(options.latent, &options.hidden, classes, shape);
-        let device = DeviceChoice::chosen().training();
-        let decoder = Decoder::new(&architecture, seed.derive("weights"), &device);
-        let optimization = Optimization {
-            learning_rate: options.learning_rate,
-            schedule: Schedule::cosine(0.02),
-            ..Optimization::default()
-        };
-        let each = (options.batch_size / classes).max(2);
-        let batch_labels: Vec<u32> = (0..classes as u32).flat_map(|class| vec![class; each]).collect();
-        let plan = Plan::steps(batch_labels.len(), batch_labels.len(), options.steps, seed.derive("training"));
-        let part = options.frequencies_per_step.min(frequencies);
-        let parts = frequencies / part;
-        let batch_classes = one_hot(&batch_labels, classes, &device);
-        let mut samples = run.watch("dp-merf", &architecture, |decoder: Decoder| decoder)?;
-        let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<Decoder>);
-        let objective = |decoder: &Decoder, batch: &Batch<'_>| {
-            let latents = normal([batch_labels.len(), options.latent], 1.0, batch.seed, &device);
-            let images = sigmoid(decoder.logits(latents, batch_classes.clone()));
-            let points: Vec<f32> = images.clone().into_data().iter::<f32>().collect();
-            let found = mismatch(&release, &features, &points, batch.step % parts * part, part);
-            Ok(with_gradient(images, found.gradient, found.loss, &device))
-        };
-        let checkpoints = run.checkpoints("dp-merf")?;
-        let fitted = fit_watched(decoder, &optimization, &plan, checkpoints.as_ref(), watch, run.progress, objective)?;
+        let architecture = options.decoder().architecture(classes, shape);
+        let decoder = options.decoder().fit(&run, Self::NAME, &architecture, &features, &release)?;
 
         let guarantee = release.guarantee;
         let card = Card::private(Self::NAME, train, labels, seed, self.options(), architecture, guarantee);
         let card = card.with_shares(release.shares);
-        Ok(Box::new(TrainedNetwork::new(fitted.model, card)))
+        Ok(Box::new(TrainedNetwork::new(decoder, card)))
     }
 
     fn options(&self) -> toml::Table {

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use crate::fourier::{FourierFeatures, Waves};
 use crate::mean_embedding::Release;
+use crate::moments::features::Features;
 
 /// The squared distance between the released embedding and that of a batch, and its gradient.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,85 +15,29 @@ pub struct Mismatch {
     pub gradient: Vec<f32>,
 }
 
-/// Compares a batch with the release on `count` frequencies beginning with index `first`, scaled to stand for all.
+/// Compares a batch with the release, on the part of the features whose turn is at this step.
 ///
 /// `points` holds for each class in order the same number k ≥ 2 of images, values in [0, 1].
 ///
 /// The square of a batch mean overestimates the square of the mean it stands for, which would reward a generator for
-/// drawing images that resemble each other; since ‖φ(x)‖ = 1 for all x the excess is known, and the mean's square is
+/// drawing images that resemble each other; where ‖φ(x)‖ is the same for all x the excess is known, and the mean's square is
 /// corrected by k/(k − 1), the U-statistic of Gretton et al. 2012 (lemma 6).
 ///
-/// Cost: 4 · batch · count · dimension operations, in parallel over classes.
+/// Cost: that of the features of the batch and of their gradient, in parallel over classes.
 ///
 /// # Panics
-/// If the batch does not hold the same number of at least 2 images of each class, or there are no such frequencies.
-pub fn mismatch(release: &Release, features: &FourierFeatures, points: &[f32], first: usize, count: usize) -> Mismatch {
-    let classes = release.shares.len();
-    let size = points.len() / classes;
-    let k = size / features.dimension();
-    assert!(k >= 2 && k * features.dimension() * classes == points.len(), "k ≥ 2 whole images of each class");
+/// If the batch does not hold the same number of at least 2 images of each class.
+pub fn mismatch(release: &Release, features: &dyn Features, points: &[f32], step: usize) -> Mismatch {
     let square: f64 = release.shares.iter().map(|share| share * share).sum();
-    // Frequencies are exchangeable, so a part of them estimates the sum over all.
-    let scale = features.frequencies() as f64 / count as f64 / square;
     let parts: Vec<Mismatch> = points
-        .par_chunks_exact(size)
+        .par_chunks_exact(points.len() / release.shares.len())
         .zip(release.embedding.par_chunks_exact(features.width()))
         .zip(&release.shares)
-        .map(|((points, target), &share)| class_mismatch(features, points, target, share, scale, first, count))
+        .map(|((points, target), &share)| features.mismatch(points, target, share, step))
         .collect();
-    let loss = parts.iter().map(|part| part.loss).sum();
-    Mismatch { loss, gradient: parts.into_iter().flat_map(|part| part.gradient).collect() }
-}
-
-fn class_mismatch(
-    features: &FourierFeatures,
-    points: &[f32],
-    target: &[f32],
-    share: f64,
-    scale: f64,
-    first: usize,
-    count: usize,
-) -> Mismatch {
-    let k = points.len() / features.dimension();
-    let amplitude = features.amplitude();
-    let correction = k as f64 / (k as f64 - 1.0);
-    let waves = features.waves(points, first, count);
-    let mut loss = 0.0;
-    let mut slopes = |waves: &[f32], target: &[f32]| -> Vec<f32> {
-        let mut means = vec![0.0_f32; count];
-        for row in waves.chunks_exact(count) {
-            for (mean, wave) in means.iter_mut().zip(row) {
-                *mean += wave;
-            }
-        }
-        let slope = |(&sum, &target): (&f32, &f32)| {
-            let mean = share * amplitude * f64::from(sum) / k as f64;
-            let target = f64::from(target);
-            loss += scale * (correction * mean * mean - 2.0 * mean * target + target * target);
-            (scale * 2.0 * (correction * mean - target) * share * amplitude / k as f64) as f32
-        };
-        means.iter().zip(target).map(slope).collect()
-    };
-    let frequencies = features.frequencies();
-    let cosine_slopes = slopes(&waves.cosines, &target[first..first + count]);
-    let sine_slopes = slopes(&waves.sines, &target[frequencies + first..frequencies + first + count]);
-    // Σ over i of ‖φ(xᵢ)‖² is k per frequency, whatever the images are.
-    let diagonal = (share * amplitude).powi(2) * count as f64 / (k as f64 - 1.0);
-    let gradient = features.pull_back(&angle_gradient(&waves, &cosine_slopes, &sine_slopes), first, count);
-    Mismatch { loss: loss - scale * diagonal, gradient }
-}
-
-/// d/da of Σ over frequencies of p cos a + q sin a, for each point and frequency.
-fn angle_gradient(waves: &Waves, cosine_slopes: &[f32], sine_slopes: &[f32]) -> Vec<f32> {
-    let count = cosine_slopes.len();
-    let rows = waves.cosines.chunks_exact(count).zip(waves.sines.chunks_exact(count));
-    let mut gradient = Vec::with_capacity(waves.cosines.len());
-    for (cosines, sines) in rows {
-        let slopes = cosine_slopes.iter().zip(sine_slopes);
-        let waves = cosines.iter().zip(sines);
-        gradient.extend(slopes.zip(waves).map(|((p, q), (cosine, sine))| q * cosine - p * sine));
-    }
-    gradient
+    let loss = parts.iter().map(|part| part.loss).sum::<f64>() / square;
+    let gradient = parts.into_iter().flat_map(|part| part.gradient);
+    Mismatch { loss, gradient: gradient.map(|value| value / square as f32).collect() }
 }
 
 #[cfg(test)]
@@ -103,6 +47,8 @@ mod tests {
     use standin_privacy::{Adjacency, Guarantee, NoiseOrigin, Unit};
 
     use super::*;
+    use crate::fourier::FourierFeatures;
+    use crate::moments::fourier_parts::FourierParts;
 
     /// An embedding of nothing in particular, as if released.
     fn release(embedding: Vec<f32>, shares: Vec<f64>) -> Release {
@@ -148,13 +94,14 @@ mod tests {
         let shares = [0.7, 0.3];
         let release = release(embedding(&features, &uniform(classes * 40 * dimension, 2), &shares), shares.to_vec());
         let points = uniform(classes * k * dimension, 3);
-        for (first, count) in [(0, 50), (20, 15)] {
-            let found = mismatch(&release, &features, &points, first, count).gradient;
+        for (each, turn) in [(50, 0), (10, 3)] {
+            let parts = FourierParts::new(features.clone(), each);
+            let found = mismatch(&release, &parts, &points, turn).gradient;
             for coordinate in 0..points.len() {
                 let moved = |by: f32| {
                     let mut points = points.clone();
                     points[coordinate] += by;
-                    mismatch(&release, &features, &points, first, count).loss
+                    mismatch(&release, &parts, &points, turn).loss
                 };
                 let step = 1.0 / 128.0;
                 let difference = (moved(step) - moved(-step)) / (2.0 * f64::from(step));
@@ -171,9 +118,9 @@ mod tests {
         let dimension = 4;
         let features = FourierFeatures::draw(dimension, &[0.3], 60, Seed::new(1));
         let release = release(embedding(&features, &uniform(100_000 * dimension, 2), &[1.0]), vec![1.0]);
-        let losses: Vec<f64> = (0..2000)
-            .map(|batch| mismatch(&release, &features, &uniform(4 * dimension, 10 + batch), 0, 60).loss)
-            .collect();
+        let features = FourierParts::all(features);
+        let losses: Vec<f64> =
+            (0..2000).map(|batch| mismatch(&release, &features, &uniform(4 * dimension, 10 + batch), 0).loss).collect();
         let n = losses.len() as f64;
         let mean = losses.iter().sum::<f64>() / n;
         let variance = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / n;
@@ -194,7 +141,7 @@ mod tests {
             let expected: f64 = expected.parse().unwrap();
             let features = FourierFeatures::draw(16, &scales, 40_000, Seed::new(1));
             let release = release(embedding(&features, &points(40, 90), &[1.0]), vec![1.0]);
-            let found = mismatch(&release, &features, &points(6, 11), 0, 40_000).loss;
+            let found = mismatch(&release, &FourierParts::all(features), &points(6, 11), 0).loss;
             assert!((found / expected - 1.0).abs() < 0.12, "{found} for {expected} at length scales {scales:?}");
         }
     }
@@ -206,8 +153,9 @@ mod tests {
         let shares = [0.5, 0.5];
         let release = release(embedding(&features, &uniform(80 * dimension, 2), &shares), shares.to_vec());
         let points = uniform(12 * dimension, 3);
-        let all = mismatch(&release, &features, &points, 0, 60);
-        let parts: Vec<Mismatch> = (0..3).map(|part| mismatch(&release, &features, &points, part * 20, 20)).collect();
+        let all = mismatch(&release, &FourierParts::all(features.clone()), &points, 0);
+        let thirds = FourierParts::new(features, 20);
+        let parts: Vec<Mismatch> = (0..3).map(|turn| mismatch(&release, &thirds, &points, turn)).collect();
         assert!((parts.iter().map(|part| part.loss).sum::<f64>() / 3.0 - all.loss).abs() < 1e-6);
         for (index, &value) in all.gradient.iter().enumerate() {
             let mean = parts.iter().map(|part| part.gradient[index]).sum::<f32>() / 3.0;

@@ -1,29 +1,27 @@
-//! Class-wise kernel mean embeddings of private images, released once with Gaussian noise (Harder et al. 2021, DP-MERF).
+//! Class-wise mean embeddings of private images, released once with Gaussian noise (Harder et al. 2021, DP-MERF).
 //!
 //! # What is released
 //! An image x of class c contributes the vector
 //!
 //! u(x) = (√a, √(1 − a) φ(x))
 //!
-//! to row c of a matrix with one row per class, where φ are [`FourierFeatures`] and a is [`COUNT_SHARE`]. The first
+//! to row c of a matrix with one row per class, where φ are [`Features`] and a is [`COUNT_SHARE`]. The first
 //! coordinate counts the class; the others add up to its mean embedding. As ‖φ(x)‖ ≤ 1, ‖u(x)‖ ≤ 1: adding or removing
 //! one image changes one row by a vector of norm at most 1, so the sum has ℓ₂ sensitivity [`SENSITIVITY`] = 1, and its
 //! division by the public number of images N sensitivity 1/N. Replacing an image by another would double both.
 //!
-//! Cosines and sines enter the sums as whole multiples of 2⁻²⁴, added in 64-bit integers. Sums of floating-point numbers
-//! round differently in another order or with one more term, by more than one record's bound in the worst case
-//! (Casacuberta, Shoemate, Vadhan & Wagaman 2022); these are exact.
+//! Sums of floating-point numbers round differently in another order or with one more term, by more than one record's
+//! bound in the worst case (Casacuberta, Shoemate, Vadhan & Wagaman 2022); [`Features::class_sums`] are exact.
 //!
 //! The label is part of the protected record: it decides the row. The class counts are only known through the first
 //! coordinates, noise included. Everything made from the release afterwards is post-processing.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels, Progress};
 use standin_privacy::{Adjacency, Budget, Guarantee, NoiseSource, Unit, gaussian};
 
 use crate::Result;
-use crate::fourier::FourierFeatures;
+use crate::moments::features::Features;
 
 /// The part of each record's squared norm that counts its class; the rest embeds its pixels.
 ///
@@ -33,79 +31,28 @@ pub const COUNT_SHARE: f64 = 0.1;
 /// Change of the summed embedding in the ℓ₂ norm when one image is added or removed, at most.
 pub const SENSITIVITY: f64 = 1.0;
 
-/// Steps between 0 and 1 that cosines and sines are rounded to before they are added.
-const STEPS: f32 = (1 << 24) as f32;
-
-/// Images embedded at a time, which bounds memory: images × frequencies of a block × 12 bytes per thread.
-const IMAGES: usize = 512;
-
-/// Frequencies in one parallel task.
-const FREQUENCIES: usize = 256;
-
-/// The summed embedding, classes × (1 + 2F) values: the class count's coordinate, all cosines, all sines.
+/// The summed embedding, classes × (1 + width) values: the class count's coordinate, then the features.
 ///
 /// Made from private images and without noise: it never leaves this crate.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ClassSums {
     pub(crate) values: Vec<f64>,
     pub(crate) classes: usize,
+    /// What was summed, in words.
+    of: &'static str,
 }
 
 impl ClassSums {
-    /// Embeds every image, with pixels in [0, 1].
-    ///
-    /// Cost: 2 N · F · pixels operations, in parallel over blocks of frequencies; memory does not grow with N.
-    pub(crate) fn of(images: &ImageSet, labels: &Labels, features: &FourierFeatures, progress: &dyn Progress) -> Self {
-        let frequencies = features.frequencies();
-        let classes = labels.classes.len();
-        let volume = images.shape().volume();
-        let starts: Vec<usize> = (0..frequencies).step_by(FREQUENCIES).collect();
-        progress.begin("embedding the private images", starts.len() as u64);
-        let blocks: Vec<Vec<[i64; 2]>> = starts
-            .par_iter()
-            .map(|&first| {
-                let count = FREQUENCIES.min(frequencies - first);
-                let mut sums = vec![[0_i64; 2]; classes * count];
-                for (pixels, labels) in images.pixels().chunks(IMAGES * volume).zip(labels.values.chunks(IMAGES)) {
-                    // Matrix products of another size may round differently, and one image more would then change the
-                    // last bits of others: every product has the same size, whatever the number of images.
-                    let mut points = vec![0.0; IMAGES * volume];
-                    for (point, &value) in points.iter_mut().zip(pixels) {
-                        *point = f32::from(value) / 255.0;
-                    }
-                    let waves = features.waves(&points, first, count);
-                    let rows = waves.cosines.chunks_exact(count).zip(waves.sines.chunks_exact(count));
-                    for ((cosines, sines), &label) in rows.zip(labels) {
-                        let row = &mut sums[label as usize * count..][..count];
-                        for ((sum, &cosine), &sine) in row.iter_mut().zip(cosines).zip(sines) {
-                            sum[0] += i64::from((cosine * STEPS) as i32);
-                            sum[1] += i64::from((sine * STEPS) as i32);
-                        }
-                    }
-                }
-                progress.advance(1);
-                sums
-            })
-            .collect();
-        progress.end();
-
-        let width = 1 + features.width();
-        let scale = (1.0 - COUNT_SHARE).sqrt() * features.amplitude() / f64::from(STEPS);
-        let mut values = vec![0.0; classes * width];
-        for (class, members) in labels.by_class().iter().enumerate() {
-            values[class * width] = COUNT_SHARE.sqrt() * members.len() as f64;
+    /// Adds up the features of every image.
+    pub(crate) fn of(images: &ImageSet, labels: &Labels, features: &dyn Features, progress: &dyn Progress) -> Self {
+        let sums = features.class_sums(images, labels, progress);
+        let scale = (1.0 - COUNT_SHARE).sqrt();
+        let mut values = Vec::with_capacity(sums.len() + labels.classes.len());
+        for (row, members) in sums.chunks_exact(features.width()).zip(labels.by_class()) {
+            values.push(COUNT_SHARE.sqrt() * members.len() as f64);
+            values.extend(row.iter().map(|sum| scale * sum));
         }
-        for (&first, block) in starts.iter().zip(&blocks) {
-            let count = block.len() / classes;
-            for class in 0..classes {
-                let row = &mut values[class * width + 1..(class + 1) * width];
-                for (index, sum) in block[class * count..(class + 1) * count].iter().enumerate() {
-                    row[first + index] = scale * sum[0] as f64;
-                    row[frequencies + first + index] = scale * sum[1] as f64;
-                }
-            }
-        }
-        Self { values, classes }
+        Self { values, classes: labels.classes.len(), of: features.name() }
     }
 
     /// Adds Gaussian noise for the budget, once, and forgets the sums without it.
@@ -121,9 +68,10 @@ impl ClassSums {
             adjacency: Adjacency::AddRemove,
             sampler: "full batch: every image enters the one release".to_owned(),
             mechanism: format!(
-                "Gaussian, one release of {} values: class-wise sums of random Fourier features with the class counts, \
-                 l2 sensitivity {SENSITIVITY} (norm of each record at most 1), noise standard deviation {sigma:.6}",
-                self.values.len()
+                "Gaussian, one release of {} values: class-wise sums of {} with the class counts, l2 sensitivity \
+                 {SENSITIVITY} (norm of each record at most 1), noise standard deviation {sigma:.6}",
+                self.values.len(),
+                self.of
             ),
             accountant: "analytic Gaussian mechanism (Balle & Wang 2018)".to_owned(),
             noise: noise.origin(),
@@ -173,7 +121,7 @@ pub(crate) fn shares(noisy_counts: &[f64], noise: f64) -> Vec<f64> {
 pub struct Release {
     /// Estimated share of each class, above 0, adding up to 1.
     pub shares: Vec<f64>,
-    /// For each class the estimate of share × mean of φ over the class: classes × 2F, cosines then sines.
+    /// For each class the estimate of share × mean of φ over the class: classes × width.
     pub embedding: Vec<f32>,
     /// What the release promises.
     pub guarantee: Guarantee,
@@ -185,6 +133,8 @@ mod tests {
     use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget};
 
     use super::*;
+    use crate::fourier::FourierFeatures;
+    use crate::moments::fourier_parts::{FourierParts, STEPS};
 
     const SHAPE: Shape = Shape { channels: 1, height: 4, width: 4 };
 
@@ -196,7 +146,7 @@ mod tests {
     }
 
     fn sums(set: &ImageSet, features: &FourierFeatures) -> ClassSums {
-        ClassSums::of(set, set.labels().unwrap(), features, &Silent)
+        ClassSums::of(set, set.labels().unwrap(), &FourierParts::all(features.clone()), &Silent)
     }
 
     fn base() -> (Vec<[u8; 16]>, Vec<u32>) {

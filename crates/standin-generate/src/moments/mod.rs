@@ -3,15 +3,25 @@
 mod analysers;
 mod clipped;
 mod cosine;
+mod decoder_options;
+mod dp_kernel;
 mod dp_merf;
 mod dp_mfa;
+mod dp_ntk;
+pub mod features;
 pub mod fourier;
+mod fourier_parts;
+mod kernel;
 pub mod matching;
 pub mod mean_embedding;
 mod releases;
 mod sin_cos;
 mod spectrum;
+mod tangent;
 
 pub(crate) use analysers::Analysers;
+pub use decoder_options::DecoderOptions;
+pub use dp_kernel::{DpKernel, DpKernelOptions};
 pub use dp_merf::{DpMerf, DpMerfOptions};
 pub use dp_mfa::{DpMfa, DpMfaOptions};
+pub use dp_ntk::{DpNtk, DpNtkOptions};
