@@ -1,10 +1,12 @@
 //! Methods that train a perceptron learn something, reproducibly, and survive the disk.
 
+use std::time::Duration;
+
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use standin_data::{ImageSet, Labels, Seed, Shape, Silent};
-use standin_generate::{Balance, Family, Fit, Protection, SampleRequest, Trained, family, load};
-use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
+use standin_generate::{Balance, Family, Fit, Protection, SampleRequest, Trained, Work, family, load};
+use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate, gaussian};
 
 const SHAPE: Shape = Shape { channels: 1, height: 6, width: 6 };
 /// Three classes of a bright bar at the left, in the middle or at the bottom, with noise.
@@ -35,19 +37,24 @@ fn reproducible(epsilon: f64) -> Protection {
 
 /// The methods that train a perceptron from latent vectors to images; every other one has tests of its own.
 fn decoders() -> impl Iterator<Item = &'static Family> {
-    ["vae", "dp-merf"].into_iter().map(|name| family(name).unwrap())
+    ["vae", "dp-merf", "dp-ntk", "dp-kernel"].into_iter().map(|name| family(name).unwrap())
 }
 
 /// A small training of the family, with reproducible noise where it is private.
 fn trained(name: &str, train: &ImageSet, seed: u64) -> Box<dyn Trained> {
     let family = family(name).unwrap();
-    let options = match name {
-        "vae" => "hidden = [32, 32]\nleast_steps = 300\nepochs = 1.0\nlatent = 4",
-        _ => "hidden = [32, 32]\nsteps = 300\nfrequencies = 200\nlatent = 4",
-    };
     let protection = family.private.then(|| reproducible(2.0));
-    let generator = (family.build)(&toml::from_str(options).unwrap()).unwrap();
+    let generator = (family.build)(&toml::from_str(options(name)).unwrap()).unwrap();
     generator.fit(train, Fit::new(Seed::new(seed), &Silent).protected(protection)).unwrap()
+}
+
+fn options(name: &str) -> &'static str {
+    match name {
+        "vae" => "hidden = [32, 32]\nleast_steps = 300\nepochs = 1.0\nlatent = 4",
+        "dp-merf" => "hidden = [32, 32]\nsteps = 300\nfrequencies = 200\nlatent = 4",
+        "dp-ntk" => "units = 100\ndecoder = { hidden = [32, 32], steps = 300, latent = 4 }",
+        _ => "private_batch = 100\ndecoder = { hidden = [32, 32], steps = 300, latent = 4, batch_size = 30 }",
+    }
 }
 
 fn sample(trained: &dyn Trained, count: usize) -> ImageSet {
@@ -95,7 +102,7 @@ fn synthetic_digits_teach_digits() {
     let (train, test) =
         (digits.select(&(0..720).collect::<Vec<_>>()), digits.select(&(1200..1797).collect::<Vec<_>>()));
     let real = nearest_mean_accuracy(&train, &test);
-    for (family, loss) in decoders().zip([0.05, 0.12]) {
+    for (family, loss) in decoders().zip([0.05, 0.12, 0.12, 0.12]) {
         let protection = || reproducible(10.0);
         let generator = (family.build)(&toml::Table::new()).unwrap();
         let trained =
@@ -283,5 +290,49 @@ fn sets_without_labels_or_images_are_refused() {
             .to_string();
         assert!(message.contains("labels"), "{message}");
         assert!(generator.fit(&bars(0, 1), Fit::new(Seed::new(1), &Silent).protected(protection())).is_err());
+    }
+}
+
+/// The steps and the noise that a guarantee names, accounted again; the counts come before them.
+#[test]
+fn the_guarantee_of_many_releases_is_what_their_number_and_noise_cost() {
+    let train = bars(300, 1);
+    let trained = trained("dp-kernel", &train, 1);
+    let guarantee = trained.guarantee().unwrap();
+    let number = |after: &str| -> f64 {
+        let (_, rest) = guarantee.mechanism.split_once(after).unwrap_or_else(|| panic!("{}", guarantee.mechanism));
+        rest.split([',', ' ', ';']).next().unwrap().parse().unwrap()
+    };
+    let target = target(2.0).budget(300).unwrap();
+    let mut ledger = Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Reproducible);
+    // A fiftieth of the budget: √50 times the noise that would spend all of it.
+    let sigma = gaussian::sigma(target.epsilon, target.delta, 1.0).unwrap() * 50f64.sqrt();
+    ledger.record(Event::NoisedHistogram { noise_multiplier: sigma }, 1).unwrap();
+    let noise_multiplier = calibrate::noise_multiplier(target, 1.0 / 3.0, 300, &ledger).unwrap();
+    ledger.record(Event::PoissonSubsampledGaussian { sampling_rate: 1.0 / 3.0, noise_multiplier }, 300).unwrap();
+    assert_eq!(guarantee.epsilon, ledger.epsilon(target.delta).unwrap().high);
+    assert!(guarantee.epsilon <= 2.0 && guarantee.epsilon > 1.99, "{}", guarantee.epsilon);
+    assert!((number("histogram of noise multiplier ") / sigma - 1.0).abs() < 1e-4, "{}", guarantee.mechanism);
+    assert!(guarantee.mechanism.contains("300"), "{}", guarantee.mechanism);
+}
+
+/// Secret noise, so that a release made twice would show.
+#[test]
+fn a_fit_that_is_stopped_goes_on_with_what_it_released() {
+    let train = bars(300, 1);
+    let folder = tempfile::tempdir().unwrap();
+    for family in decoders().filter(|family| family.private) {
+        let within = folder.path().join(family.name);
+        std::fs::create_dir(&within).unwrap();
+        let work = Work::new(&within, Duration::from_secs(600), None, "these images");
+        let fit = || {
+            let generator = (family.build)(&toml::from_str(options(family.name)).unwrap()).unwrap();
+            let protection = Protection { target: target(2.0), unit: Unit::Image, noise: NoiseOrigin::Secret };
+            let run = Fit { work: Some(&work), ..Fit::new(Seed::new(1), &Silent) };
+            generator.fit(&train, run.protected(Some(protection))).unwrap()
+        };
+        let (first, again) = (fit(), fit());
+        assert_eq!(sample(&*first, 50).digest(), sample(&*again, 50).digest(), "{}", family.name);
+        assert_eq!(first.guarantee(), again.guarantee());
     }
 }
