@@ -15,7 +15,7 @@ const IMAGES: usize = 512;
 /// Steps between 0 and 1 that a unit's part of a feature is cut to, towards 0.
 const STEPS: f64 = (1 << 24) as f64;
 
-/// The largest value of a pixel, as a whole number.
+/// The largest value of a pixel, and the constant beside the pixels, as a whole number.
 const WHITE: f64 = 255.0;
 
 /// Keeps the norm of features from exceeding 1 by what f64 rounds.
@@ -24,8 +24,8 @@ const MARGIN: f64 = 1.0 + 1e-9;
 /// The most images of a class whose features add up exactly: 2²⁴ steps times 255 times these stay below 2⁵³.
 pub(crate) const MOST_IMAGES: usize = 1 << 21;
 
-/// The gradient of f(x) = ⟨v, max(0, W x̃)⟩ with respect to all its parameters, divided by its length, where x̃ is the image
-/// with a constant 1 and W, v are standard normal (Jacot, Gabriel & Hongler 2018; as features for private means, Yang,
+/// The gradient of f(x) = ⟨v, max(0, W x̃)⟩ with respect to all its parameters, divided by its length, where x̃ is the image,
+/// values in [−1, 1], with a constant 1, and W, v are standard normal (Jacot, Gabriel & Hongler 2018; as features for private means, Yang,
 /// Adamczewski, Li, Sutherland & Park 2023):
 ///
 /// ψ(x) = (max(0, W x̃), (v ⊙ \[W x̃ > 0\]) x̃ᵀ),  φ(x) = ψ(x)/‖ψ(x)‖.
@@ -126,7 +126,9 @@ impl Features for TangentFeatures {
             for chunk in members.chunks(IMAGES) {
                 let mut whole = vec![0.0; IMAGES * inputs];
                 for (row, &image) in whole.chunks_exact_mut(inputs).zip(chunk) {
-                    row.iter_mut().zip(images.image(image)).for_each(|(to, &value)| *to = f64::from(value));
+                    row.iter_mut()
+                        .zip(images.image(image))
+                        .for_each(|(to, &value)| *to = 2.0 * f64::from(value) - WHITE);
                     row[self.dimension] = WHITE;
                 }
                 let seen = self.see(&whole.iter().map(|value| (value / WHITE) as f32).collect::<Vec<_>>());
@@ -169,7 +171,7 @@ impl Features for TangentFeatures {
         let correction = k as f64 / (k as f64 - 1.0);
         let mut x = vec![1.0; k * inputs];
         x.chunks_exact_mut(inputs).zip(points.chunks_exact(dimension)).for_each(|(x, point)| {
-            x[..dimension].copy_from_slice(point);
+            x.iter_mut().zip(point).for_each(|(x, value)| *x = 2.0 * value - 1.0);
         });
         let Seen { active, slopes } = self.see(&x);
         let rows = active.chunks_exact(units).zip(slopes.chunks_exact(units)).zip(x.chunks_exact(inputs));
@@ -229,7 +231,7 @@ impl Features for TangentFeatures {
             pulled.chunks_exact(inputs).zip(by_active.chunks_exact(inputs)).zip(&lengths)
         {
             let pairs = pulled.iter().zip(by_active).take(dimension);
-            gradient.extend(pairs.map(|(a, b)| ((f64::from(*a) + f64::from(*b)) / length) as f32));
+            gradient.extend(pairs.map(|(a, b)| (2.0 * (f64::from(*a) + f64::from(*b)) / length) as f32));
         }
         Mismatch { loss, gradient }
     }
@@ -249,7 +251,7 @@ mod tests {
 
     /// φ written out, in double precision.
     fn features(network: &TangentFeatures, image: &[f32]) -> Vec<f64> {
-        let x: Vec<f64> = image.iter().map(|&value| f64::from(value)).chain([1.0]).collect();
+        let x: Vec<f64> = image.iter().map(|&value| 2.0 * f64::from(value) - 1.0).chain([1.0]).collect();
         let (mut active, mut slopes) = (Vec::new(), Vec::new());
         for (row, &readout) in network.weights.chunks_exact(x.len()).zip(&network.readout) {
             let answer: f64 = row.iter().zip(&x).map(|(&w, x)| f64::from(w) * x).sum();
@@ -323,8 +325,10 @@ mod tests {
         let points: Vec<Vec<f32>> =
             images.iter().map(|image| image.iter().map(|&value| f32::from(value) / 255.0).collect()).collect();
         let phi: Vec<Vec<f64>> = points.iter().map(|point| features(&network, point)).collect();
-        for (a, x) in phi.iter().zip(&points) {
-            for (b, y) in phi.iter().zip(&points) {
+        let centred: Vec<Vec<f32>> =
+            points.iter().map(|point| point.iter().map(|value| 2.0 * value - 1.0).collect()).collect();
+        for (a, x) in phi.iter().zip(&centred) {
+            for (b, y) in phi.iter().zip(&centred) {
                 // Cho & Saul 2009: arc-cosine kernels of order 1, and of order 0 times ⟨x̃, ỹ⟩, with the angle θ between x̃
                 // and ỹ; both parts of ψ have the same length.
                 let inner = dot(x, y) + 1.0;
