@@ -73,5 +73,8 @@ pub use moments::{DpMerf, DpMerfOptions, DpMfa, DpMfaOptions, fourier, matching,
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
 pub use vae::{Vae, VaeOptions};
-pub use vqvae::{CodebookUse, ENCODERS, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures, VqVaeOptions, VqVaeView};
+pub use vqvae::{
+    CodebookUse, ENCODERS, PriorOptions, QuantisedOptions, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures,
+    VqVaeGenerator, VqVaeGeneratorOptions, VqVaeOptions, VqVaeView,
+};
 pub use work::Work;
