@@ -16,7 +16,7 @@
 //! solvers. A private family differs from another in what happens
 //! before the private training alone: all end in the same one, with one ledger.
 
-mod autoencoder;
+pub(crate) mod autoencoder;
 pub(crate) mod block;
 pub(crate) mod canvas;
 mod cells;

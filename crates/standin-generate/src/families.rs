@@ -11,9 +11,10 @@ use crate::diffusion::{DpFeta, DpLdm, DpLora, Dpdm, Edm, LatentDiffusion, PdpDif
 use crate::moments::Analysers;
 use crate::network::{TrainedNetwork, family_of};
 use crate::trained_images::TrainedImages;
+use crate::vqvae::CodeImages;
 use crate::{
     DistributionMatching, DpDistillation, DpGan, DpKernel, DpMerf, DpMfa, DpNtk, Error, Family, Gan, GsWgan,
-    PrivateEvolution, Result, StyleGan, Trained, Vae,
+    PrivateEvolution, Result, StyleGan, Trained, Vae, VqVaeGenerator,
 };
 
 /// Every kind of generator, by name.
@@ -38,6 +39,17 @@ pub const GENERATORS: &[Family] = &[
         source: "Kingma & Welling 2014; Sohn, Yan & Lee 2015",
         build: |options| Ok(Box::new(Vae::new(read_options(Vae::NAME, options)?)?)),
         load: TrainedNetwork::<Decoder>::load,
+    },
+    Family {
+        name: VqVaeGenerator::NAME,
+        summary: "vector-quantised autoencoder with an autoregressive prior of its codes; no guarantee",
+        private: false,
+        public: false,
+        cost: "time: epochs × images × pixels × width², and for the prior codes × its width² × blocks; 55 000 of 28×28 in \
+               minutes",
+        source: "van den Oord, Vinyals & Kavukcuoglu 2017; van den Oord et al. 2016",
+        build: |options| Ok(Box::new(VqVaeGenerator::new(read_options(VqVaeGenerator::NAME, options)?)?)),
+        load: TrainedNetwork::<CodeImages>::load,
     },
     Family {
         name: DpMerf::NAME,

@@ -76,5 +76,8 @@ pub use moments::{
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
 pub use vae::{Vae, VaeOptions};
-pub use vqvae::{CodebookUse, ENCODERS, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures, VqVaeOptions, VqVaeView};
+pub use vqvae::{
+    CodebookUse, ENCODERS, PriorOptions, QuantisedOptions, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures,
+    VqVaeGenerator, VqVaeGeneratorOptions, VqVaeOptions, VqVaeView,
+};
 pub use work::Work;

@@ -20,8 +20,8 @@ pub struct SampleRequest {
     ///
     /// 1, the default, draws from the distribution as it is. Less gives typical images that differ little (at 0 every
     /// image of a class is the same), more gives odd ones: fidelity is traded for variety without another training, as
-    /// by the truncation of adversarial generators (Brock, Donahue & Simonyan 2019, section 3.1). A guarantee stays as it
-    /// is: this only processes what was released.
+    /// by the truncation of adversarial generators (Brock, Donahue & Simonyan 2019, section 3.1). A generator that draws codes
+    /// divides their logits by it instead. A guarantee stays as it is: this only processes what was released.
     #[serde(default = "as_it_is")]
     pub temperature: f64,
     /// Weight w of the class in a diffusion model's denoiser, D = D∅ + w·(D_class − D∅), at least 0 (Ho & Salimans 2022,

@@ -1,5 +1,10 @@
+mod code_images;
 mod codebook;
+mod convolutional;
 mod features;
+mod generator;
+mod prior;
+mod quantisation;
 mod windows;
 
 use std::path::Path;
@@ -10,7 +15,7 @@ use standin_data::{ImageSet, Progress, Seed, Shape};
 use standin_nn::layer::Embedding;
 use standin_nn::tensor::{Tensor, TensorData};
 use standin_nn::{
-    DeviceChoice, Module, Optimization, Plan, Schedule, burn, digest, fit, load_weights, loss, read_architecture,
+    DeviceChoice, Module, Optimization, Plan, Schedule, burn, digest, fit, load_weights, read_architecture,
     save_weights, values, with_values,
 };
 
@@ -18,10 +23,15 @@ use crate::decoder::Stack;
 use crate::options::{above_zero, at_least};
 use crate::surrogate::with_gradient;
 use crate::{Error, Result};
-use codebook::{MovingCodebook, nearest};
+use codebook::nearest;
+use quantisation::{CodebookSizes, Quantisation, Quantised};
 use windows::Windows;
 
+pub(crate) use code_images::CodeImages;
+pub use convolutional::QuantisedOptions;
 pub use features::{ENCODERS, VqVaeEncoder, VqVaeFeatures, VqVaeView};
+pub use generator::{VqVaeGenerator, VqVaeGeneratorOptions};
+pub use prior::PriorOptions;
 
 /// The options of [`VqVae`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +72,12 @@ impl Default for VqVaeOptions {
     }
 }
 
+impl VqVaeOptions {
+    fn codebook(&self) -> CodebookSizes {
+        CodebookSizes { codes: self.codes, dimension: self.dimension, decay: self.decay }
+    }
+}
+
 /// A vector-quantised autoencoder (van den Oord, Vinyals & Kavukcuoglu 2017) for features of the images it was trained
 /// on and of others like them.
 ///
@@ -97,9 +113,8 @@ impl VqVae {
     /// # Errors
     /// Names the first that is outside its range.
     pub fn new(options: VqVaeOptions) -> Result<Self> {
+        options.codebook().check(Self::NAME, "")?;
         let counts = [
-            ("codes", options.codes, 2),
-            ("dimension", options.dimension, 1),
             ("the number of hidden layers", options.hidden.len(), 1),
             ("steps", options.steps, 1),
             ("batch_size", options.batch_size, 1),
@@ -108,13 +123,6 @@ impl VqVae {
         options.hidden.iter().try_for_each(|&units| at_least(Self::NAME, "a layer in hidden", units, 1))?;
         above_zero(Self::NAME, "commitment", options.commitment)?;
         above_zero(Self::NAME, "learning_rate", options.learning_rate)?;
-        let refused = |reason| Err(Error::Options { family: Self::NAME, reason });
-        if options.codes > 1 << 16 {
-            return refused(format!("codes is {}; it must be at most 65536", options.codes));
-        }
-        if !(0.0..1.0).contains(&options.decay) {
-            return refused(format!("decay is {}; it must be at least 0 and below 1", options.decay));
-        }
         Ok(Self { options })
     }
 
@@ -151,42 +159,26 @@ impl VqVae {
         };
         let plan = Plan::steps(images.len(), options.batch_size, options.steps, seed.derive("training"));
         let variance = variance(&windows, images);
-        let mut codebook: Option<MovingCodebook> = None;
+        let mut quantisation = Quantisation::new(options.codebook(), seed.derive("codebook"));
         let mut errors = Vec::with_capacity(options.steps);
         let fitted = fit(network, &optimization, &plan, None, progress, |network: &Autoencoder, batch| {
             let targets = windows.pool(images, batch.indices);
             let rows = windows.cut(&targets);
             let count = rows.len() / volume;
             let vectors = network.encoder.forward(Tensor::from_data(TensorData::new(rows, [count, volume]), &device));
-            let found: Vec<f32> = vectors.clone().into_data().iter::<f32>().collect();
-            let codebook = codebook.get_or_insert_with(|| {
-                let seed = seed.derive("codebook");
-                MovingCodebook::spread(&found, dimension, options.codes, options.decay, seed)
-            });
-            let (chosen, distances) = nearest(codebook.codes(), &found, dimension);
-            let quantised = rows_of(codebook.codes(), &chosen, dimension);
-            let quantised = Tensor::<2>::from_data(TensorData::new(quantised, [count, dimension]), &device);
-            codebook.update(&found, &chosen);
-            // Codes must come to rest before the end.
-            if batch.step < batch.steps * 3 / 4 {
-                codebook.revive(&found, &distances, batch.seed);
-            }
-
-            let commitment = loss::squared_error(vectors.clone(), quantised.clone()).mean() / dimension as f64;
-            // The gradient passes the quantisation as if it were not there.
-            let straight_through = vectors.clone() + (quantised - vectors.detach());
-            let drawn = network.decoder.forward(straight_through);
+            let Quantised { vectors, commitment } = quantisation.pass(vectors, batch, &device);
+            let drawn = network.decoder.forward(vectors);
             let values: Vec<f32> = drawn.clone().into_data().iter::<f32>().collect();
             let (error, gradient) = redrawing_error(&windows, &values, &targets, variance);
             errors.push(error);
             Ok(with_gradient(drawn, gradient, error, &device) + commitment * options.commitment)
         })?;
-        let codebook = codebook.expect("training has at least one step");
+        let codebook = quantisation.codes().expect("training has at least one step");
         let recent = &errors[errors.len() - errors.len().min(50)..];
 
         let device = DeviceChoice::chosen().inference();
         let architecture = Architecture { shape: images.shape(), options: options.clone() };
-        let parameters = [&values(&fitted.model.encoder), codebook.codes()].concat();
+        let parameters = [&values(&fitted.model.encoder), codebook].concat();
         let quantiser = with_values(architecture.quantiser(Seed::new(0), &device), &parameters);
         let mut trained = TrainedVqVae {
             weights: digest(&quantiser),
@@ -206,15 +198,7 @@ impl VqVae {
         };
         let (used, perplexity) = usage(&trained.codes(images, progress)?, options.codes);
         trained.card.codebook = CodebookUse { used, perplexity, ..trained.card.codebook };
-        if perplexity < 2.0 {
-            progress.warn(&format!(
-                "the codebook of `{}` collapsed on {}: {used} of {} codes are used, as unevenly as {perplexity:.1} \
-                 would be; its codes tell few images apart",
-                Self::NAME,
-                images.describe(),
-                options.codes
-            ));
-        }
+        warn_of_collapse((used, perplexity), options.codes, images, progress);
         Ok(trained)
     }
 }
@@ -377,11 +361,6 @@ impl TrainedVqVae {
     }
 }
 
-/// The rows of a matrix at `indices`.
-fn rows_of(matrix: &[f32], indices: &[u32], dimension: usize) -> Vec<f32> {
-    indices.iter().flat_map(|&index| &matrix[index as usize * dimension..][..dimension]).copied().collect()
-}
-
 /// The variance of all averaged pixels of a set; 1 where they are all equal.
 fn variance(windows: &Windows, images: &ImageSet) -> f64 {
     let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
@@ -408,6 +387,18 @@ fn redrawing_error(windows: &Windows, drawn: &[f32], targets: &[f32], variance: 
     let slope = (2.0 * scale) as f32;
     differences.iter_mut().for_each(|value| *value *= slope);
     (error, windows.cut_with_zeros(&differences))
+}
+
+/// Says so where a codebook has collapsed.
+fn warn_of_collapse((used, perplexity): (usize, f64), codes: usize, images: &ImageSet, progress: &dyn Progress) {
+    if perplexity < 2.0 {
+        progress.warn(&format!(
+            "the codebook of `{}` collapsed on {}: {used} of {codes} codes are used, as unevenly as {perplexity:.1} would \
+             be; its codes tell few images apart",
+            VqVae::NAME,
+            images.describe(),
+        ));
+    }
 }
 
 /// How many codes occur, and e to the entropy of their shares.

@@ -102,9 +102,9 @@ impl Decoder {
     }
 }
 
-/// From planes to the means and logarithms of the variances of codes.
+/// From planes, `n × plane × 2h × 2w`, to `n × outputs × h × w`.
 #[derive(Module, Debug)]
-struct Encoder {
+pub(crate) struct Encoder {
     first: Conv2d,
     first_norm: GroupNormSilu,
     down: Conv2d,
@@ -113,8 +113,9 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(sizes: &AutoencoderSizes, seed: Seed, device: &Device) -> Self {
-        let AutoencoderSizes { plane, width, channels } = *sizes;
+    /// `outputs` may differ from the channels of a code, which the other sizes are those of.
+    pub(crate) fn new(sizes: &AutoencoderSizes, outputs: usize, seed: Seed, device: &Device) -> Self {
+        let AutoencoderSizes { plane, width, .. } = *sizes;
         let convolution =
             |inputs, outputs, purpose| Conv2d::new(inputs, outputs, 3, seed.derive(purpose), device).with_padding(1);
         Self {
@@ -122,20 +123,17 @@ impl Encoder {
             first_norm: norm_silu(width, device),
             down: convolution(width, 2 * width, "down").with_stride(2),
             last_norm: norm_silu(2 * width, device),
-            last: convolution(2 * width, 2 * channels, "last"),
+            last: convolution(2 * width, outputs, "last"),
         }
     }
 
-    fn forward(&self, planes: Tensor<4>) -> [Tensor<4>; 2] {
+    pub(crate) fn forward(&self, planes: Tensor<4>) -> Tensor<4> {
         let x = self.down.forward(self.first_norm.forward(self.first.forward(planes)));
-        let y = self.last.forward(self.last_norm.forward(x));
-        let channels = y.dims()[1] / 2;
-        // Variances outside e^±10 mean nothing for codes of order 1, and overflow.
-        [y.clone().narrow(1, 0, channels), y.narrow(1, channels, channels).clamp(-10.0, 10.0)]
+        self.last.forward(self.last_norm.forward(x))
     }
 }
 
-/// Both halves.
+/// Both halves; the encoder gives means and logarithms of variances of codes.
 #[derive(Module, Debug)]
 pub(crate) struct Autoencoder {
     encoder: Encoder,
@@ -148,9 +146,17 @@ const ENCODED: usize = 256;
 impl Autoencoder {
     fn new(sizes: &AutoencoderSizes, seed: Seed, device: &Device) -> Self {
         Self {
-            encoder: Encoder::new(sizes, seed.derive("encoder"), device),
+            encoder: Encoder::new(sizes, 2 * sizes.channels, seed.derive("encoder"), device),
             decoder: Decoder::new(sizes, seed.derive("decoder"), device),
         }
+    }
+
+    /// The means and the logarithms of the variances of the codes of planes.
+    fn posterior(&self, planes: Tensor<4>) -> [Tensor<4>; 2] {
+        let y = self.encoder.forward(planes);
+        let channels = y.dims()[1] / 2;
+        // Variances outside e^±10 mean nothing for codes of order 1, and overflow.
+        [y.clone().narrow(1, 0, channels), y.narrow(1, channels, channels).clamp(-10.0, 10.0)]
     }
 
     /// Trains on images that need no protection, of which `canvas` holds one.
@@ -176,7 +182,7 @@ impl Autoencoder {
         let fitted =
             fit(model, &training.optimization(), &plan, checkpoints.as_ref(), run.progress, |model: &Self, batch| {
                 let planes = planes(images, canvas, batch.indices.iter().copied(), &device);
-                let [mean, log_variance] = model.encoder.forward(planes.clone());
+                let [mean, log_variance] = model.posterior(planes.clone());
                 let mut rng = batch.seed.rng();
                 let draws = (0..mean.shape().num_elements()).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
                 let noise = Tensor::<4>::from_data(TensorData::new::<f32, _>(draws, mean.dims()), &device);
@@ -196,7 +202,7 @@ impl Autoencoder {
         let mut codes = Vec::new();
         for start in (0..images.len()).step_by(ENCODED) {
             let block = start..images.len().min(start + ENCODED);
-            let [mean, _] = self.encoder.forward(planes(images, canvas, block, &device));
+            let [mean, _] = self.posterior(planes(images, canvas, block, &device));
             codes.extend(mean.into_data().iter::<f32>());
         }
         codes
@@ -204,7 +210,7 @@ impl Autoencoder {
 }
 
 /// Images on their planes, values in [−1, 1].
-fn planes(
+pub(crate) fn planes(
     images: &ImageSet,
     canvas: Canvas,
     places: impl ExactSizeIterator<Item = usize>,

@@ -1,5 +1,6 @@
 use rand::RngExt;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use standin_data::Seed;
 
 /// Vectors that one task compares with the codebook.
@@ -46,7 +47,8 @@ pub(super) fn nearest(codes: &[f32], vectors: &[f32], dimension: usize) -> (Vec<
 ///
 /// The moving sums start at 0, so that the first steps count fully and codes keep up with an encoder that still moves
 /// fast. What matters is their ratio; where a count is compared, it is divided by 1 − γᵗ as in Adam.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct MovingCodebook {
     dimension: usize,
     decay: f64,
@@ -78,6 +80,12 @@ impl MovingCodebook {
             codes.extend(chosen);
         }
         Self { dimension, decay, weight: 0.0, counts: vec![0.0; count], sums: vec![0.0; codes.len()], codes }
+    }
+
+    /// Whether it is of so many codes of so many values.
+    pub(super) fn fits(&self, count: usize, dimension: usize) -> bool {
+        let Self { counts, sums, codes, .. } = self;
+        self.dimension == dimension && counts.len() == count && [sums.len(), codes.len()] == [count * dimension; 2]
     }
 
     /// The codes, row-major.
@@ -131,7 +139,7 @@ impl MovingCodebook {
 }
 
 /// An index drawn with probability proportional to its weight, from a uniform number in [0, 1); none if all are 0.
-fn draw(weights: &[f32], uniform: f64) -> Option<usize> {
+pub(super) fn draw(weights: &[f32], uniform: f64) -> Option<usize> {
     let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
     let mut rest = uniform * total;
     let positive = || weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0);
