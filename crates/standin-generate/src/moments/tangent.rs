@@ -4,12 +4,13 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rand::RngExt;
 use rand_distr::StandardNormal;
+use rayon::prelude::*;
 use standin_data::{ImageSet, Labels, Progress, Seed};
 
 use crate::matching::Mismatch;
 use crate::moments::features::Features;
 
-/// Images in one product of [`Features::class_sums`], always as many, whatever the number of images.
+/// Images in one product of [`Features::class_sums`], which bounds memory.
 const IMAGES: usize = 512;
 
 /// Steps between 0 and 1 that a unit's part of a feature is cut to, towards 0.
@@ -85,9 +86,33 @@ impl TangentFeatures {
         Seen { active, slopes }
     }
 
+    /// A function of the image alone: no product is shared with other images, whose number or order could move its last bits
+    /// and with them a unit that is barely on.
+    fn part(&self, image: &[u8]) -> Part {
+        let values = image.iter().map(|&value| 2.0 * f64::from(value) - WHITE);
+        let input: Vec<f64> = values.chain([WHITE]).collect();
+        let Seen { active, slopes } = self.see(&input.iter().map(|value| (value / WHITE) as f32).collect::<Vec<_>>());
+        let square = input.iter().map(|value| (value / WHITE).powi(2)).sum::<f64>();
+        let scale = STEPS / (MARGIN * squared_length(&active, &slopes, square).sqrt());
+        // An image that no unit answers has no features.
+        let scale = if scale.is_finite() { scale } else { 0.0 };
+        let cut = |values: Vec<f32>| values.iter().map(|&value| (f64::from(value) * scale).trunc()).collect();
+        Part { active: cut(active), slopes: cut(slopes), input }
+    }
+
     fn weights(&self) -> MatRef<'_, f32> {
         MatRef::from_row_major_slice(&self.weights, self.units(), self.inputs())
     }
+}
+
+/// What one image adds to the sums, in whole numbers.
+struct Part {
+    /// In units of 1/[`STEPS`].
+    active: Vec<f64>,
+    /// In units of 1/[`STEPS`]; they are multiplied with the input.
+    slopes: Vec<f64>,
+    /// x̃ in units of 1/[`WHITE`].
+    input: Vec<f64>,
 }
 
 /// A row-major `rows × columns` matrix times another, on the calling thread.
@@ -124,32 +149,17 @@ impl Features for TangentFeatures {
         for (members, sums) in members.iter().zip(sums.chunks_exact_mut(width)) {
             let (of_active, of_slopes) = sums.split_at_mut(units);
             for chunk in members.chunks(IMAGES) {
-                let mut whole = vec![0.0; IMAGES * inputs];
-                for (row, &image) in whole.chunks_exact_mut(inputs).zip(chunk) {
-                    row.iter_mut()
-                        .zip(images.image(image))
-                        .for_each(|(to, &value)| *to = 2.0 * f64::from(value) - WHITE);
-                    row[self.dimension] = WHITE;
+                let parts: Vec<Part> = chunk.par_iter().map(|&image| self.part(images.image(image))).collect();
+                for part in &parts {
+                    of_active.iter_mut().zip(&part.active).for_each(|(sum, value)| *sum += value);
                 }
-                let seen = self.see(&whole.iter().map(|value| (value / WHITE) as f32).collect::<Vec<_>>());
-                let rows = seen.active.chunks_exact(units).zip(seen.slopes.chunks_exact(units));
-                let mut slopes = vec![0.0; chunk.len() * units];
-                for (((active, slope), x), into) in
-                    rows.zip(whole.chunks_exact(inputs)).zip(slopes.chunks_exact_mut(units))
-                {
-                    let input = x.iter().map(|value| (value / WHITE).powi(2)).sum::<f64>();
-                    let scale = STEPS / (MARGIN * squared_length(active, slope, input).sqrt());
-                    // An image that no unit answers has no features.
-                    let scale = if scale.is_finite() { scale } else { 0.0 };
-                    let cut = |value: &f32| (f64::from(*value) * scale).trunc();
-                    of_active.iter_mut().zip(active).for_each(|(sum, value)| *sum += cut(value));
-                    into.iter_mut().zip(slope).for_each(|(to, value)| *to = cut(value));
-                }
+                let slopes: Vec<f64> = parts.iter().flat_map(|part| &part.slopes).copied().collect();
+                let whole: Vec<f64> = parts.iter().flat_map(|part| &part.input).copied().collect();
                 matmul(
                     MatMut::from_row_major_slice_mut(of_slopes, units, inputs),
                     Accum::Add,
                     MatRef::from_row_major_slice(&slopes, chunk.len(), units).transpose(),
-                    MatRef::from_row_major_slice(&whole[..chunk.len() * inputs], chunk.len(), inputs),
+                    MatRef::from_row_major_slice(&whole, chunk.len(), inputs),
                     1.0,
                     Par::rayon(0),
                 );
