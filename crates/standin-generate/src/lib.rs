@@ -6,13 +6,14 @@
 //!
 //! # Private generators
 //! A private method takes a [`Protection`], a target and a source of noise, and refuses to run without; every other
-//! method refuses to run with one. Private images are touched in three ways, each an event of one ledger:
+//! method refuses to run with one. Private images are touched in four ways, each an event of one ledger:
 //!
-//! - *Noisy sums of clipped records*, released once: [`DpMerf`], [`DpMfa`], [`DpDistillation`], and the first step of
-//!   [`diffusion::DpFeta`]. Everything after is post-processing. The chain to check for [`DpMerf`] is [`fourier`]
+//! - *Noisy sums of clipped records*, released once: [`DpMerf`], [`DpNtk`], [`DpMfa`], [`DpDistillation`], and the first step
+//!   of [`diffusion::DpFeta`]. Everything after is post-processing. The chain to check for [`DpMerf`] is [`fourier`]
 //!   ([`features`] of norm at most 1), [`mean_embedding`] (sensitivity, noise, guarantee), [`matching`] (the generator's
 //!   loss, which sees the noisy release alone).
 //! - *Noisy votes*: [`PrivateEvolution`], and the first step of [`diffusion::PrivImage`].
+//! - *Noisy slopes of a kernel mean embedding*, in every step: [`DpKernel`].
 //! - *Noisy sums of clipped gradients*: [`DpGan`] and the private [`diffusion`] models by
 //!   [`standin_nn::PrivateTrainer`], [`GsWgan`] at its generated images.
 //!
