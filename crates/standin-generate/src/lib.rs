@@ -8,7 +8,7 @@
 //! A private method takes a [`Protection`], a target and a source of noise, and refuses to run without; every other
 //! method refuses to run with one. Private images are touched in three ways, each an event of one ledger:
 //!
-//! - *Noisy sums of clipped records*, released once: [`DpMerf`], [`DpMfa`], [`DpDistillation`], and the first step of
+//! - *Noisy sums of clipped records*, released once: [`DpMerf`], [`DpMepf`], [`DpMfa`], [`DpDistillation`], and the first step of
 //!   [`diffusion::DpFeta`]. Everything after is post-processing. The chain to check for [`DpMerf`] is [`fourier`]
 //!   ([`features`] of norm at most 1), [`mean_embedding`] (sensitivity, noise, guarantee), [`matching`] (the generator's
 //!   loss, which sees the noisy release alone).
@@ -70,8 +70,8 @@ pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
 pub use lineage::Lineage;
 pub use model_card::write_card;
 pub use moments::{
-    DecoderOptions, DpKernel, DpKernelOptions, DpMerf, DpMerfOptions, DpMfa, DpMfaOptions, DpNtk, DpNtkOptions,
-    features, fourier, matching, mean_embedding,
+    DecoderOptions, DpKernel, DpKernelOptions, DpMepf, DpMepfOptions, DpMerf, DpMerfOptions, DpMfa, DpMfaOptions,
+    DpNtk, DpNtkOptions, features, fourier, matching, mean_embedding,
 };
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
