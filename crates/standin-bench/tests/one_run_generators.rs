@@ -29,6 +29,7 @@ fn quick(family: &str, api: &std::path::Path) -> toml::Table {
     let text = match family {
         "dp-merf" => "steps = 200\nfrequencies = 400\nfrequencies_per_step = 400".to_owned(),
         "dp-ntk" => "units = 100\ndecoder.steps = 200".to_owned(),
+        "dp-mepf" => "decoder.steps = 200".to_owned(),
         "dp-kernel" => "private_batch = 200\ndecoder = { steps = 200, batch_size = 60 }".to_owned(),
         "dp-gan" => "steps = 40\nbatch_size = 200\nwidth = 8\ndiscriminator_width = 8".to_owned(),
         "gs-wgan" => "steps = 40\nsubsets = 20\nwidth = 8\nwarm_up = 2".to_owned(),

@@ -51,6 +51,6 @@ pub use neighbours::{Neighbours, Pair, closest_pairs, nearest};
 pub use onnx::{PRESETS, Preset};
 pub use registry::{ENCODERS, encoder};
 pub use resize::Resize;
-pub use scattering::scattering_planes;
+pub use scattering::{Scattered, ScatteringMap, scattering_planes};
 pub use screen::squared_distance;
 pub use trained::{FittedEncoder, TrainableEncoder, TrainableFamily, TrainingError};

@@ -1,9 +1,11 @@
+mod map;
+mod transform;
+
 use rayon::prelude::*;
-use rustfft::num_complex::Complex32;
 use standin_data::{ImageSet, Progress, Shape};
 
-use crate::fourier::{Fourier, Workspace};
-use crate::wavelets::{Wavelet, gaussian_kernels, morlet_bank};
+pub use self::map::{Scattered, ScatteringMap};
+use self::transform::{Order, Transform, paths};
 use crate::{Embedding, Encoder, Error, Result, Stamp};
 
 /// Angles of wavelets; the filters' design is made for 8.
@@ -53,7 +55,7 @@ impl Scattering {
             });
         }
         let scales = (side / POSITIONS).max(2).ilog2().clamp(1, MOST_SCALES as u32) as usize;
-        let paths = 1 + scales * ANGLES + ANGLES * ANGLES * scales * (scales - 1) / 2;
+        let paths = paths(scales, Order::Second).iter().sum();
         let grid = (shape.height >> scales, shape.width >> scales);
         let cells = (1..=grid.0.min(grid.1))
             .rev()
@@ -105,18 +107,19 @@ impl Encoder for Scattering {
         let stamp = self.stamp(images)?;
         let shape = images.shape();
         let plan = self.plan(shape)?;
-        let transform = Transform::new(shape.height, shape.width, plan.scales, plan.cells);
+        let transform = Transform::new(shape.height, shape.width, plan.scales, plan.cells, Order::Second);
         let features = transform.features();
         let dimension = shape.channels * features;
         let mut values = vec![0.0; images.len() * dimension];
         progress.begin("scattering", images.len() as u64);
         let inputs = images.pixels().par_chunks(BATCH * shape.volume());
         values.par_chunks_mut(BATCH * dimension).zip(inputs).for_each_init(
-            || transform.buffers(),
-            |buffers, (values, pixels)| {
-                let planes = pixels.chunks_exact(shape.height * shape.width);
-                for (features, plane) in values.chunks_exact_mut(features).zip(planes) {
-                    transform.apply(plane, features, buffers);
+            || (transform.buffers(), vec![0.0; shape.height * shape.width]),
+            |(buffers, plane), (values, pixels)| {
+                let planes = pixels.chunks_exact(plane.len());
+                for (features, pixels) in values.chunks_exact_mut(features).zip(planes) {
+                    plane.iter_mut().zip(pixels).for_each(|(to, &value)| *to = f32::from(value) / 255.0);
+                    transform.apply(plane, features, buffers, |_| ());
                 }
                 progress.advance((pixels.len() / shape.volume()) as u64);
             },
@@ -124,211 +127,6 @@ impl Encoder for Scattering {
         progress.end();
         Embedding::new(values, dimension, stamp)
     }
-}
-
-/// The scattering of planes of one size.
-struct Transform {
-    height: usize,
-    width: usize,
-    scales: usize,
-    padded: (usize, usize),
-    cells: (usize, usize),
-    wavelets: Vec<Wavelet>,
-    /// For planes subsampled by 2^j, at index j.
-    fourier: Vec<Fourier>,
-    average: Vec<Average>,
-}
-
-/// What one thread writes into while it transforms.
-struct Buffers {
-    image: Vec<Complex32>,
-    first: Vec<Complex32>,
-    second: Vec<Complex32>,
-    modulus: Vec<f32>,
-    rows: Vec<f32>,
-    work: Workspace,
-}
-
-impl Transform {
-    fn new(height: usize, width: usize, scales: usize, cells: (usize, usize)) -> Self {
-        let step = 1 << scales;
-        let pad = |length: usize| ((length + step) / step + 1) * step;
-        let padded = (pad(height), pad(width));
-        let vertical = axes(padded.0, scales, cells.0);
-        let horizontal = axes(padded.1, scales, cells.1);
-        Self {
-            height,
-            width,
-            scales,
-            padded,
-            cells,
-            wavelets: morlet_bank(padded.0, padded.1, scales, ANGLES),
-            fourier: (0..scales).map(|level| Fourier::new(padded.0 >> level, padded.1 >> level)).collect(),
-            average: vertical
-                .into_iter()
-                .zip(horizontal)
-                .map(|(vertical, horizontal)| Average { vertical, horizontal })
-                .collect(),
-        }
-    }
-
-    fn features(&self) -> usize {
-        let paths = 1 + self.scales * ANGLES + ANGLES * ANGLES * self.scales * (self.scales - 1) / 2;
-        paths * self.cells.0 * self.cells.1
-    }
-
-    fn buffers(&self) -> Buffers {
-        let plane = vec![Complex32::default(); self.padded.0 * self.padded.1];
-        Buffers {
-            image: plane.clone(),
-            first: plane.clone(),
-            second: plane.clone(),
-            modulus: vec![0.0; plane.len()],
-            rows: vec![0.0; self.cells.0 * self.padded.1],
-            work: Workspace::new(&self.fourier),
-        }
-    }
-
-    /// Scatters one plane of pixels, `height × width`, into `paths × rows × columns`: order 0, order 1, order 2.
-    fn apply(&self, plane: &[u8], features: &mut [f32], buffers: &mut Buffers) {
-        let Buffers { image, first, second, modulus, rows, work } = buffers;
-        let per_path = self.cells.0 * self.cells.1;
-        let (low, high) = features.split_at_mut(per_path * (1 + self.wavelets.len()));
-        let mut order_one = low.chunks_exact_mut(per_path);
-        let mut order_two = high.chunks_exact_mut(per_path);
-
-        self.pad(plane, modulus);
-        let order_zero = order_one.next().expect("the first path is the average");
-        self.average[0].apply(modulus, rows, order_zero);
-        for (to, &value) in image.iter_mut().zip(modulus.iter()) {
-            *to = Complex32::from(value);
-        }
-        self.fourier[0].forward(image, work);
-
-        for (outer, averaged) in self.wavelets.iter().zip(&mut order_one) {
-            self.convolve(image, 0, outer, first, modulus, work);
-            self.average[outer.j].apply(&modulus[..self.fourier[outer.j].len()], rows, averaged);
-            if outer.j + 1 == self.scales {
-                continue;
-            }
-            let first = &mut first[..self.fourier[outer.j].len()];
-            for (to, &value) in first.iter_mut().zip(modulus.iter()) {
-                *to = Complex32::from(value);
-            }
-            self.fourier[outer.j].forward(first, work);
-            for (inner, averaged) in self.wavelets.iter().filter(|inner| inner.j > outer.j).zip(&mut order_two) {
-                self.convolve(first, outer.j, inner, second, modulus, work);
-                self.average[inner.j].apply(&modulus[..self.fourier[inner.j].len()], rows, averaged);
-            }
-        }
-    }
-
-    /// |x ⋆ ψ|, subsampled to the wavelet's scale, from the spectrum of x subsampled by 2^level.
-    fn convolve(
-        &self,
-        spectrum: &[Complex32],
-        level: usize,
-        wavelet: &Wavelet,
-        product: &mut [Complex32],
-        modulus: &mut [f32],
-        work: &mut Workspace,
-    ) {
-        let fourier = &self.fourier[wavelet.j];
-        let product = &mut product[..fourier.len()];
-        let (rows, columns) = (self.padded.1 >> level, self.padded.0 >> level);
-        let (rows_kept, columns_kept) = (self.padded.1 >> wavelet.j, self.padded.0 >> wavelet.j);
-        // Subsampling in space is folding in frequency.
-        product.fill(Complex32::default());
-        for row in 0..rows {
-            let into = &mut product[row % rows_kept * columns_kept..][..columns_kept];
-            let (from, filter) = (&spectrum[row * columns..], &wavelet.levels[level][row * columns..]);
-            for at in (0..columns).step_by(columns_kept) {
-                for ((to, &x), &weight) in into.iter_mut().zip(&from[at..]).zip(&filter[at..]) {
-                    *to += x * weight;
-                }
-            }
-        }
-        fourier.inverse(product, work);
-        for (to, value) in modulus.iter_mut().zip(product.iter()) {
-            *to = value.norm_sqr().sqrt();
-        }
-    }
-
-    /// The plane, divided by 255, with its mirror image around it.
-    fn pad(&self, plane: &[u8], padded: &mut [f32]) {
-        let (top, left) = ((self.padded.0 - self.height) / 2, (self.padded.1 - self.width) / 2);
-        for (y, row) in padded.chunks_exact_mut(self.padded.1).enumerate() {
-            let from = &plane[mirror(y, top, self.height) * self.width..][..self.width];
-            for (x, value) in row.iter_mut().enumerate() {
-                *value = f32::from(from[mirror(x, left, self.width)]) / 255.0;
-            }
-        }
-    }
-}
-
-/// The position in a signal of `length` that is seen at `at` when `before` values are mirrored in front of it; the first
-/// and last values are not repeated.
-fn mirror(at: usize, before: usize, length: usize) -> usize {
-    let period = 2 * (length as i64 - 1);
-    let position = (at as i64 - before as i64).rem_euclid(period);
-    position.min(period - position) as usize
-}
-
-/// Averaging with φ, subsampling, cutting the padding off and pooling positions, along both axes at once.
-struct Average {
-    vertical: Axis,
-    horizontal: Axis,
-}
-
-/// The weights of every cell along one axis, `cells × length`.
-struct Axis {
-    length: usize,
-    weights: Vec<f32>,
-}
-
-impl Average {
-    /// `cells × cells` averages of a plane; `rows` is memory for the averages down the columns.
-    fn apply(&self, plane: &[f32], rows: &mut [f32], cells: &mut [f32]) {
-        let (height, width) = (self.vertical.length, self.horizontal.length);
-        let down = self.vertical.weights.chunks_exact(height);
-        let rows = &mut rows[..down.len() * width];
-        rows.fill(0.0);
-        for (row, weights) in rows.chunks_exact_mut(width).zip(down) {
-            for (&weight, from) in weights.iter().zip(plane.chunks_exact(width)) {
-                for (to, &value) in row.iter_mut().zip(from) {
-                    *to += weight * value;
-                }
-            }
-        }
-        let across = self.horizontal.weights.chunks_exact(width);
-        for (row, into) in rows.chunks_exact(width).zip(cells.chunks_exact_mut(across.len())) {
-            for (to, weights) in into.iter_mut().zip(across.clone()) {
-                *to = weights.iter().zip(row).map(|(weight, value)| weight * value).sum();
-            }
-        }
-    }
-}
-
-/// For signals of `padded` values subsampled by 2^j, at index j, the weights of every cell.
-fn axes(padded: usize, scales: usize, cells: usize) -> Vec<Axis> {
-    let positions = (padded >> scales) - 2;
-    gaussian_kernels(padded, scales)
-        .into_iter()
-        .enumerate()
-        .map(|(level, kernel)| {
-            let length = kernel.len();
-            let step = 1 << (scales - level);
-            let mut weights = vec![0.0; cells * length];
-            for (cell, weights) in weights.chunks_exact_mut(length).enumerate() {
-                let covered = cell * positions / cells..((cell + 1) * positions).div_ceil(cells);
-                for (u, weight) in weights.iter_mut().enumerate() {
-                    let at = |position: usize| kernel[((position + 1) * step + length - u) % length];
-                    *weight = (covered.clone().map(at).sum::<f64>() / covered.len() as f64) as f32;
-                }
-            }
-            Axis { length, weights }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::network::{TrainedNetwork, family_of};
 use crate::trained_images::TrainedImages;
 use crate::vqvae::CodeImages;
 use crate::{
-    DistributionMatching, DpDistillation, DpGan, DpKernel, DpMerf, DpMfa, DpNtk, Error, Family, Gan, GsWgan,
+    DistributionMatching, DpDistillation, DpGan, DpKernel, DpMepf, DpMerf, DpMfa, DpNtk, Error, Family, Gan, GsWgan,
     PrivateEvolution, Result, StyleGan, Trained, Vae, VqVaeGenerator,
 };
 
@@ -82,6 +82,16 @@ pub const GENERATORS: &[Family] = &[
                pixels; 55 000 images of 28×28 in a minute or two",
         source: "Yang, Adamczewski, Li, Sutherland & Park 2023, DP-NTK",
         build: |options| Ok(Box::new(DpNtk::new(read_options(DpNtk::NAME, options)?)?)),
+        load: TrainedNetwork::<Decoder>::load,
+    },
+    Family {
+        name: DpMepf::NAME,
+        summary: "conditional generator fitted to one noisy release of class-wise moments of scattering features; private",
+        private: true,
+        public: false,
+        cost: "time: one scattering transform for each image, then two for each of steps × batch",
+        source: "Harder, Jalali Asadabadi, Sutherland & Park 2023, DP-MEPF",
+        build: |options| Ok(Box::new(DpMepf::new(read_options(DpMepf::NAME, options)?)?)),
         load: TrainedNetwork::<Decoder>::load,
     },
     Family {

@@ -8,8 +8,8 @@
 //! A private method takes a [`Protection`], a target and a source of noise, and refuses to run without; every other
 //! method refuses to run with one. Private images are touched in four ways, each an event of one ledger:
 //!
-//! - *Noisy sums of clipped records*, released once: [`DpMerf`], [`DpNtk`], [`DpMfa`], [`DpDistillation`], and the first step
-//!   of [`diffusion::DpFeta`]. Everything after is post-processing. The chain to check for [`DpMerf`] is [`fourier`]
+//! - *Noisy sums of clipped records*, released once: [`DpMerf`], [`DpMepf`], [`DpNtk`], [`DpMfa`], [`DpDistillation`], and
+//!   the first step of [`diffusion::DpFeta`]. Everything after is post-processing. The chain to check for [`DpMerf`] is [`fourier`]
 //!   ([`features`] of norm at most 1), [`mean_embedding`] (sensitivity, noise, guarantee), [`matching`] (the generator's
 //!   loss, which sees the noisy release alone).
 //! - *Noisy votes*: [`PrivateEvolution`], and the first step of [`diffusion::PrivImage`].
@@ -71,8 +71,8 @@ pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
 pub use lineage::Lineage;
 pub use model_card::write_card;
 pub use moments::{
-    DecoderOptions, DpKernel, DpKernelOptions, DpMerf, DpMerfOptions, DpMfa, DpMfaOptions, DpNtk, DpNtkOptions,
-    features, fourier, matching, mean_embedding,
+    DecoderOptions, DpKernel, DpKernelOptions, DpMepf, DpMepfOptions, DpMerf, DpMerfOptions, DpMfa, DpMfaOptions,
+    DpNtk, DpNtkOptions, features, fourier, matching, mean_embedding,
 };
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};

@@ -37,7 +37,7 @@ fn reproducible(epsilon: f64) -> Protection {
 
 /// The methods that train a perceptron from latent vectors to images; every other one has tests of its own.
 fn decoders() -> impl Iterator<Item = &'static Family> {
-    ["vae", "dp-merf", "dp-ntk", "dp-kernel"].into_iter().map(|name| family(name).unwrap())
+    ["vae", "dp-merf", "dp-ntk", "dp-mepf", "dp-kernel"].into_iter().map(|name| family(name).unwrap())
 }
 
 /// A small training of the family, with reproducible noise where it is private.
@@ -52,6 +52,7 @@ fn options(name: &str) -> &'static str {
     match name {
         "vae" => "hidden = [32, 32]\nleast_steps = 300\nepochs = 1.0\nlatent = 4",
         "dp-merf" => "hidden = [32, 32]\nsteps = 300\nfrequencies = 200\nlatent = 4",
+        "dp-mepf" => "decoder = { hidden = [32, 32], steps = 300, latent = 4, batch_size = 30 }",
         "dp-ntk" => "units = 100\ndecoder = { hidden = [32, 32], steps = 300, latent = 4 }",
         _ => "private_batch = 100\ndecoder = { hidden = [32, 32], steps = 300, latent = 4, batch_size = 30 }",
     }
@@ -102,7 +103,7 @@ fn synthetic_digits_teach_digits() {
     let (train, test) =
         (digits.select(&(0..720).collect::<Vec<_>>()), digits.select(&(1200..1797).collect::<Vec<_>>()));
     let real = nearest_mean_accuracy(&train, &test);
-    for (family, loss) in decoders().zip([0.05, 0.12, 0.12, 0.12]) {
+    for (family, loss) in decoders().zip([0.05, 0.12, 0.12, 0.12, 0.12]) {
         let protection = || reproducible(10.0);
         let generator = (family.build)(&toml::Table::new()).unwrap();
         let trained =
