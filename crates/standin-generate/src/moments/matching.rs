@@ -40,6 +40,24 @@ pub fn mismatch(release: &Release, features: &dyn Features, points: &[f32], step
     Mismatch { loss, gradient: gradient.map(|value| value / square as f32).collect() }
 }
 
+/// What features of images that are given one by one have in common in [`Features::mismatch`]: turns `share` times the mean
+/// features of k images into the gradient of the corrected squared distance with respect to the features of each of them, and
+/// gives the distance. All features must have norm 1.
+pub(crate) fn towards<T>(means: &mut [T], target: &[f32], share: f64, k: usize, rounded: impl Fn(f64) -> T) -> f64
+where
+    T: Copy + Into<f64>,
+{
+    let k = k as f64;
+    let correction = k / (k - 1.0);
+    let mut distance = -share * share / (k - 1.0);
+    for (mean, &target) in means.iter_mut().zip(target) {
+        let (m, t) = ((*mean).into(), f64::from(target));
+        distance += correction * m * m - 2.0 * m * t + t * t;
+        *mean = rounded(2.0 * share / k * (correction * m - t));
+    }
+    distance
+}
+
 #[cfg(test)]
 mod tests {
     use rand::RngExt;

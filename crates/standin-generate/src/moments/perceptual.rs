@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use standin_data::{ImageSet, Labels, Progress, Shape};
 use standin_encode::ScatteringMap;
 
-use crate::matching::Mismatch;
+use crate::matching::{Mismatch, towards};
 use crate::moments::features::Features;
 
 /// Images in one task of [`Features::class_sums`], which bounds memory.
@@ -214,19 +214,13 @@ impl Features for PerceptualFeatures {
         let k = points.len() / self.volume;
         assert!(k >= 2 && k * self.volume == points.len(), "k ≥ 2 whole images");
         let each = share / k as f64;
-        let correction = k as f64 / (k as f64 - 1.0);
         let scattered = self.map.scatter(points);
         let values = self.values(&scattered.features, points);
         let mut gradient = vec![0.0; self.width];
         for values in &values {
             gradient.iter_mut().zip(self.embed(values)).for_each(|(mean, value)| *mean += each * value);
         }
-        let mut loss = -share * share / (k as f64 - 1.0);
-        for (mean, &target) in gradient.iter_mut().zip(target) {
-            let (m, t) = (*mean, f64::from(target));
-            loss += correction * m * m - 2.0 * m * t + t * t;
-            *mean = 2.0 * each * (correction * m - t);
-        }
+        let loss = towards(&mut gradient, target, share, k, |value| value);
         let (mut of_coefficients, mut of_points) = (Vec::new(), Vec::new());
         for values in &values {
             let mut of_values = vec![0.0; values.len()];

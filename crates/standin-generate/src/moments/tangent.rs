@@ -7,7 +7,7 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use standin_data::{ImageSet, Labels, Progress, Seed};
 
-use crate::matching::Mismatch;
+use crate::matching::{Mismatch, towards};
 use crate::moments::features::Features;
 
 /// Images in one product of [`Features::class_sums`], which bounds memory.
@@ -178,7 +178,6 @@ impl Features for TangentFeatures {
         let k = points.len() / dimension;
         assert!(k >= 2 && k * dimension == points.len(), "k ≥ 2 whole images");
         let each = share / k as f64;
-        let correction = k as f64 / (k as f64 - 1.0);
         let mut x = vec![1.0; k * inputs];
         x.chunks_exact_mut(inputs).zip(points.chunks_exact(dimension)).for_each(|(x, point)| {
             x.iter_mut().zip(point).for_each(|(x, value)| *x = 2.0 * value - 1.0);
@@ -207,12 +206,7 @@ impl Features for TangentFeatures {
             1.0,
             Par::Seq,
         );
-        let mut loss = -share * share / (k as f64 - 1.0);
-        for (mean, &target) in gradient.iter_mut().zip(target) {
-            let (m, t) = (f64::from(*mean), f64::from(target));
-            loss += correction * m * m - 2.0 * m * t + t * t;
-            *mean = (2.0 * each * (correction * m - t)) as f32;
-        }
+        let loss = towards(&mut gradient, target, share, k, |value| value as f32);
 
         // Back through φ = ψ/‖ψ‖ and through ψ.
         let (of_active, of_slopes) = gradient.split_at(units);
