@@ -31,7 +31,7 @@ pub struct DpMepfOptions {
 
 impl Default for DpMepfOptions {
     fn default() -> Self {
-        Self { orders: [1.0, 1.0, 0.0], pixels: 4.0, second: 0.5, constant: 0.5, decoder: DecoderOptions::default() }
+        Self { orders: [1.0, 1.0, 0.0], pixels: 4.0, second: 0.2, constant: 0.5, decoder: DecoderOptions::default() }
     }
 }
 
