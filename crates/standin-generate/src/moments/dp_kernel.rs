@@ -102,26 +102,25 @@ impl Sanitised<'_> {
             let pixels = images.image(image).iter().map(|&value| f64::from(value) / 255.0);
             sampled[labels.values[image] as usize].extend(pixels);
         }
-        // One source for each class, keyed by the step's, so that classes can be worked on side by side.
-        let sources = (0..classes)
-            .map(|class| NoiseSource::of(self.origin, seed.derive(&format!("class {class}"))))
-            .collect::<std::result::Result<Vec<_>, _>>()?;
         let (expected, sigma) = (self.sampling_rate * images.len() as f64, ROUNDING * self.noise_multiplier);
         let square: f64 = self.shares.iter().map(|share| share * share).sum();
-        let of_class = |(((points, sampled), mut noise), &share): (((&[f32], &Vec<f64>), NoiseSource), &f64)| {
+        let of_class = |class: usize, points: &[f32]| -> Result<Vec<f32>> {
+            let share = self.shares[class];
+            let mut noise = NoiseSource::of(self.origin, seed.derive(&format!("class {class}")))?;
             let points: Vec<f64> = points.iter().map(|&value| f64::from(value)).collect();
             let k = (points.len() / volume) as f64;
-            let real = kernels.slopes(&points, sampled.chunks_exact(volume));
+            let real = kernels.slopes(&points, sampled[class].chunks_exact(volume));
             let noise = kernels.noise_slopes(&points, &mut noise)?;
             let own = kernels.slopes(&points, points.chunks_exact(volume));
             let slopes = real.iter().zip(noise).zip(own).map(|((real, noise), own)| {
                 let towards = (real + sigma * noise) / expected;
                 (2.0 * share / k * (share / (k - 1.0) * own - towards) / square) as f32
             });
-            Ok(slopes.collect::<Vec<f32>>())
+            Ok(slopes.collect())
         };
-        let parts = points.par_chunks_exact(points.len() / classes).zip(&sampled).zip(sources).zip(&self.shares);
-        let parts: Vec<Vec<f32>> = parts.map(of_class).collect::<Result<_>>()?;
+        // Each class has a source of noise of its own, so that classes can be worked on side by side.
+        let parts = points.par_chunks_exact(points.len() / classes).enumerate();
+        let parts: Vec<Vec<f32>> = parts.map(|(class, points)| of_class(class, points)).collect::<Result<_>>()?;
         self.ledger.record(self.event.clone(), 1)?;
         Ok(parts.concat())
     }
