@@ -3,7 +3,7 @@
 //!
 //! # What is released
 //! For the images x of a class that were sampled, h(y) = Σ κ(x, y) is a function in the Hilbert space of the kernel κ. An
-//! image moves it by κ(x, ·), whose norm there is √κ(x, x) = 1. Hall, Rinaldo & Wasserman 2013 (corollary 9): h + σG with G a
+//! image moves it by κ(x, ·), whose norm there is √κ(x, x) = 1. Hall, Rinaldo & Wasserman 2013: h + σG with G a
 //! Gaussian process of covariance κ is as private as a Gaussian mechanism of sensitivity 1 and noise σ, at however many places
 //! it is looked at, because for every finite set of bounded linear functionals, values or slopes, the noise has the Gram
 //! matrix of their representers as its covariance, and the length of an image's part, measured by it, is that of a projection of
