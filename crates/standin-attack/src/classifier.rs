@@ -2,6 +2,7 @@ use crate::{Error, Result};
 
 pub mod lira;
 pub mod metric;
+pub mod rmia;
 
 /// Answers of one classifier: one row of finite logits (log-probabilities up to a constant per row) per candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]

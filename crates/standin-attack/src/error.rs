@@ -7,6 +7,17 @@ pub enum Error {
     /// Embeddings could not be used together.
     #[error(transparent)]
     Encode(#[from] standin_encode::Error),
+    /// Features could not be described by their moments.
+    #[error(transparent)]
+    Measure(#[from] standin_measure::Error),
+    /// A density that cannot be estimated.
+    #[error(
+        "{reason} cannot be computed from the features of released and reference images; use another encoder or attack"
+    )]
+    Density {
+        /// What was to be computed.
+        reason: &'static str,
+    },
     /// An image set could not be used.
     #[error(transparent)]
     Data(#[from] standin_data::Error),

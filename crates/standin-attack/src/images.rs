@@ -2,6 +2,7 @@ use standin_encode::Embedding;
 
 use crate::{Error, Result};
 
+pub mod domias;
 pub mod gan_leaks;
 pub mod monte_carlo;
 

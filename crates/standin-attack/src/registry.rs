@@ -1,5 +1,7 @@
 use crate::classifier::lira::{Lira, Shadows, Variance};
 use crate::classifier::metric::Metric;
+use crate::classifier::rmia::Rmia;
+use crate::images::domias::Domias;
 use crate::images::gan_leaks::GanLeaks;
 use crate::images::monte_carlo::{MonteCarlo, Radius};
 use crate::{Access, Error, Family, Need, Result};
@@ -8,6 +10,9 @@ const SEARCH: &str = "one nearest-neighbour search: O(candidates · synthetic ·
 const CLOSED_FORM: &str = "O(candidates · classes)";
 const SHADOWED: &str = "the training of the shadows; then O(candidates · shadows · classes)";
 const LIRA: &str = "Carlini et al. 2022, \"Membership inference attacks from first principles\", arXiv 2112.03570";
+const RMIA: &str =
+    "Zarifzadeh, Liu & Shokri 2024, \"Low-cost high-power membership inference attacks\", arXiv 2312.03262";
+const DOMIAS: &str = "van Breugel, Sun, Qian & van der Schaar 2023, \"Membership inference attacks against synthetic data through overfitting detection\", arXiv 2302.12580";
 const MONTE_CARLO: &str =
     "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\", arXiv 1906.03006";
 
@@ -48,6 +53,24 @@ pub const ATTACKS: &[Family] = &[
         cost: "one search like gan-leaks, and at most four million distances",
         source: MONTE_CARLO,
         make: || Box::new(MonteCarlo { radius: Radius::Quantile(0.001) }),
+    },
+    Family {
+        name: "domias",
+        access: Access::Images,
+        needs: &[Need::Reference],
+        summary: "density of the synthetic images over that of reference images, both by Gaussian kernels",
+        cost: "O((candidates + synthetic + reference) · features²), then candidates · (synthetic + reference) · 16",
+        source: DOMIAS,
+        make: || Box::new(Domias::Kernel),
+    },
+    Family {
+        name: "domias-gaussian",
+        access: Access::Images,
+        needs: &[Need::Reference],
+        summary: "domias with one Gaussian for each density",
+        cost: "O((candidates + synthetic + reference) · features²)",
+        source: DOMIAS,
+        make: || Box::new(Domias::Gaussian),
     },
     Family {
         name: "loss",
@@ -129,6 +152,24 @@ pub const ATTACKS: &[Family] = &[
         cost: SHADOWED,
         source: LIRA,
         make: || Box::new(Lira { shadows: Shadows::Out, variance: Variance::Fixed }),
+    },
+    Family {
+        name: "rmia-online",
+        access: Access::Classifier,
+        needs: &[Need::Labels, Need::ShadowsInAndOut],
+        summary: "probability of the label over its mean under shadows with and without the candidate",
+        cost: SHADOWED,
+        source: RMIA,
+        make: || Box::new(Rmia::Online),
+    },
+    Family {
+        name: "rmia-offline",
+        access: Access::Classifier,
+        needs: &[Need::Labels, Need::ShadowsOut],
+        summary: "rmia-online from shadows without the candidate: works with one to four",
+        cost: SHADOWED,
+        source: RMIA,
+        make: || Box::new(Rmia::Offline),
     },
 ];
 

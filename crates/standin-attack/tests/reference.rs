@@ -75,7 +75,7 @@ fn classifier_attacks_equal_numpy() {
         .collect();
     let logits = Logits::new(&target_logits, classes).unwrap();
     let target = Target::Classifier(ClassifierTarget::new(logits, &labels, &shadows).unwrap());
-    assert_eq!(scores.len(), 9);
+    assert_eq!(scores.len(), 11);
     for (name, expected) in scores {
         let mut found = attack(&name).unwrap().build().score(&target).unwrap();
         if name.starts_with("lira-offline") {
@@ -92,8 +92,10 @@ fn image_attacks_equal_scipy() {
     let embed = |values| Embedding::new(values, dimension, stamp.clone()).unwrap();
     let (candidates, released, reference) = (embed(candidates), embed(released), embed(reference));
     let target = Target::Images(ImagesTarget::new(&released, Some(&reference), &candidates).unwrap());
-    assert_eq!(scores.len(), 4);
+    assert_eq!(scores.len(), 6);
     for (name, expected) in scores {
-        assert_near(&name, &attack(&name).unwrap().build().score(&target).unwrap(), &expected, 1e-12);
+        // A millionth of the variance is added before densities are estimated.
+        let tolerance = if name.starts_with("domias") { 1e-4 } else { 1e-12 };
+        assert_near(&name, &attack(&name).unwrap().build().score(&target).unwrap(), &expected, tolerance);
     }
 }

@@ -123,7 +123,7 @@ impl Stage for AttackImages {
     }
 
     fn code_version(&self) -> u32 {
-        3
+        4
     }
 
     fn configuration(&self) -> Value {
@@ -245,7 +245,7 @@ impl Stage for AttackClassifier {
     }
 
     fn code_version(&self) -> u32 {
-        1
+        2
     }
 
     fn configuration(&self) -> Value {

@@ -1,0 +1,202 @@
+use faer::{Mat, Side};
+use rayon::prelude::*;
+use standin_encode::Embedding;
+use standin_measure::Moments;
+
+use crate::images::ImagesTarget;
+use crate::{Attack, Error, Result, Target};
+
+/// DOMIAS (van Breugel, Sun, Qian & van der Schaar 2023, "Membership inference attacks against synthetic data through
+/// overfitting detection"): where the released images are denser than real ones, the generator has overfitted.
+///
+/// The score is ln p_S(x) − ln p_R(x), the densities of released and of reference images, estimated along the leading principal
+/// components of both (equal weight; at most 16, which the paper leaves open, and none whose variance is below 10⁻⁹ of the first).
+/// Every component is scaled to variance 1 and 10⁻⁶ is added to variances, so that images that do not vary have a density too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domias {
+    /// Gaussian kernels around all images, of their covariance times n^(−2/(d + 4)) (Scott 1992), as in SciPy's `gaussian_kde`.
+    /// Time O(candidates · (released + reference) · components).
+    Kernel,
+    /// One Gaussian.
+    Gaussian,
+}
+
+/// Principal components at most.
+const COMPONENTS: usize = 16;
+
+/// Components with less than this share of the first one's variance are not used.
+const LEAST_VARIANCE: f64 = 1e-9;
+
+/// Added to variances, as a share of the pooled one.
+const RIDGE: f64 = 1e-6;
+
+impl Attack for Domias {
+    fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
+        let target = target.images()?;
+        let reference = target.reference().ok_or(Error::NoReference { attack: self.name() })?;
+        let axes = Axes::of(target, reference)?;
+        let candidates = axes.coordinates(target.candidates());
+        let [released, reference] = [target.synthetic(), reference].map(|set| self.density(axes.coordinates(set)));
+        let (released, reference) = (released?, reference?);
+        let ratio = |point: &[f64]| released.ln(point) - reference.ln(point);
+        Ok(candidates.values.par_chunks_exact(candidates.dimension).map(ratio).collect())
+    }
+}
+
+impl Domias {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "domias",
+            Self::Gaussian => "domias-gaussian",
+        }
+    }
+
+    fn density(self, points: Coordinates) -> Result<Density> {
+        let (mean, covariance) = points.moments();
+        match self {
+            Self::Gaussian => {
+                let shape = Gaussian::new(&covariance)?;
+                let centre = shape.whiten(&mean);
+                Ok(Density { centres: centre, shape })
+            }
+            Self::Kernel => {
+                let (n, d) = (points.len() as f64, points.dimension as f64);
+                let factor = n.powf(-2.0 / (d + 4.0));
+                let shape = Gaussian::new(&(&covariance * faer::Scale(factor)))?;
+                let centres =
+                    points.values.par_chunks_exact(points.dimension).flat_map_iter(|point| shape.whiten(point));
+                Ok(Density { centres: centres.collect(), shape })
+            }
+        }
+    }
+}
+
+/// What is looked along: leading principal components, scaled to variance 1.
+struct Axes {
+    mean: Vec<f64>,
+    /// One row each.
+    directions: Vec<Vec<f64>>,
+}
+
+impl Axes {
+    fn of(target: &ImagesTarget<'_>, reference: &Embedding) -> Result<Self> {
+        let [released, reference] = [Moments::of(target.synthetic())?, Moments::of(reference)?];
+        let d = released.mean().len();
+        let mean: Vec<f64> = released.mean().iter().zip(reference.mean()).map(|(a, b)| 0.5 * (a + b)).collect();
+        let apart: Vec<f64> = released.mean().iter().zip(reference.mean()).map(|(a, b)| 0.5 * (a - b)).collect();
+        let pooled = Mat::from_fn(d, d, |i, j| {
+            let within = 0.5 * (released.covariance()[i * d + j] + reference.covariance()[i * d + j]);
+            within + apart[i] * apart[j]
+        });
+        let eigen =
+            pooled.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Density { reason: "principal components" })?;
+        let (values, vectors) = (eigen.S(), eigen.U());
+        let largest = values[d - 1];
+        if largest <= 0.0 {
+            return Err(Error::Density { reason: "principal components of images that are all the same" });
+        }
+        let directions = (0..d)
+            .rev()
+            .take(COMPONENTS)
+            .take_while(|&at| values[at] > LEAST_VARIANCE * largest)
+            .map(|at| (0..d).map(|row| vectors[(row, at)] / values[at].sqrt()).collect())
+            .collect();
+        Ok(Self { mean, directions })
+    }
+
+    /// Where the images of a set lie.
+    fn coordinates(&self, set: &Embedding) -> Coordinates {
+        let project = |row: usize| {
+            let centred: Vec<f64> =
+                set.row(row).iter().zip(&self.mean).map(|(&value, mean)| f64::from(value) - mean).collect();
+            let along = move |direction: &Vec<f64>| direction.iter().zip(&centred).map(|(a, b)| a * b).sum::<f64>();
+            self.directions.iter().map(along).collect::<Vec<f64>>()
+        };
+        let values = (0..set.rows()).into_par_iter().flat_map_iter(project).collect();
+        Coordinates { values, dimension: self.directions.len() }
+    }
+}
+
+/// Points, one after the other.
+struct Coordinates {
+    values: Vec<f64>,
+    dimension: usize,
+}
+
+impl Coordinates {
+    fn len(&self) -> usize {
+        self.values.len() / self.dimension
+    }
+
+    /// Mean and covariance, with n − 1 and the ridge.
+    fn moments(&self) -> (Vec<f64>, Mat<f64>) {
+        let (n, d) = (self.len() as f64, self.dimension);
+        let mut mean = vec![0.0; d];
+        for point in self.values.chunks_exact(d) {
+            mean.iter_mut().zip(point).for_each(|(mean, value)| *mean += value / n);
+        }
+        let mut covariance = Mat::<f64>::zeros(d, d);
+        for point in self.values.chunks_exact(d) {
+            for i in 0..d {
+                for j in 0..d {
+                    covariance[(i, j)] += (point[i] - mean[i]) * (point[j] - mean[j]) / (n - 1.0);
+                }
+            }
+        }
+        (0..d).for_each(|at| covariance[(at, at)] += RIDGE);
+        (mean, covariance)
+    }
+}
+
+/// The shape of a Gaussian: L⁻¹ of its covariance LLᵀ.
+struct Gaussian {
+    /// Lower triangle, row by row.
+    inverse: Vec<Vec<f64>>,
+    /// −ln of its determinant's root, and the normaliser.
+    ln_scale: f64,
+}
+
+impl Gaussian {
+    fn new(covariance: &Mat<f64>) -> Result<Self> {
+        let d = covariance.nrows();
+        let factor = covariance.llt(Side::Lower).map_err(|_| Error::Density { reason: "a density" })?;
+        let lower = factor.L();
+        // Forward substitution, column by column of the identity.
+        let mut inverse = vec![vec![0.0; d]; d];
+        for column in 0..d {
+            for row in column..d {
+                let known: f64 = (column..row).map(|k| lower[(row, k)] * inverse[k][column]).sum();
+                let one = if row == column { 1.0 } else { 0.0 };
+                inverse[row][column] = (one - known) / lower[(row, row)];
+            }
+        }
+        let determinant: f64 = (0..d).map(|at| lower[(at, at)].ln()).sum();
+        Ok(Self { inverse, ln_scale: -determinant - 0.5 * d as f64 * std::f64::consts::TAU.ln() })
+    }
+
+    fn whiten(&self, point: &[f64]) -> Vec<f64> {
+        let row = |(at, row): (usize, &Vec<f64>)| row[..=at].iter().zip(point).map(|(a, b)| a * b).sum();
+        self.inverse.iter().enumerate().map(row).collect()
+    }
+}
+
+/// A mean of Gaussians of one shape.
+struct Density {
+    /// Whitened, one after the other.
+    centres: Vec<f64>,
+    shape: Gaussian,
+}
+
+impl Density {
+    /// The logarithm of the density at a point.
+    fn ln(&self, point: &[f64]) -> f64 {
+        let point = self.shape.whiten(point);
+        let centres = self.centres.chunks_exact(point.len());
+        let n = centres.len() as f64;
+        let exponents: Vec<f64> =
+            centres.map(|centre| -0.5 * centre.iter().zip(&point).map(|(a, b)| (a - b).powi(2)).sum::<f64>()).collect();
+        let largest = exponents.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = exponents.iter().map(|exponent| (exponent - largest).exp()).sum();
+        largest + sum.ln() - n.ln() + self.shape.ln_scale
+    }
+}
