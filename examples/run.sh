@@ -45,6 +45,16 @@ echo '-- a private generator, and images drawn from it'
 "$standin" measure --real sides@holdout --synthetic drawn --measures fd,precision,recall
 grep -q 'ε = 8.00' drawn/README.md && test -s drawn.png
 
+if python3 -c 'import numpy' 2>/dev/null; then
+  echo '-- private evolution of what a program draws'
+  "$standin" generate --train sides@train --generator private-evolution --privacy-epsilon 8 --set encoder=pixels \
+    --set "api.command=[\"python3\", \"$examples/silhouettes.py\"]" --set population=200 --set released=400 --out evolved
+  "$standin" sample evolved --count 400 --grid evolved.png --out evolved-images
+  test -s evolved.png
+else
+  echo '-- skipped: private evolution of what a program draws needs Python with NumPy'
+fi
+
 echo '-- a private classifier, with its guarantee beside its weights'
 "$standin" classify --train sides@train --test sides@test --classifier logistic --out plain
 "$standin" classify --train sides@train --test sides@test --classifier cnn --privacy-epsilon 8 --out private

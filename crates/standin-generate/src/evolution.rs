@@ -26,6 +26,9 @@ pub struct PrivateEvolutionOptions {
     pub api: ApiOptions,
     /// Number of images of the population, divided evenly among the classes.
     pub population: usize,
+    /// Number of images that are released, drawn as variations in the last round; 0 for as many as the population. More
+    /// cost no privacy.
+    pub released: usize,
     /// How far the variations of each round are from their parents, as the API understands it: for a generator of this
     /// project in [0, 1], where 1 is a fresh draw. There are as many rounds, and as many noisy histograms.
     pub degrees: Vec<f64>,
@@ -52,6 +55,7 @@ impl Default for PrivateEvolutionOptions {
         Self {
             api: ApiOptions::Generator(PathBuf::new()),
             population: 6000,
+            released: 0,
             degrees: vec![0.8, 0.6, 0.5, 0.4, 0.3],
             lookahead: 4,
             threshold: 2.0,
@@ -147,6 +151,9 @@ impl Generator for PrivateEvolution {
         let labels = training_labels(Self::NAME, train)?;
         let classes = labels.classes.len();
         at_least(Self::NAME, "population", options.population, classes)?;
+        if options.released != 0 {
+            at_least(Self::NAME, "released", options.released, classes)?;
+        }
         let budget = protection.target.budget(train.len())?;
         let rounds = options.degrees.len();
         let mut ledger = Ledger::new(Unit::Image, Adjacency::AddRemove, protection.noise);
@@ -159,7 +166,9 @@ impl Generator for PrivateEvolution {
         })?;
         let mut api = self.api(train, exchange.path(), run.seed)?;
         let private = encoder(&options.encoder)?.encode(train, run.progress)?;
-        let own: Vec<u32> = (0..options.population).map(|member| (member % classes) as u32).collect();
+        let released = if options.released == 0 { options.population } else { options.released };
+        let in_turn = |count: usize| -> Vec<u32> { (0..count).map(|member| (member % classes) as u32).collect() };
+        let own = in_turn(options.population);
         let mut population = api.random(options.population, run.progress)?;
         for (round, &degree) in options.degrees.iter().enumerate() {
             let features = self.features(&mut *api, &population, degree, &run)?;
@@ -167,7 +176,9 @@ impl Generator for PrivateEvolution {
             let seed = run.seed.derive(&format!("round {round}"));
             NoiseSource::of(protection.noise, seed.derive("noise"))?.add_gaussian(sigma, &mut histogram)?;
             ledger.record(Event::NoisedHistogram { noise_multiplier: sigma }, 1)?;
-            let parents = resample(&histogram, &own, classes, options.threshold * sigma, seed.derive("parents"));
+            let children = if round + 1 == rounds { released } else { options.population };
+            let threshold = options.threshold * sigma;
+            let parents = resample(&histogram, (&own, classes), children, threshold, seed.derive("parents"));
             population = api.vary(&population.select(&parents), degree, run.progress)?;
             run.progress.status(&format!("round {} of {rounds}", round + 1));
         }
@@ -175,7 +186,7 @@ impl Generator for PrivateEvolution {
             ["the images that the API was made from", "the number of images", "the choice of hyper-parameters"];
         let not_covered = not_covered.iter().map(|&part| part.to_owned()).collect();
         let guarantee = ledger.guarantee(budget.delta, not_covered)?;
-        let labelled = Labels { values: own, classes: labels.classes.clone() };
+        let labelled = Labels { values: in_turn(released), classes: labels.classes.clone() };
         let images = population.images.with_labels(labelled)?;
         let shape = train.shape();
         let card = Card::private(Self::NAME, train, labels, run.seed, self.options(), shape, guarantee);
@@ -187,9 +198,16 @@ impl Generator for PrivateEvolution {
     }
 }
 
-/// For each member the one whose variation takes its place: of the same class, drawn with probabilities in proportion to
-/// its votes above the threshold. Of a class without any, every member stays.
-fn resample(histogram: &[f64], own: &[u32], classes: usize, threshold: f64, seed: Seed) -> Vec<usize> {
+/// The parent of each of a number of children, whose classes are taken in turn as those of the members are: a member of the
+/// child's class, drawn with probabilities in proportion to its votes above the threshold. Of a class without any, all
+/// members in turn.
+fn resample(
+    histogram: &[f64],
+    (own, classes): (&[u32], usize),
+    children: usize,
+    threshold: f64,
+    seed: Seed,
+) -> Vec<usize> {
     let mut rng = seed.rng();
     let mut sums: Vec<Vec<(f64, usize)>> = vec![Vec::new(); classes];
     for (member, (&votes, &class)) in histogram.iter().zip(own).enumerate() {
@@ -199,13 +217,15 @@ fn resample(histogram: &[f64], own: &[u32], classes: usize, threshold: f64, seed
             sums.push((sums.last().map_or(0.0, |&(sum, _)| sum) + weight, member));
         }
     }
-    let choose = |(member, &class): (usize, &u32)| {
-        let Some(&(total, last)) = sums[class as usize].last() else { return member };
+    // Every class has at least this many members, and a multiple of the number of classes keeps a child's class.
+    let whole = own.len() - own.len() % classes;
+    let choose = |child: usize| {
+        let sums = &sums[child % classes];
+        let Some(&(total, last)) = sums.last() else { return child % whole };
         let drawn = rng.random::<f64>() * total;
-        let sums = &sums[class as usize];
         sums.get(sums.partition_point(|&(sum, _)| sum <= drawn)).map_or(last, |&(_, member)| member)
     };
-    own.iter().enumerate().map(choose).collect()
+    (0..children).map(choose).collect()
 }
 
 #[cfg(test)]
@@ -217,11 +237,14 @@ mod tests {
         let own: Vec<u32> = (0..3000).map(|member| member % 3).collect();
         let mut histogram = vec![1.0; 3000];
         (histogram[0], histogram[3], histogram[1]) = (13.0, 5.0, 7.0);
-        let parents = resample(&histogram, &own, 3, 3.0, Seed::new(1));
+        let parents = resample(&histogram, (&own, 3), 3000, 3.0, Seed::new(1));
         let count = |parent: usize| parents.iter().filter(|&&found| found == parent).count();
         // 10 to 2: of 1000 draws 833 in the mean, with a standard deviation of 12.
         assert!((count(0) as f64 - 833.3).abs() < 48.0 && count(0) + count(3) == 1000, "{}", count(0));
         assert_eq!(count(1), 1000);
         assert!((0..1000).all(|at| parents[3 * at + 2] == 3 * at + 2), "a class without votes stays as it is");
+        // More children than members, of classes in turn.
+        let parents = resample(&histogram[..8], (&own[..8], 3), 50, 3.0, Seed::new(1));
+        assert!(parents.iter().enumerate().all(|(child, &parent)| parent < 8 && parent % 3 == child % 3));
     }
 }
