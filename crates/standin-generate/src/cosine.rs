@@ -57,6 +57,31 @@ impl CosineBasis {
         }
     }
 
+    /// The projections of a column and of a row onto their waves, `height × height` and `width × width`.
+    pub(crate) fn projections(&self) -> [Vec<f64>; 2] {
+        let projection = |waves: &[f64], length: usize| {
+            let mut sum = vec![0.0; length * length];
+            for wave in waves.chunks_exact(length) {
+                for (row, &left) in sum.chunks_exact_mut(length).zip(wave) {
+                    row.iter_mut().zip(wave).for_each(|(sum, right)| *sum += left * right);
+                }
+            }
+            sum
+        };
+        [projection(&self.vertical, self.shape.height), projection(&self.horizontal, self.shape.width)]
+    }
+
+    /// The coefficients of images one after the other.
+    pub(crate) fn analyse_each(&self, images: &[f32]) -> Vec<f64> {
+        let images = images.chunks_exact(self.shape.volume());
+        let mut coefficients = vec![0.0; images.len() * self.len()];
+        for (image, into) in images.zip(coefficients.chunks_exact_mut(self.len())) {
+            let image: Vec<f64> = image.iter().copied().map(f64::from).collect();
+            self.analyse(&image, into);
+        }
+        coefficients
+    }
+
     /// The image with these coefficients and no other frequency.
     pub(crate) fn synthesise(&self, coefficients: &[f64]) -> Vec<f64> {
         let Shape { height, width, .. } = self.shape;

@@ -3,7 +3,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::adversarial::{ConvolutionalGenerator, StyleGenerator};
+use crate::adversarial::{ConvolutionalGenerator, SmoothGenerator, StyleGenerator};
 use crate::decoder::Decoder;
 use crate::diffusion::denoiser::ImageDiffusion;
 use crate::diffusion::latent::CodeDiffusion;
@@ -128,7 +128,7 @@ pub const GENERATORS: &[Family] = &[
                memory: 16 bytes per parameter and subset; 55 000 images of 28×28 in a quarter of an hour",
         source: "Chen, Orekondy & Fritz 2020, GS-WGAN",
         build: |options| Ok(Box::new(GsWgan::new(read_options(GsWgan::NAME, options)?)?)),
-        load: TrainedNetwork::<ConvolutionalGenerator>::load,
+        load: TrainedNetwork::<SmoothGenerator>::load,
     },
     Family {
         name: StyleGan::NAME,

@@ -40,6 +40,7 @@
 
 mod adversarial;
 mod aggregate;
+mod cosine;
 mod decoder;
 pub mod diffusion;
 mod distillation;

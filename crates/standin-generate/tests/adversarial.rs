@@ -47,7 +47,7 @@ const SMALL: &[(&str, &str, f64)] = &[
     ("stylegan", "least_steps = 500\nwidth = 8\nlatent = 8\nstyle = 16\nepochs = 1.0\nbatch_size = 32", 0.9),
     (
         "gs-wgan",
-        "steps = 200\nwidth = 8\nlatent = 8\nsubsets = 40\ncritic_width = 4\ncritic_batch = 10\nsampling_rate = 0.3\n\
+        "steps = 200\nwidth = 8\nlatent = 8\nsubsets = 40\ncritic_width = 4\ncritic_batch = 10\nfrequencies = 5\nsampling_rate = 0.3\n\
          generator_rate = 3e-3\ncritic_rate = 2e-3",
         0.7,
     ),

@@ -81,7 +81,7 @@ pub use private::{
     fit_private_watched,
 };
 pub use schedule::Schedule;
-pub use train::{Fitted, History, Learner, Watch, fit, fit_watched, train};
+pub use train::{Fitted, History, Learner, Watch, fit, fit_watched, show, states_of, train};
 pub use trainer::{Optimization, Trainer, TrainerState};
 pub use weights::{digest, load_weights, read_architecture, save_weights};
 

@@ -32,7 +32,7 @@ pub use clipping::Clipping;
 pub use records::Records;
 pub use trainer::{PrivateBatch, PrivateTrainer};
 
-use crate::train::{History, Learner, Watch, show, train};
+use crate::train::{History, Learner, Watch, show, states_of, train};
 use crate::{Batch, Checkpoints, Error, Optimization, Plan, Result, TrainerState};
 
 #[cfg(doc)]
@@ -197,10 +197,8 @@ impl<M: Module, F: FnMut(&M, &PrivateBatch<'_>) -> Result<Tensor<1>>> Learner fo
     }
 
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
-        match <[_; 1]>::try_from(states) {
-            Ok([(_, state)]) => self.trainer.restore(state),
-            Err(states) => Err(format!("it holds {} networks where one is trained", states.len())),
-        }
+        let [state] = states_of(states)?;
+        self.trainer.restore(state)
     }
 
     fn promise(&self) -> Option<String> {

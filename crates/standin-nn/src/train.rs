@@ -202,19 +202,27 @@ impl<M: Module, F: FnMut(&M, &Batch<'_>) -> Result<Tensor<1>>> Learner for Minim
     }
 
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
-        match <[_; 1]>::try_from(states) {
-            Ok([(_, state)]) => self.trainer.restore(state),
-            Err(states) => Err(format!("it holds {} networks where one is trained", states.len())),
-        }
+        let [state] = states_of(states)?;
+        self.trainer.restore(state)
     }
 }
 
+/// The states that a checkpoint of N networks holds, for [`Learner::restore`].
+///
+/// # Errors
+/// If it holds more or fewer.
+pub fn states_of<const N: usize>(
+    states: Vec<(String, TrainerState)>,
+) -> std::result::Result<[TrainerState; N], String> {
+    let states: Vec<TrainerState> = states.into_iter().map(|(_, state)| state).collect();
+    <[_; N]>::try_from(states).map_err(|states| format!("it holds {} networks where {N} are trained", states.len()))
+}
+
 /// Shows a network after a step to who watches.
-pub(crate) fn show<M>(
-    watch: Option<&mut (dyn Watch<M> + '_)>,
-    batch: &Batch<'_>,
-    model: impl FnOnce() -> M,
-) -> Result<()> {
+///
+/// # Errors
+/// If what is shown cannot be written.
+pub fn show<M>(watch: Option<&mut (dyn Watch<M> + '_)>, batch: &Batch<'_>, model: impl FnOnce() -> M) -> Result<()> {
     match watch.filter(|watch| watch.due(batch.step + 1)) {
         Some(watch) => watch.look(batch.step + 1, model()),
         None => Ok(()),

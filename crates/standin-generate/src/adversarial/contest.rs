@@ -3,7 +3,7 @@ use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{
     Batch, DeviceChoice, Learner, Module, Optimization, PixelRange, Result, Trainer, TrainerState, Watch, gradient,
-    pixels, shapes, values, with_values,
+    pixels, shapes, show, states_of, values, with_values,
 };
 
 use super::convolutional::{Discriminator, Synthesis};
@@ -158,9 +158,7 @@ impl<G: Synthesis> Learner for Contest<'_, G> {
         if (batch.step + 1).is_multiple_of(self.rules.discriminator_steps) {
             self.generate(batch)?;
         }
-        if let Some(watch) = self.watch.as_deref_mut().filter(|watch| watch.due(batch.step + 1)) {
-            watch.look(batch.step + 1, self.generator.finished())?;
-        }
+        show(self.watch.as_deref_mut(), batch, || self.generator.finished())?;
         Ok(loss)
     }
 
@@ -169,15 +167,9 @@ impl<G: Synthesis> Learner for Contest<'_, G> {
     }
 
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
-        match <[_; 2]>::try_from(states) {
-            Ok([(_, discriminator), (_, generator)]) => {
-                self.discriminator.restore(discriminator)?;
-                self.generator.restore(generator)
-            }
-            Err(states) => {
-                Err(format!("it holds {} networks where a generator and a discriminator play", states.len()))
-            }
-        }
+        let [discriminator, generator] = states_of(states)?;
+        self.discriminator.restore(discriminator)?;
+        self.generator.restore(generator)
     }
 
     fn memory(&self) -> Option<String> {

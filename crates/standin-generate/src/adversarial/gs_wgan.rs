@@ -6,17 +6,19 @@ use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{
     Batch, DeviceChoice, Learner, Module, Optimization, Optimizer, OptimizerState, ParameterShape, PixelRange, Plan,
-    Records, Trainer, TrainerState, Watch, gradient, pixels, train,
+    Records, Schedule, Trainer, TrainerState, Watch, gradient, pixels, show, states_of, train,
 };
 use standin_privacy::{Adjacency, Event, Ledger, NoiseOrigin, NoiseSource, calibrate};
 
-use super::convolutional::{Architecture, ConvolutionalGenerator, Discriminator, Synthesis};
+use super::convolutional::{Architecture, Discriminator, Synthesis};
 use super::objective::Objective;
 use super::penalty::{Penalty, image_gradients, of_discriminator};
+use super::smooth::{LowPass, SmoothArchitecture, SmoothGenerator};
 use super::subsets::{Release, assigned, guarantee, of_subsets};
+use crate::cosine::CosineBasis;
 use crate::families::write_options;
 use crate::generator::training_labels;
-use crate::network::{Card, TrainedNetwork};
+use crate::network::{Card, Network, TrainedNetwork};
 use crate::options::{above_zero, at_least};
 use crate::{Error, Fit, Generator, Result, Trained};
 
@@ -38,6 +40,9 @@ pub struct GsWganOptions {
     pub steps: usize,
     /// Generated images of a release.
     pub batch_size: usize,
+    /// Waves along each side of an image, the lowest of its cosine transform: generated images have no others, critics see no
+    /// others, and a release has as many values an image.
+    pub frequencies: usize,
     /// Bound C on the gradient at a generated image.
     pub bound: f64,
     /// Rounds in which every critic trains before the first release.
@@ -64,13 +69,14 @@ impl Default for GsWganOptions {
             latent: 10,
             width: 16,
             critic_width: 8,
-            subsets: 200,
-            sampling_rate: 0.2,
+            subsets: 1000,
+            sampling_rate: 0.1,
             steps: 1000,
             batch_size: 16,
+            frequencies: 8,
             bound: 1.0,
             warm_up: 6,
-            critics_per_step: 4,
+            critics_per_step: 10,
             critic_steps: 5,
             critic_batch: 32,
             penalty: 10.0,
@@ -104,6 +110,7 @@ impl GsWgan {
             ("subsets", options.subsets),
             ("steps", options.steps),
             ("batch_size", options.batch_size),
+            ("frequencies", options.frequencies),
             ("critics_per_step", options.critics_per_step),
             ("critic_steps", options.critic_steps),
             ("critic_batch", options.critic_batch),
@@ -131,6 +138,11 @@ fn optimization(learning_rate: f64, average_decay: Option<f64>) -> Optimization 
     Optimization { optimizer, learning_rate, average_decay, ..Optimization::default() }
 }
 
+/// The generator's falls to 0: what noise pulled it to and fro comes to rest.
+fn falling(optimization: Optimization) -> Optimization {
+    Optimization { schedule: Schedule::cosine(0.0), ..optimization }
+}
+
 /// A critic and the images that it alone sees.
 struct Critic {
     trainer: Trainer<Discriminator>,
@@ -140,17 +152,19 @@ struct Critic {
 /// The critics in rotation, and the generator that learns from what is released.
 struct Sanitised<'a> {
     options: &'a GsWganOptions,
-    generator: Trainer<ConvolutionalGenerator>,
+    generator: Trainer<SmoothGenerator>,
     critics: Vec<Critic>,
     images: &'a ImageSet,
     labels: &'a Labels,
     release: Release,
+    basis: CosineBasis,
+    low_pass: LowPass,
     origin: NoiseOrigin,
     ledger: Ledger,
     /// Steps before the first release.
     warm_up: usize,
     device: Device,
-    watch: Option<&'a mut dyn Watch<ConvolutionalGenerator>>,
+    watch: Option<&'a mut dyn Watch<SmoothGenerator>>,
 }
 
 impl Critic {
@@ -158,7 +172,7 @@ impl Critic {
     fn step(
         &mut self,
         (images, labels): (&ImageSet, &Labels),
-        generator: &ConvolutionalGenerator,
+        (generator, low_pass): (&SmoothGenerator, &LowPass),
         options: &GsWganOptions,
         seed: Seed,
         batch: &Batch<'_>,
@@ -169,7 +183,7 @@ impl Critic {
         let (chosen, _) = members.partial_shuffle(&mut rng, options.critic_batch);
         let n = chosen.len();
         let labels: Vec<u32> = chosen.iter().map(|&index| labels.values[index]).collect();
-        let real = pixels(images, chosen, PixelRange::Symmetric, &device);
+        let real = low_pass.apply(pixels(images, chosen, PixelRange::Symmetric, &device));
         let inference = DeviceChoice::chosen().inference();
         let generated = generator.synthesise(&labels, seed.derive("generated"), &inference).into_data();
         let generated = Tensor::<4>::from_data(generated, &device);
@@ -197,12 +211,12 @@ impl Sanitised<'_> {
         let mut turn = vec![false; subsets];
         (first..first + each).for_each(|at| turn[at % subsets] = true);
         let generator = self.generator.model().clone().valid();
-        let (options, set) = (self.options, (self.images, self.labels));
+        let (options, set, low_pass) = (self.options, (self.images, self.labels), &self.low_pass);
         let with_turn = self.critics.par_iter_mut().enumerate().filter(|(subset, _)| turn[*subset]);
         with_turn.filter(|(_, critic)| !critic.members.is_empty()).try_for_each(|(subset, critic)| {
             (0..options.critic_steps).try_for_each(|step| {
                 let seed = batch.seed.derive(&format!("critic {subset} step {step}"));
-                critic.step(set, &generator, options, seed, batch)
+                critic.step(set, (&generator, low_pass), options, seed, batch)
             })
         })
     }
@@ -217,17 +231,18 @@ impl Sanitised<'_> {
         let shape = images.dims();
         let points = images.clone().detach();
         let mut noise = NoiseSource::of(self.origin, seed)?;
-        let critics = &self.critics;
+        let (critics, basis) = (&self.critics, &self.basis);
         let released = self.release.make(critics.len(), &mut noise, |subset| {
             let critic = &critics[subset];
             let model = critic.trainer.model().clone().no_grad();
-            let uphill = || image_gradients(|x| model.score(x, &labels), points.clone());
+            let uphill = || basis.analyse_each(&image_gradients(|x| model.score(x, &labels), points.clone()));
             (!critic.members.is_empty()).then(uphill)
         })?;
         let (sampling_rate, noise_multiplier) = (self.release.rate, self.release.noise_multiplier);
         self.ledger.record(Event::PoissonSubsampledGaussian { sampling_rate, noise_multiplier }, 1)?;
         // The generator is to raise the critics' scores: its loss is minus ⟨images, gradients⟩, a mean over images.
-        let downhill: Vec<f32> = released.iter().map(|value| (-value / self.release.images as f64) as f32).collect();
+        let uphill = released.chunks_exact(basis.len()).flat_map(|row| basis.synthesise(row));
+        let downhill: Vec<f32> = uphill.map(|value| (-value / self.release.images as f64) as f32).collect();
         let downhill = Tensor::<4>::from_data(TensorData::new(downhill, shape), &self.device);
         self.generator.step(&(images * downhill).sum(), batch)?;
         Ok(released.iter().map(|value| value * value).sum::<f64>().sqrt())
@@ -248,9 +263,7 @@ impl Learner for Sanitised<'_> {
         self.train_critics(batch)?;
         let norm =
             if batch.step < self.warm_up { 0.0 } else { self.release(batch).map_err(standin_nn::Error::objective)? };
-        if let Some(watch) = self.watch.as_deref_mut().filter(|watch| watch.due(batch.step + 1)) {
-            watch.look(batch.step + 1, self.generator.finished())?;
-        }
+        show(self.watch.as_deref_mut(), batch, || self.generator.finished())?;
         Ok(norm)
     }
 
@@ -273,9 +286,7 @@ impl Learner for Sanitised<'_> {
     }
 
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
-        let Ok([(_, all), (_, generator)]) = <[_; 2]>::try_from(states) else {
-            return Err("it does not hold critics and a generator".to_owned());
-        };
+        let [all, generator] = states_of(states)?;
         self.generator.restore(generator)?;
         let parameters: usize = self.critics.iter().map(|critic| critic.trainer.parameters()).sum();
         let TrainerState { values, optimizer: OptimizerState { first, second, .. }, .. } = all;
@@ -296,9 +307,9 @@ impl Learner for Sanitised<'_> {
     }
 
     fn promise(&self) -> Option<String> {
-        let Release { bound, images, rate, noise_multiplier, .. } = self.release;
+        let Release { bound, images, values, rate, noise_multiplier } = self.release;
         Some(format!(
-            "{} releases of {images} gradients of norm {bound} from {} subsets at rate {rate}, noise multiplier \
+            "{} releases of {images} gradients of {values} values and norm {bound} from {} subsets at rate {rate}, noise multiplier \
              {noise_multiplier}, {:?} noise, units {:?}",
             self.options.steps,
             self.critics.len(),
@@ -346,19 +357,20 @@ impl Generator for GsWgan {
         let subsets = options.subsets.min(records.units() / 10).max(1);
         let seed = run.seed;
         let shape = train_set.shape();
-        let architecture =
-            Architecture { latent: options.latent, width: options.width, classes: labels.classes.len(), shape };
-        let narrow = Architecture { width: options.critic_width, ..architecture.clone() };
+        let sizes = Architecture { latent: options.latent, width: options.width, classes: labels.classes.len(), shape };
+        let narrow = Architecture { width: options.critic_width, ..sizes.clone() };
+        let architecture = SmoothArchitecture { sizes, frequencies: options.frequencies };
         let device = DeviceChoice::chosen().training();
 
         let ledger = Ledger::new(protection.unit.clone(), Adjacency::AddRemove, protection.noise);
         let target = of_subsets(budget);
         let noise_multiplier =
             calibrate::noise_multiplier(target, options.sampling_rate, options.steps as u64, &ledger)?;
+        let basis = architecture.basis();
         let release = Release {
             bound: options.bound,
             images: options.batch_size,
-            volume: shape.volume(),
+            values: basis.len(),
             rate: options.sampling_rate,
             noise_multiplier,
         };
@@ -369,12 +381,13 @@ impl Generator for GsWgan {
         };
         let members = assigned(&records, subsets, seed.derive("subsets"));
         let critics = members.into_iter().enumerate().map(critic).collect::<Result<Vec<_>>>()?;
-        let generator = ConvolutionalGenerator::initial(&architecture, seed.derive("generator"), &device);
-        let generator = Trainer::new(generator, &optimization(options.generator_rate, Some(options.average_decay)))?;
+        let generator = SmoothGenerator::new(&architecture, seed.derive("generator"), &device);
+        let of_generator = falling(optimization(options.generator_rate, Some(options.average_decay)));
+        let generator = Trainer::new(generator, &of_generator)?;
         let warm_up = options.warm_up * subsets.div_ceil(options.critics_per_step);
 
         let checkpoints = run.checkpoints(Self::NAME)?;
-        let mut samples = run.watch(Self::NAME, &architecture, |generator: ConvolutionalGenerator| generator)?;
+        let mut samples = run.watch(Self::NAME, &architecture, |generator: SmoothGenerator| generator)?;
         let mut sanitised = Sanitised {
             options,
             generator,
@@ -382,11 +395,13 @@ impl Generator for GsWgan {
             images: train_set,
             labels,
             release,
+            basis,
+            low_pass: architecture.low_pass(&device),
             origin: protection.noise,
             ledger,
             warm_up,
             device,
-            watch: samples.as_mut().map(|samples| samples as &mut dyn Watch<ConvolutionalGenerator>),
+            watch: samples.as_mut().map(|samples| samples as &mut dyn Watch<SmoothGenerator>),
         };
         let steps = warm_up + options.steps;
         let plan = Plan::steps(records.units(), options.critic_batch, steps, seed.derive("training"));

@@ -3,7 +3,8 @@ use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{
-    Batch, DeviceChoice, Learner, Module, PrivateBatch, PrivateTrainer, Result, Trainer, TrainerState, Watch,
+    Batch, DeviceChoice, Learner, Module, PrivateBatch, PrivateTrainer, Result, Trainer, TrainerState, Watch, show,
+    states_of,
 };
 
 use super::convolutional::{Discriminator, Synthesis};
@@ -164,9 +165,7 @@ impl<G: Synthesis> Learner for PrivateContest<'_, G> {
         if self.pace.due() {
             self.generate(batch)?;
         }
-        if let Some(watch) = self.watch.as_deref_mut().filter(|watch| watch.due(batch.step + 1)) {
-            watch.look(batch.step + 1, self.generator.finished())?;
-        }
+        show(self.watch.as_deref_mut(), batch, || self.generator.finished())?;
         Ok(loss)
     }
 
@@ -175,15 +174,9 @@ impl<G: Synthesis> Learner for PrivateContest<'_, G> {
     }
 
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
-        match <[_; 2]>::try_from(states) {
-            Ok([(_, discriminator), (_, generator)]) => {
-                self.discriminator.restore(discriminator)?;
-                self.generator.restore(generator)
-            }
-            Err(states) => {
-                Err(format!("it holds {} networks where a generator and a discriminator play", states.len()))
-            }
-        }
+        let [discriminator, generator] = states_of(states)?;
+        self.discriminator.restore(discriminator)?;
+        self.generator.restore(generator)
     }
 
     fn promise(&self) -> Option<String> {

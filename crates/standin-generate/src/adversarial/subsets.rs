@@ -4,8 +4,8 @@
 //! Every unit (an image, or all images of a person) is put into one of K subsets, each with the same probability,
 //! independently of all others, and each subset has a critic. A release begins with B generated images. Every subset takes
 //! part with probability q, independently; a critic that takes part gives the gradient of its score at each of the B images,
-//! each clipped to norm C. The sum over these critics, B rows of one image's size, is released with Gaussian noise of standard
-//! deviation z·C·√B on every value.
+//! each reduced to its lowest frequencies and clipped to norm C. The sum over these critics, B rows of as many coefficients, is
+//! released with Gaussian noise of standard deviation z·C·√B on every value.
 //!
 //! # What is promised
 //! A subset that takes part adds a matrix of norm at most C√B, so that with respect to adding or removing *a whole subset* a
@@ -27,6 +27,7 @@
 //!   as if that were Poisson sampling; the images of one batch share a critic, which is why √B enters here.
 
 use rand::RngExt;
+use rayon::prelude::*;
 use standin_data::Seed;
 use standin_nn::Records;
 use standin_privacy::{Budget, Guarantee, Ledger, NoiseSource};
@@ -80,15 +81,15 @@ pub(crate) fn guarantee(ledger: &Ledger, budget: Budget) -> Result<Guarantee> {
     })
 }
 
-/// Each row scaled to norm `bound` at most; one that is no number becomes 0. Returns f64, in which sums are formed.
-pub(crate) fn clipped(rows: &[f32], width: usize, bound: f64) -> Vec<f64> {
-    let clip = |row: &[f32]| -> Vec<f64> {
-        let norm = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+/// Each row scaled to norm `bound` at most; one that is no number becomes 0.
+pub(crate) fn clipped(rows: &[f64], width: usize, bound: f64) -> Vec<f64> {
+    let clip = |row: &[f64]| -> Vec<f64> {
+        let norm = row.iter().map(|value| value.powi(2)).sum::<f64>().sqrt();
         if !norm.is_finite() {
             return vec![0.0; row.len()];
         }
         let factor = if norm > bound { bound / norm } else { 1.0 };
-        row.iter().map(|&value| f64::from(value) * factor).collect()
+        row.iter().map(|value| value * factor).collect()
     };
     rows.chunks_exact(width).flat_map(clip).collect()
 }
@@ -100,8 +101,8 @@ pub(crate) struct Release {
     pub(crate) bound: f64,
     /// B, generated images.
     pub(crate) images: usize,
-    /// Values of an image.
-    pub(crate) volume: usize,
+    /// Values of an image's gradient.
+    pub(crate) values: usize,
     /// q.
     pub(crate) rate: f64,
     /// z.
@@ -114,7 +115,7 @@ impl Release {
         self.bound * (self.images as f64).sqrt()
     }
 
-    /// The noisy mean over critics of their clipped gradients, `images × volume`, the sum divided by the expected number of
+    /// The noisy mean over critics of their clipped gradients, `images × values`, the sum divided by the expected number of
     /// critics. `gradients` gives those of the critic of a subset, or nothing for an empty subset.
     ///
     /// # Errors
@@ -123,12 +124,15 @@ impl Release {
         &self,
         subsets: usize,
         noise: &mut NoiseSource,
-        gradients: impl Fn(usize) -> Option<Vec<f32>>,
+        gradients: impl Fn(usize) -> Option<Vec<f64>> + Sync,
     ) -> Result<Vec<f64>> {
-        let mut sum = vec![0.0; self.images * self.volume];
-        for subset in noise.sample(self.rate, subsets)? {
-            if let Some(gradients) = gradients(subset) {
-                let rows = clipped(&gradients, self.volume, self.bound);
+        let mut sum = vec![0.0; self.images * self.values];
+        let chosen = noise.sample(self.rate, subsets)?;
+        // Computed in parallel and added in order, some at a time.
+        for chosen in chosen.chunks(64) {
+            let parts: Vec<Option<Vec<f64>>> = chosen.par_iter().map(|&subset| gradients(subset)).collect();
+            for part in parts.into_iter().flatten() {
+                let rows = clipped(&part, self.values, self.bound);
                 sum.iter_mut().zip(rows).for_each(|(sum, value)| *sum += value);
             }
         }
@@ -159,12 +163,12 @@ mod tests {
     }
 
     fn release() -> Release {
-        Release { bound: 0.7, images: 5, volume: 11, rate: 1.0, noise_multiplier: 1e-9 }
+        Release { bound: 0.7, images: 5, values: 11, rate: 1.0, noise_multiplier: 1e-9 }
     }
 
-    fn gradients(seed: u64, scale: f32) -> Vec<f32> {
+    fn gradients(seed: u64, scale: f64) -> Vec<f64> {
         let mut rng = Seed::new(seed).rng();
-        (0..55).map(|_| scale * rng.sample::<f32, _>(StandardNormal)).collect()
+        (0..55).map(|_| scale * rng.sample::<f64, _>(StandardNormal)).collect()
     }
 
     fn difference(a: &[f64], b: &[f64]) -> f64 {
@@ -174,7 +178,7 @@ mod tests {
     /// Everyone takes part, almost without noise, and the mean is over 8 critics.
     #[test]
     fn a_subset_added_moves_a_release_by_its_sensitivity_at_most_and_one_replaced_by_twice_that() {
-        let make = |of_last: Option<Vec<f32>>| {
+        let make = |of_last: Option<Vec<f64>>| {
             let mut noise = NoiseSource::reproducible(Seed::new(4));
             let of = |subset| if subset < 7 { Some(gradients(subset as u64, 3.0)) } else { of_last.clone() };
             release().make(8, &mut noise, of).unwrap()
@@ -192,7 +196,7 @@ mod tests {
             }
         }
         assert!(largest > 0.999 * release().sensitivity(), "the bound is attained: {largest}");
-        assert!(make(Some(vec![f32::NAN; 55])).iter().all(|value| value.is_finite()));
+        assert!(make(Some(vec![f64::NAN; 55])).iter().all(|value| value.is_finite()));
     }
 
     /// 4 deviations of the variance's estimate over 20 × 55 values.

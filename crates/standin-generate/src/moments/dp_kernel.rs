@@ -4,7 +4,7 @@ use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::initial::normal;
 use standin_nn::tensor::Device;
 use standin_nn::tensor::activation::sigmoid;
-use standin_nn::{Batch, DeviceChoice, Learner, Plan, Trainer, TrainerState, Watch, train};
+use standin_nn::{Batch, DeviceChoice, Learner, Plan, Trainer, TrainerState, Watch, show, states_of, train};
 use standin_privacy::{Adjacency, Event, Ledger, NoiseOrigin, NoiseSource, calibrate, gaussian};
 
 use crate::decoder::{Architecture, Decoder, one_hot};
@@ -136,9 +136,7 @@ impl Learner for Sanitised<'_> {
             self.gradient(&values(&images), batch.seed.derive("release")).map_err(standin_nn::Error::objective)?;
         let length = gradient.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         self.trainer.step(&with_gradient(images, gradient, length, &self.device), batch)?;
-        if let Some(watch) = self.watch.as_deref_mut().filter(|watch| watch.due(batch.step + 1)) {
-            watch.look(batch.step + 1, self.trainer.finished())?;
-        }
+        show(self.watch.as_deref_mut(), batch, || self.trainer.finished())?;
         Ok(length)
     }
 
@@ -147,10 +145,8 @@ impl Learner for Sanitised<'_> {
     }
 
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
-        match <[_; 1]>::try_from(states) {
-            Ok([(_, state)]) => self.trainer.restore(state),
-            Err(states) => Err(format!("it holds {} networks where one is trained", states.len())),
-        }
+        let [state] = states_of(states)?;
+        self.trainer.restore(state)
     }
 
     fn promise(&self) -> Option<String> {

@@ -1,15 +1,12 @@
 use serde::{Deserialize, Serialize};
 use standin_data::ImageSet;
-use standin_privacy::NoiseSource;
 
 use crate::families::write_options;
-use crate::generator::training_labels;
-use crate::mean_embedding::ClassSums;
 use crate::moments::decoder_options::DecoderOptions;
-use crate::moments::perceptual::{MOST_IMAGES, PerceptualFeatures, Weights};
-use crate::network::{Card, TrainedNetwork};
+use crate::moments::one_shot::OneShot;
+use crate::moments::perceptual::{PerceptualFeatures, Weights};
 use crate::options::above_zero;
-use crate::{DpMerf, Error, Fit, Generator, Protection, Result, Trained};
+use crate::{DpMerf, Error, Fit, Generator, Result, Trained};
 
 /// The options of [`DpMepf`]. The defaults were chosen on images of Fashion-MNIST beside its test set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,31 +70,15 @@ impl DpMepf {
 impl Generator for DpMepf {
     fn fit(&self, train: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
         let DpMepfOptions { orders, pixels, second, constant, decoder } = self.options.clone();
-        let Protection { target, noise, .. } = run.image_protection(Self::NAME)?;
-        run.refuse_public(Self::NAME)?;
-        let (seed, shape) = (run.seed, train.shape());
-        let labels = training_labels(Self::NAME, train)?;
-        if train.len() > MOST_IMAGES {
-            let found = format!("it has {} images, and sums are exact for {MOST_IMAGES} at most", train.len());
-            let remedy = "give a part of them".to_owned();
-            return Err(Error::Training { family: Self::NAME, set: train.describe(), found, remedy });
-        }
-        let budget = target.budget(train.len())?;
+        let shape = train.shape();
         let features =
             PerceptualFeatures::new(shape, Weights { orders, pixels, second, constant }).ok_or_else(|| {
                 let found = format!("its images are {shape}, too small for wavelets of these orders");
                 let remedy = format!("choose {}, or resize them before", DpMerf::NAME);
                 Error::Training { family: Self::NAME, set: train.describe(), found, remedy }
             })?;
-        let release = run.once(Self::NAME, || {
-            let noise = NoiseSource::of(*noise, seed)?;
-            ClassSums::of(train, labels, &features, run.progress).release(train.len(), budget, noise)
-        })?;
-        let architecture = decoder.architecture(labels.classes.len(), shape);
-        let trained = decoder.fit(&run, Self::NAME, &architecture, &features, &release)?;
-        let guarantee = release.guarantee;
-        let card = Card::private(Self::NAME, train, labels, seed, self.options(), architecture, guarantee);
-        Ok(Box::new(TrainedNetwork::new(trained, card.with_shares(release.shares))))
+        let options = self.options();
+        OneShot { family: Self::NAME, features: &features, decoder: &decoder, options }.fit(train, &run)
     }
 
     fn options(&self) -> toml::Table {
@@ -111,6 +92,7 @@ mod tests {
     use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 
     use super::*;
+    use crate::Protection;
 
     #[test]
     fn options_outside_their_range_are_named() {

@@ -1,16 +1,13 @@
 use serde::{Deserialize, Serialize};
 use standin_data::ImageSet;
-use standin_privacy::NoiseSource;
 
 use crate::families::write_options;
 use crate::fourier::FourierFeatures;
-use crate::generator::training_labels;
-use crate::mean_embedding::ClassSums;
 use crate::moments::decoder_options::DecoderOptions;
 use crate::moments::fourier_parts::FourierParts;
-use crate::network::{Card, TrainedNetwork};
+use crate::moments::one_shot::OneShot;
 use crate::options::at_least;
-use crate::{Error, Fit, Generator, Protection, Result, Trained};
+use crate::{Error, Fit, Generator, Result, Trained};
 
 /// The options of [`DpMerf`]. The defaults were tuned on Fashion-MNIST and on handwritten digits, which are public.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,31 +110,13 @@ pub(crate) fn check_length_scales(family: &'static str, scales: &[f64]) -> Resul
 
 impl Generator for DpMerf {
     fn fit(&self, train: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
-        let options = &self.options;
-        let Protection { target, noise, .. } = run.image_protection(Self::NAME)?;
-        run.refuse_public(Self::NAME)?;
-        let seed = run.seed;
-        let labels = training_labels(Self::NAME, train)?;
-        let classes = labels.classes.len();
-        let budget = target.budget(train.len())?;
-
-        let shape = train.shape();
-        let length = (shape.volume() as f64).sqrt();
-        let scales: Vec<f64> = options.length_scales.iter().map(|scale| scale * length).collect();
-        let frequencies = options.frequencies;
-        let features = FourierFeatures::draw(shape.volume(), &scales, frequencies, seed.derive("frequencies"));
-        let features = FourierParts::new(features, options.frequencies_per_step.min(frequencies));
-        let release = run.once(Self::NAME, || {
-            let noise = NoiseSource::of(*noise, seed)?;
-            ClassSums::of(train, labels, &features, run.progress).release(train.len(), budget, noise)
-        })?;
-        let architecture = options.decoder().architecture(classes, shape);
-        let decoder = options.decoder().fit(&run, Self::NAME, &architecture, &features, &release)?;
-
-        let guarantee = release.guarantee;
-        let card = Card::private(Self::NAME, train, labels, seed, self.options(), architecture, guarantee);
-        let card = card.with_shares(release.shares);
-        Ok(Box::new(TrainedNetwork::new(decoder, card)))
+        let DpMerfOptions { length_scales, frequencies, frequencies_per_step, .. } = &self.options;
+        let volume = train.shape().volume();
+        let scales: Vec<f64> = length_scales.iter().map(|scale| scale * (volume as f64).sqrt()).collect();
+        let features = FourierFeatures::draw(volume, &scales, *frequencies, run.seed.derive("frequencies"));
+        let features = FourierParts::new(features, *frequencies_per_step.min(frequencies));
+        let (decoder, options) = (self.options.decoder(), self.options());
+        OneShot { family: Self::NAME, features: &features, decoder: &decoder, options }.fit(train, &run)
     }
 
     fn options(&self) -> toml::Table {

@@ -5,11 +5,11 @@ use standin_data::{ImageSet, Progress, Seed};
 use standin_nn::DeviceChoice;
 use standin_privacy::{Adjacency, Ledger, NoiseSource, gaussian};
 
+use crate::cosine::CosineBasis;
 use crate::families::write_options;
 use crate::generator::training_labels;
 use crate::moments::analysers::{Analysers, Architecture, Weights};
 use crate::moments::clipped::MOST_RECORDS;
-use crate::moments::cosine::CosineBasis;
 use crate::moments::mean_embedding::shares;
 use crate::moments::releases::{
     self, ClassMeans, Component, Coordinates, Mechanism, Pooled, Records, SENSITIVITY, class_means, components, nearest,

@@ -12,6 +12,9 @@ pub trait Features: Sync {
     /// What they are, in words, for the guarantee.
     fn name(&self) -> &'static str;
 
+    /// The most images whose sums are exact.
+    fn most_images(&self) -> usize;
+
     /// The sum of the features of the images of each class, classes × [`Features::width`].
     ///
     /// What an image adds depends on the image alone and has norm at most 1; the sums are exact, in whatever order they are

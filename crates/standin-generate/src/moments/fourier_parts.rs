@@ -8,6 +8,9 @@ use crate::moments::features::Features;
 /// Steps between 0 and 1 that cosines and sines are rounded to before they are added.
 pub(crate) const STEPS: f32 = (1 << 24) as f32;
 
+/// The most images whose cosines and sines add up exactly: 2²⁴ steps times these stay below 2⁵³, which f64 holds.
+const MOST_IMAGES: usize = 1 << 29;
+
 /// Images embedded at a time, which bounds memory: images × frequencies of a block × 12 bytes per thread.
 const IMAGES: usize = 512;
 
@@ -46,6 +49,10 @@ impl Features for FourierParts {
 
     fn name(&self) -> &'static str {
         "random Fourier features"
+    }
+
+    fn most_images(&self) -> usize {
+        MOST_IMAGES
     }
 
     /// Cost: 2 N · F · pixels operations, in parallel over blocks of frequencies; memory does not grow with N.

@@ -2,7 +2,6 @@
 
 mod analysers;
 mod clipped;
-mod cosine;
 mod decoder_options;
 mod dp_kernel;
 mod dp_mepf;
@@ -15,6 +14,7 @@ mod fourier_parts;
 mod kernel;
 pub mod matching;
 pub mod mean_embedding;
+mod one_shot;
 mod perceptual;
 mod releases;
 mod sin_cos;

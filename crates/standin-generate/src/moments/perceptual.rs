@@ -19,7 +19,7 @@ const STEPS: f64 = (1 << 24) as f64;
 const MARGIN: f64 = 1.0 + 1e-9;
 
 /// The most images whose features add up exactly: 2²⁴ steps times these stay below 2⁵³.
-pub(crate) const MOST_IMAGES: usize = 1 << 29;
+const MOST_IMAGES: usize = 1 << 29;
 
 /// Parts of the squared norm of an image's features, relative to each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -181,6 +181,10 @@ impl Features for PerceptualFeatures {
 
     fn name(&self) -> &'static str {
         "first and second moments of scattering features"
+    }
+
+    fn most_images(&self) -> usize {
+        MOST_IMAGES
     }
 
     /// Cost: N scattering transforms, in parallel; memory 8 · classes · width bytes per thread.

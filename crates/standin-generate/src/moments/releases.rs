@@ -21,8 +21,8 @@ use standin_data::{ImageSet, Labels};
 use standin_privacy::{Event, Ledger, NoiseSource};
 
 use crate::Result;
+use crate::cosine::CosineBasis;
 use crate::moments::clipped::{Moments, Sums, clip, sums};
-use crate::moments::cosine::CosineBasis;
 
 /// The change of each released sum in the ℓ₂ norm when one image is added or removed, at most.
 pub(crate) const SENSITIVITY: f64 = 1.0;

@@ -23,7 +23,7 @@ const WHITE: f64 = 255.0;
 const MARGIN: f64 = 1.0 + 1e-9;
 
 /// The most images of a class whose features add up exactly: 2²⁴ steps times 255 times these stay below 2⁵³.
-pub(crate) const MOST_IMAGES: usize = 1 << 21;
+const MOST_IMAGES: usize = 1 << 21;
 
 /// The gradient of f(x) = ⟨v, max(0, W x̃)⟩ with respect to all its parameters, divided by its length, where x̃ is the image,
 /// values in [−1, 1], with a constant 1, and W, v are standard normal (Jacot, Gabriel & Hongler 2018; as features for private means, Yang,
@@ -134,6 +134,10 @@ impl Features for TangentFeatures {
 
     fn name(&self) -> &'static str {
         "neural tangent features"
+    }
+
+    fn most_images(&self) -> usize {
+        MOST_IMAGES
     }
 
     /// A unit's part of each feature is cut to whole steps and multiplied with pixels as whole numbers, so that products and

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use standin_data::ImageSet;
 use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{
-    Batch, DeviceChoice, Learner, Module, Optimization, Plan, Schedule, Trainer, TrainerState, burn, loss, train,
+    Batch, DeviceChoice, Learner, Module, Optimization, Plan, Schedule, Trainer, TrainerState, burn, loss, states_of,
+    train,
 };
 
 use super::codebook::nearest;
@@ -209,10 +210,8 @@ impl Learner for Quantising<'_> {
     }
 
     fn restore(&mut self, states: Vec<(String, TrainerState)>) -> std::result::Result<(), String> {
-        match <[_; 1]>::try_from(states) {
-            Ok([(_, state)]) => self.trainer.restore(state),
-            Err(states) => Err(format!("it holds {} networks where one is trained", states.len())),
-        }
+        let [state] = states_of(states)?;
+        self.trainer.restore(state)
     }
 
     fn memory(&self) -> Option<String> {
