@@ -7,6 +7,7 @@ use crate::{Error, Result};
 mod area;
 pub mod epsilon;
 mod exchange;
+pub mod holm;
 mod rates;
 mod roc;
 mod threshold;

@@ -51,6 +51,7 @@ pub use classifier::rmia::Rmia;
 pub use classifier::{ClassifierTarget, Logits, Shadow};
 pub use error::{Error, Result};
 pub use evaluation::epsilon::epsilon_lower;
+pub use evaluation::holm::holm;
 pub use evaluation::{Evaluation, FALSE_POSITIVE_RATES, RateAt, evaluate};
 pub use images::ImagesTarget;
 pub use images::domias::Domias;

@@ -148,35 +148,31 @@ impl Coordinates {
     }
 }
 
-/// The shape of a Gaussian: L⁻¹ of its covariance LLᵀ.
+/// The shape of a Gaussian, by the factor L of its covariance LLᵀ.
 struct Gaussian {
-    /// Lower triangle, row by row.
-    inverse: Vec<Vec<f64>>,
-    /// −ln of its determinant's root, and the normaliser.
-    ln_scale: f64,
+    /// Lower triangle, row by row, with the diagonal.
+    rows: Vec<Vec<f64>>,
+    /// The logarithm of the density at the centre.
+    ln_peak: f64,
 }
 
 impl Gaussian {
     fn new(covariance: &Mat<f64>) -> Result<Self> {
         let d = covariance.nrows();
         let factor = covariance.llt(Side::Lower).map_err(|_| Error::Density { reason: "a density" })?;
-        let lower = factor.L();
-        // Forward substitution, column by column of the identity.
-        let mut inverse = vec![vec![0.0; d]; d];
-        for column in 0..d {
-            for row in column..d {
-                let known: f64 = (column..row).map(|k| lower[(row, k)] * inverse[k][column]).sum();
-                let one = if row == column { 1.0 } else { 0.0 };
-                inverse[row][column] = (one - known) / lower[(row, row)];
-            }
-        }
-        let determinant: f64 = (0..d).map(|at| lower[(at, at)].ln()).sum();
-        Ok(Self { inverse, ln_scale: -determinant - 0.5 * d as f64 * std::f64::consts::TAU.ln() })
+        let rows: Vec<Vec<f64>> = (0..d).map(|row| (0..=row).map(|at| factor.L()[(row, at)]).collect()).collect();
+        let ln_root: f64 = rows.iter().flat_map(|row| row.last()).map(|value| value.ln()).sum();
+        Ok(Self { rows, ln_peak: -ln_root - 0.5 * d as f64 * std::f64::consts::TAU.ln() })
     }
 
+    /// L⁻¹x, by forward substitution.
     fn whiten(&self, point: &[f64]) -> Vec<f64> {
-        let row = |(at, row): (usize, &Vec<f64>)| row[..=at].iter().zip(point).map(|(a, b)| a * b).sum();
-        self.inverse.iter().enumerate().map(row).collect()
+        let mut white: Vec<f64> = Vec::with_capacity(point.len());
+        for (row, value) in self.rows.iter().zip(point) {
+            let known: f64 = row.iter().zip(&white).map(|(a, b)| a * b).sum();
+            white.push((value - known) / row[white.len()]);
+        }
+        white
     }
 }
 
@@ -197,6 +193,6 @@ impl Density {
             centres.map(|centre| -0.5 * centre.iter().zip(&point).map(|(a, b)| (a - b).powi(2)).sum::<f64>()).collect();
         let largest = exponents.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = exponents.iter().map(|exponent| (exponent - largest).exp()).sum();
-        largest + sum.ln() - n.ln() + self.shape.ln_scale
+        largest + sum.ln() - n.ln() + self.shape.ln_peak
     }
 }

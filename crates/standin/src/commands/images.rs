@@ -1,6 +1,9 @@
 //! The images that options name.
 
+use std::path::Path;
+
 use standin_data::{ImageSet, ImportOptions, Source};
+use standin_encode::{Embedding, encoder, holds_features};
 
 use super::Context;
 use crate::failure::Failure;
@@ -31,6 +34,15 @@ impl<'a> Reader<'a> {
     pub fn read(&self, text: &str) -> Result<ImageSet, Failure> {
         let progress = self.context.terminal.progress("");
         Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
+    }
+
+    /// The features of one set: read from a file of features, or its images encoded.
+    pub fn embed(&self, text: &str, name: &str) -> Result<Embedding, Failure> {
+        let path = Path::new(text);
+        if holds_features(path)? {
+            return Ok(Embedding::load(path)?);
+        }
+        Ok(encoder(name)?.encode(&self.read(text)?, &self.context.terminal.progress(""))?)
     }
 
     /// Training images and the test images of the same set: of a set with parts of which none is named, the parts `train`

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use standin_data::{ImageSet, ImportOptions, Seed, Source};
-use standin_encode::{Embedding, Stamp, encoder, holds_features};
+use standin_data::Seed;
+use standin_encode::{Embedding, Stamp};
 use standin_measure::{
     ALIASES, Against, Alias, Aspect, Convention, Finding, Moments, Outcome, Sets, evaluate, frechet_distance_to,
     full_name,
@@ -12,6 +12,7 @@ use standin_measure::{
 
 use super::Context;
 use super::data::ImportArguments;
+use super::images::Reader;
 use super::measure_pairs::{PairMeasure, Paired, pairs_table};
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
@@ -107,19 +108,20 @@ impl Arguments {
         };
         let names = measure_names(&asked, self.convention)?;
         self.refuse_what_has_no_use(&names)?;
-        let reader = Reader { encoder: &self.encoder, options: self.import.options(), context };
-        let pairs = self.measure_pairs(&reader)?;
+        let reader = Reader::new(self.import.options(), context);
+        let embed = |text: &str| reader.embed(text, &self.encoder);
+        let pairs = self.measure_pairs(&reader, context)?;
         if names.is_empty() {
             context.output.print(&pairs, || pairs_table(&pairs))?;
             return Ok(Status::Done);
         }
-        let synthetic = reader.read(&self.synthetic)?;
+        let synthetic = embed(&self.synthetic)?;
         require_encoder(&asked, &synthetic.stamp().encoder)?;
         if is_statistics(Path::new(&self.real)) {
             return self.against_statistics(&synthetic, &names, context);
         }
-        let real = reader.read(&self.real)?;
-        let holdout = self.holdout.as_deref().map(|text| reader.read(text)).transpose()?;
+        let real = embed(&self.real)?;
+        let holdout = self.holdout.as_deref().map(embed).transpose()?;
         if let Some(path) = &self.save_statistics {
             let moments = Moments::of(&real)?;
             if self.force && path.exists() {
@@ -299,36 +301,13 @@ impl Arguments {
         Ok(())
     }
 
-    fn measure_pairs(&self, reader: &Reader<'_>) -> Result<Vec<Paired>, Failure> {
+    fn measure_pairs(&self, reader: &Reader<'_>, context: &Context<'_>) -> Result<Vec<Paired>, Failure> {
         if self.pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let (real, synthetic) = (reader.images(&self.real)?, reader.images(&self.synthetic)?);
-        let progress = reader.context.terminal.progress("");
+        let (real, synthetic) = (reader.read(&self.real)?, reader.read(&self.synthetic)?);
+        let progress = context.terminal.progress("");
         self.pairs.iter().map(|pair| pair.of(&real, &synthetic, &progress)).collect()
-    }
-}
-
-/// Reads a side, encoding it if it is images.
-struct Reader<'a> {
-    encoder: &'a str,
-    options: ImportOptions,
-    context: &'a Context<'a>,
-}
-
-impl Reader<'_> {
-    fn read(&self, text: &str) -> Result<Embedding, Failure> {
-        let path = Path::new(text);
-        if holds_features(path)? {
-            return Ok(Embedding::load(path)?);
-        }
-        let images = self.images(text)?;
-        Ok(encoder(self.encoder)?.encode(&images, &self.context.terminal.progress(""))?)
-    }
-
-    fn images(&self, text: &str) -> Result<ImageSet, Failure> {
-        let progress = self.context.terminal.progress("");
-        Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod attack;
 mod audit;
 mod audit_results;
 mod bench;
@@ -54,6 +55,8 @@ pub enum Command {
     Bench(bench::Arguments),
     /// Audit synthetic images made by any tool: fidelity, variety, copying, membership, utility
     Audit(Box<audit::Arguments>),
+    /// Ask whether a release gives away who was trained on: membership inference on images or a classifier
+    Attack(Box<attack::Arguments>),
     /// Measure synthetic images against real ones: a few numbers, quickly
     Measure(measure::Arguments),
     /// Train a generator, privately or not, and keep it with its guarantee
@@ -84,6 +87,7 @@ impl Command {
         match self {
             Self::Bench(arguments) => arguments.run(context),
             Self::Audit(arguments) => arguments.run(context),
+            Self::Attack(arguments) => arguments.run(context),
             Self::Measure(arguments) => arguments.run(context),
             Self::Generate(arguments) => arguments.run(context),
             Self::Sample(arguments) => arguments.run(context),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use standin_data::{ExportFormat, Parts, Seed, export, first_of_each_class, write_grid};
-use standin_generate::{Balance, SampleRequest, Solver, load};
+use standin_generate::{Balance, SampleRequest, Solver, load, perturbed};
 use standin_privacy::Guarantee;
 
 use super::Context;
@@ -60,6 +60,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
 
+    /// Standard deviation of Gaussian noise on each pixel value, which lie between 0 and 255; 0 for none
+    #[arg(long, value_name = "SD", default_value = "0", allow_negative_numbers = true, value_parser = deviation)]
+    perturbation: f64,
+
     /// Seed of the images; a smaller count gives the first images of a larger one
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -79,6 +83,11 @@ pub struct Arguments {
     /// Replace what an earlier run wrote
     #[arg(long)]
     force: bool,
+}
+
+fn deviation(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| (0.0..=255.0).contains(number));
+    number.ok_or_else(|| "it must be a number from 0 to 255".to_owned())
 }
 
 /// The share of each class on the command line.
@@ -115,6 +124,7 @@ struct Sampled<'a> {
     trained_on: &'a str,
     guarantee: Option<&'a Guarantee>,
     request: &'a SampleRequest,
+    perturbation: f64,
     seed: u64,
     /// Images of each class.
     classes: BTreeMap<&'a str, usize>,
@@ -144,7 +154,11 @@ impl Arguments {
         };
         refuse_to_replace([&self.out].into_iter().chain(&self.grid), self.force)?;
         let trained = load(&self.generator)?;
-        let images = trained.sample(&request, Seed::new(self.seed), &context.terminal.progress(""))?;
+        let seed = Seed::new(self.seed);
+        let mut images = trained.sample(&request, seed, &context.terminal.progress(""))?;
+        if self.perturbation > 0.0 {
+            images = perturbed(&images, self.perturbation, seed);
+        }
         let labels = images.require_labels("sampling")?.clone();
         if let Some(path) = &self.grid {
             write_grid(&images, &first_of_each_class(&images, ROWS, COLUMNS), COLUMNS, path)?;
@@ -158,6 +172,7 @@ impl Arguments {
             trained_on: description.trained_on,
             guarantee: trained.guarantee(),
             request: &request,
+            perturbation: self.perturbation,
             seed: self.seed,
             classes: labels.classes.iter().map(String::as_str).zip(counts).collect(),
             out: &exported.path,

@@ -1,0 +1,425 @@
+//! `standin attack`: membership inference on released images or on a released classifier, without a study.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use standin_attack::{
+    ATTACKS, Access, ClassifierTarget, Evaluation, Family, ImagesTarget, Logits, Need, RateAt, Shadow, Target, attack,
+    epsilon_lower, evaluate, holm,
+};
+use standin_data::{ImageSet, Progress, Seed};
+use standin_encode::{Embedding, nearest};
+use standin_measure::{Estimate, Outcome, two_sample_neighbours};
+
+use super::Context;
+use super::data::ImportArguments;
+use super::images::Reader;
+use super::replace::refuse_to_replace;
+use crate::failure::{Failure, Status};
+use crate::output::{Align, table};
+
+/// Ask whether a release gives away who was trained on
+///
+/// Every attack scores the members and the non-members. If the release says nothing about membership, and both were drawn
+/// from one population in one way, their scores are exchangeable: the p-value is the probability that a difference as large
+/// arises then, and needs no model, no canaries and no retraining. Beside it stand how well the two are told apart and the
+/// ε that this proves.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  standin attack --synthetic fakes/ --members train/ --non-members holdout/ --reference other/
+  standin attack --synthetic fakes.npy --members train.npy --non-members holdout.npy --scores scores.csv
+  standin attack --classifier cnn/ --members train/ --non-members holdout/
+  standin attack --classifier cnn/ --shadow shadow-1/ --shadow shadow-2/ --members train/ --non-members holdout/")]
+pub struct Arguments {
+    /// Attack these released images, or features of them
+    #[arg(long, value_name = "IMAGES|FEATURES", required_unless_present = "classifier")]
+    synthetic: Option<String>,
+
+    /// Attack this classifier, a folder that `standin classify --out` wrote
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["synthetic", "reference"])]
+    classifier: Option<PathBuf>,
+
+    /// Images that were trained on, or their features
+    #[arg(long, value_name = "IMAGES|FEATURES")]
+    members: String,
+
+    /// Images of the same population that were not
+    #[arg(long, value_name = "IMAGES|FEATURES")]
+    non_members: String,
+
+    /// Real images that are neither, for the attacks that compare with them
+    #[arg(long, value_name = "IMAGES|FEATURES")]
+    reference: Option<String>,
+
+    /// A classifier trained like the one attacked, on none of the members and non-members; may be repeated
+    #[arg(long = "shadow", value_name = "DIR", requires = "classifier")]
+    shadows: Vec<PathBuf>,
+
+    /// Attacks to run [default: all that see this release and whose needs are met]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    attacks: Vec<String>,
+
+    /// The encoder of images
+    #[arg(long, value_name = "NAME", default_value = "pixels")]
+    encoder: String,
+
+    /// δ of the lower bound on ε [default: 1/(N ln N) for N members]
+    #[arg(long, value_name = "NUMBER")]
+    delta: Option<f64>,
+
+    /// Write a table with the scores of every candidate
+    #[arg(long, value_name = "FILE.csv")]
+    scores: Option<PathBuf>,
+
+    /// Seed of everything drawn at random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Replace a file of this name
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    import: ImportArguments,
+}
+
+/// The chance of any false alarm that is accepted.
+const ALPHA: f64 = 0.05;
+
+/// Images of either side that are compared to see whether both are of one population.
+const COMPARED: usize = 2000;
+
+/// All that was found.
+#[derive(Debug, Serialize)]
+struct Attacked {
+    /// What was attacked.
+    release: String,
+    members: usize,
+    non_members: usize,
+    /// Non-members left out because a member is the same.
+    duplicates: usize,
+    /// Share of candidates whose nearest other is of their own side, before any release is looked at: ½ where both sides are
+    /// of one population.
+    population: Estimate,
+    delta: f64,
+    attacks: Vec<Row>,
+    /// Attacks on this release whose needs are not met.
+    left_out: Vec<LeftOut>,
+}
+
+/// One attack.
+#[derive(Debug, Serialize)]
+struct Row {
+    attack: &'static str,
+    p_value: f64,
+    /// Corrected for the number of attacks (Holm 1979).
+    corrected_p_value: f64,
+    #[serde(flatten)]
+    evaluation: Evaluation,
+    epsilon_lower: Outcome,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    attack: &'static str,
+    needs: String,
+}
+
+/// What cannot be attacked like this.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("{name} attacks {needed}, and {given} were given; choose among {known}")]
+    Access { name: String, needed: Access, given: &'static str, known: String },
+    #[error("{name} needs {needs}; {remedy}")]
+    Needs { name: String, needs: String, remedy: &'static str },
+    #[error("{set} has no labels, which attacks on a classifier need; give labelled images")]
+    Labels { set: String },
+    #[error("all {count} non-members are members too, so that there is nothing to compare; give other images")]
+    Same { count: usize },
+}
+
+/// Members and non-members, each once.
+struct Candidates {
+    members: Embedding,
+    non_members: Embedding,
+    /// The non-members that are kept, among all that were given.
+    kept: Vec<usize>,
+    duplicates: usize,
+}
+
+impl Candidates {
+    fn read(arguments: &Arguments, reader: &Reader<'_>) -> Result<Self, Failure> {
+        let members = reader.embed(&arguments.members, &arguments.encoder)?;
+        let all = reader.embed(&arguments.non_members, &arguments.encoder)?;
+        members.require_same_protocol(&all)?;
+        let distances = nearest(&all, &members, 1, false)?.at_rank(1);
+        let kept: Vec<usize> = (0..all.rows()).filter(|&row| distances[row] > 0.0).collect();
+        if kept.is_empty() {
+            return Err(Refused::Same { count: all.rows() }.into());
+        }
+        let duplicates = all.rows() - kept.len();
+        Ok(Self { members, non_members: all.select(&kept), kept, duplicates })
+    }
+
+    /// Whether both sides look like one population.
+    fn population(&self, seed: Seed) -> Result<Estimate, Failure> {
+        let some = |set: &Embedding| {
+            let count = set.rows().min(COMPARED);
+            set.select(&(0..count).map(|at| at * set.rows() / count).collect::<Vec<_>>())
+        };
+        Ok(two_sample_neighbours(&some(&self.members), &some(&self.non_members), seed)?)
+    }
+}
+
+impl Arguments {
+    /// Attacks and prints.
+    pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
+        refuse_to_replace(&self.scores, self.force)?;
+        let access = if self.classifier.is_some() { Access::Classifier } else { Access::Images };
+        let (families, left_out) = self.families(access)?;
+        let reader = Reader::new(self.import.options(), context);
+        let candidates = Candidates::read(&self, &reader)?;
+        let seed = Seed::new(self.seed);
+        let population = candidates.population(seed.derive("population"))?;
+        if population.low > 0.5 {
+            context.terminal.warn(&format!(
+                "members and non-members differ by themselves: {:.3} [{:.3}, {:.3}] of them have their nearest other on their own \
+                 side, where 0.5 is expected of one population; an attack may then succeed without any leak",
+                population.value, population.low, population.high
+            ));
+        }
+        let count = candidates.members.rows();
+        let delta = self.delta.unwrap_or_else(|| 1.0 / (count as f64 * (count as f64).ln().max(1.0)));
+        let progress = context.terminal.progress("");
+        let scores = match &self.classifier {
+            Some(folder) => self.on_classifier(folder, &families, &candidates, &reader, &progress)?,
+            None => self.on_images(&families, &candidates, &reader, &progress)?,
+        };
+        let mut attacks = Vec::new();
+        for (family, scores) in families.iter().zip(&scores) {
+            let (inside, outside) = scores.split_at(count);
+            let seed = seed.derive(family.name);
+            let evaluation = evaluate(inside, outside, seed)?;
+            let epsilon_lower = epsilon_lower(inside, outside, delta, seed)?;
+            let (p_value, corrected_p_value) = (evaluation.p_value, 1.0);
+            attacks.push(Row { attack: family.name, p_value, corrected_p_value, evaluation, epsilon_lower });
+        }
+        let corrected = holm(&attacks.iter().map(|row| row.p_value).collect::<Vec<_>>());
+        attacks.iter_mut().zip(corrected).for_each(|(row, corrected)| row.corrected_p_value = corrected);
+        if let Some(path) = &self.scores {
+            write_scores(path, &families, &scores, &candidates)?;
+        }
+        let release = match (&self.classifier, &self.synthetic) {
+            (Some(folder), _) => folder.display().to_string(),
+            (None, images) => images.clone().unwrap_or_default(),
+        };
+        let attacked = Attacked {
+            release,
+            members: count,
+            non_members: candidates.non_members.rows(),
+            duplicates: candidates.duplicates,
+            population,
+            delta,
+            attacks,
+            left_out,
+        };
+        context.output.print(&attacked, || attacked.table())?;
+        Ok(Status::Done)
+    }
+
+    /// The attacks to run, and those on this release whose needs are not met.
+    fn families(&self, access: Access) -> Result<(Vec<&'static Family>, Vec<LeftOut>), Failure> {
+        let all = || ATTACKS.iter().filter(move |family| family.access == access);
+        let unmet = |family: &Family| -> Vec<Need> {
+            let met = |need: &Need| match need {
+                Need::Labels => true,
+                Need::Reference => self.reference.is_some(),
+                Need::ShadowsOut => !self.shadows.is_empty(),
+                Need::ShadowsInAndOut => false,
+            };
+            family.needs.iter().copied().filter(|need| !met(need)).collect()
+        };
+        let words = |needs: &[Need]| needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+        if self.attacks.is_empty() {
+            let (families, others) = all().partition::<Vec<_>, _>(|family| unmet(family).is_empty());
+            let left_out =
+                others.iter().map(|family: &&Family| LeftOut { attack: family.name, needs: words(&unmet(family)) });
+            return Ok((families, left_out.collect()));
+        }
+        let mut families = Vec::new();
+        for name in &self.attacks {
+            let family = attack(name)?;
+            if family.access != access {
+                let given = if access == Access::Images { "images" } else { "a classifier" };
+                let known = all().map(|family| family.name).collect::<Vec<_>>().join(", ");
+                return Err(Refused::Access { name: name.clone(), needed: family.access, given, known }.into());
+            }
+            let unmet = unmet(family);
+            if let Some(need) = unmet.first() {
+                let remedy = match need {
+                    Need::Reference => "give --reference IMAGES that are neither members nor non-members",
+                    Need::ShadowsInAndOut => {
+                        "retrain the whole pipeline as shadows: `standin bench` with attacks.shadows"
+                    }
+                    Need::ShadowsOut | Need::Labels => {
+                        "give --shadow DIR, classifiers trained like this one on other images"
+                    }
+                };
+                return Err(Refused::Needs { name: name.clone(), needs: words(&unmet), remedy }.into());
+            }
+            families.push(family);
+        }
+        Ok((families, Vec::new()))
+    }
+
+    /// The scores of each attack on released images.
+    fn on_images(
+        &self,
+        families: &[&Family],
+        candidates: &Candidates,
+        reader: &Reader<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Vec<f64>>, Failure> {
+        let synthetic = reader.embed(self.synthetic.as_deref().unwrap_or_default(), &self.encoder)?;
+        let reference = self.reference.as_deref().map(|text| reader.embed(text, &self.encoder)).transpose()?;
+        let all = candidates.members.concat(&candidates.non_members)?;
+        let target = Target::Images(ImagesTarget::new(&synthetic, reference.as_ref(), &all)?);
+        score(families, &target, progress)
+    }
+
+    /// The scores of each attack on a classifier.
+    fn on_classifier(
+        &self,
+        folder: &Path,
+        families: &[&Family],
+        candidates: &Candidates,
+        reader: &Reader<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Vec<f64>>, Failure> {
+        let classifier = standin_classify::load(folder)?;
+        let members = reader.read(&self.members)?;
+        let non_members = reader.read(&self.non_members)?.select(&candidates.kept);
+        let classes = classifier.classes();
+        let labels = [&members, &non_members].map(|set| -> Result<Vec<u32>, Failure> {
+            let labels = set.labels().ok_or_else(|| Refused::Labels { set: set.describe() })?;
+            Ok(labels.among(classes)?.values)
+        });
+        let [inside, outside] = labels;
+        let labels = [inside?, outside?].concat();
+        let answers = |classifier: &dyn standin_classify::TrainedClassifier| -> Result<Vec<f32>, Failure> {
+            let ask = |set: &ImageSet| Ok::<_, Failure>(classifier.logits(set)?.values().to_vec());
+            Ok([ask(&members)?, ask(&non_members)?].concat())
+        };
+        let of_target = answers(classifier.as_ref())?;
+        let mut of_shadows = Vec::new();
+        for folder in &self.shadows {
+            of_shadows.push((answers(standin_classify::load(folder)?.as_ref())?, vec![false; labels.len()]));
+        }
+        let shadows = of_shadows
+            .iter()
+            .map(|(values, member)| Ok(Shadow { logits: Logits::new(values, classes.len())?, member }))
+            .collect::<standin_attack::Result<Vec<_>>>()?;
+        let logits = Logits::new(&of_target, classes.len())?;
+        score(families, &Target::Classifier(ClassifierTarget::new(logits, &labels, &shadows)?), progress)
+    }
+}
+
+fn score(families: &[&Family], target: &Target<'_>, progress: &dyn Progress) -> Result<Vec<Vec<f64>>, Failure> {
+    progress.begin("attacks", families.len() as u64);
+    let mut scores = Vec::new();
+    for family in families {
+        progress.status(family.name);
+        scores.push(family.build().score(target)?);
+        progress.advance(1);
+    }
+    progress.end();
+    Ok(scores)
+}
+
+/// One row a candidate: its side, its place there, and what each attack says.
+fn write_scores(
+    path: &Path,
+    families: &[&Family],
+    scores: &[Vec<f64>],
+    candidates: &Candidates,
+) -> Result<(), Failure> {
+    let mut table = csv::Writer::from_path(path)?;
+    table.write_record(["member", "index"].into_iter().chain(families.iter().map(|family| family.name)))?;
+    let places = (0..candidates.members.rows()).map(|at| ("1", at)).chain(candidates.kept.iter().map(|&at| ("0", at)));
+    for (row, (side, place)) in places.enumerate() {
+        let scores = scores.iter().map(|scores| scores[row].to_string());
+        table.write_record([side.to_owned(), place.to_string()].into_iter().chain(scores))?;
+    }
+    table.flush()?;
+    Ok(())
+}
+
+impl Attacked {
+    fn table(&self) -> String {
+        let header = [
+            ("attack", Align::Left),
+            ("AUC", Align::Right),
+            ("95 % interval", Align::Left),
+            ("p", Align::Right),
+            ("corrected p", Align::Right),
+            ("TPR at 1 % FPR", Align::Right),
+            ("at 0.1 %", Align::Right),
+            ("ε at least", Align::Right),
+        ];
+        let rows = self.attacks.iter().map(|row| {
+            let rate = |wanted: f64| {
+                let found = row.evaluation.true_positive_rates.iter();
+                let at = found.clone().find(|RateAt { false_positive_rate, .. }| *false_positive_rate == wanted);
+                figure(at.map(|rate| &rate.outcome))
+            };
+            let auc = &row.evaluation.auc;
+            vec![
+                row.attack.to_owned(),
+                format!("{:.3}", auc.value),
+                format!("[{:.3}, {:.3}]", auc.low, auc.high),
+                probability(row.p_value),
+                probability(row.corrected_p_value),
+                rate(0.01),
+                rate(0.001),
+                figure(Some(&row.epsilon_lower)),
+            ]
+        });
+        let mut text = table(&header, rows);
+        let Self { release, members, non_members, delta, .. } = self;
+        let _ = write!(text, "\n\n{release}: {members} members, {non_members} non-members, δ = {delta:.2e}\n");
+        if self.duplicates > 0 {
+            let _ = writeln!(text, "{} non-members are the same as a member and were left out.", self.duplicates);
+        }
+        let found = self.attacks.iter().min_by(|a, b| a.corrected_p_value.total_cmp(&b.corrected_p_value));
+        let verdict = match found {
+            Some(row) if row.corrected_p_value <= ALPHA => format!(
+                "The release tells members from non-members: {} at a corrected p of {}.",
+                row.attack,
+                probability(row.corrected_p_value)
+            ),
+            _ => format!(
+                "No attack tells members from non-members at a corrected p of {ALPHA}; that is a statement about these attacks, and \
+                 no proof of privacy."
+            ),
+        };
+        let _ = writeln!(text, "{verdict}");
+        let _ = writeln!(
+            text,
+            "This holds if, but for training, members and non-members are exchangeable: drawn from one population in one way."
+        );
+        for LeftOut { attack, needs } in &self.left_out {
+            let _ = writeln!(text, "Left out: {attack}, which needs {needs}.");
+        }
+        text
+    }
+}
+
+fn figure(outcome: Option<&Outcome>) -> String {
+    outcome.and_then(Outcome::estimate).map_or_else(|| "–".to_owned(), |estimate| format!("{:.3}", estimate.value))
+}
+
+fn probability(p: f64) -> String {
+    if p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.3}") }
+}

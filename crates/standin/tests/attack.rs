@@ -1,0 +1,135 @@
+//! `standin attack` as a user meets it: leaks are found, honest releases are not accused, and what is missing is named.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use standin_data::{ImageSet, Labels, digits};
+
+fn command(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn document(folder: &Path, arguments: &[&str]) -> Value {
+    let output = command(folder, &[&["attack"], arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The message of a command that must end with exit status 2.
+fn refusal(folder: &Path, arguments: &[&str]) -> String {
+    let output = command(folder, &[&["attack"], arguments].concat());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    message
+}
+
+/// Digits of a writer follow each other: rows are taken in another order, in which neighbours have nothing in common.
+fn row(at: usize) -> usize {
+    at * 700 % 1797
+}
+
+/// 500 members, 500 non-members, 300 others, a release that copies a fifth of the members and one of other images altogether.
+fn sets() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |from: usize, to: usize| digits().select(&(from..to).map(row).collect::<Vec<_>>());
+    for (name, from, to) in
+        [("members", 0, 500), ("others", 500, 1000), ("reference", 1000, 1300), ("honest", 1300, 1700)]
+    {
+        rows(from, to).save(&folder.path().join(name)).unwrap();
+    }
+    let copies: Vec<usize> = (0..100).chain(1300..1700).map(row).collect();
+    digits().select(&copies).save(&folder.path().join("leaking")).unwrap();
+    folder
+}
+
+const SIDES: [&str; 6] = ["--members", "members", "--non-members", "others", "--reference", "reference"];
+
+fn least_corrected(document: &Value) -> f64 {
+    let attacks = document["attacks"].as_array().unwrap();
+    attacks.iter().map(|row| row["corrected_p_value"].as_f64().unwrap()).fold(1.0, f64::min)
+}
+
+#[test]
+fn copies_are_found_and_other_images_are_not_accused() {
+    let folder = sets();
+    let leaking =
+        document(folder.path(), &[&SIDES[..], &["--synthetic", "leaking", "--scores", "scores.csv"]].concat());
+    assert_eq!(leaking["attacks"].as_array().unwrap().len(), 6);
+    assert!(least_corrected(&leaking) < 1e-3, "{leaking}");
+    // The copies are a fifth of the members, and one in a hundred of the others is above the threshold by chance.
+    let rate = leaking["attacks"][0]["true_positive_rates"][1]["outcome"]["measured"]["value"].as_f64().unwrap();
+    assert!((0.2..0.25).contains(&rate), "{rate}");
+    let honest = document(folder.path(), &[&SIDES[..], &["--synthetic", "honest"]].concat());
+    assert!(least_corrected(&honest) > 0.05, "{honest}");
+    assert!(honest["population"]["low"].as_f64().unwrap() <= 0.5, "{honest}");
+
+    let mut table = csv::Reader::from_path(folder.path().join("scores.csv")).unwrap();
+    assert_eq!(table.headers().unwrap().iter().take(3).collect::<Vec<_>>(), ["member", "index", "gan-leaks"]);
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 1000);
+    assert!(rows[..100].iter().all(|row| &row[2] == "-0" || &row[2] == "0"), "a copy is at distance 0");
+    let output = command(folder.path(), &[&["attack"], &SIDES[..], &["--synthetic", "leaking"]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("The release tells members from non-members"), "{text}");
+}
+
+#[test]
+fn what_would_fool_an_attack_is_said() {
+    let folder = sets();
+    let path = folder.path();
+    // Non-members of two classes alone, half of them members as well.
+    let labels = digits().labels().unwrap().values.clone();
+    let two: Vec<usize> = (0..1000).filter(|&at| labels[row(at)] < 2).collect();
+    digits().select(&two.iter().map(|&at| row(at)).collect::<Vec<_>>()).save(&path.join("narrow")).unwrap();
+    let arguments = ["--synthetic", "honest", "--members", "members", "--non-members", "narrow"];
+    let output = command(path, &[&["attack"], &arguments[..]].concat());
+    let warning = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(warning.contains("members and non-members differ by themselves"), "{warning}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let shared = two.iter().filter(|&&at| at < 500).count();
+    assert!(text.contains(&format!("{shared} non-members are the same as a member and were left out")), "{text}");
+    assert!(text.contains("Left out: gan-leaks-calibrated, which needs reference images"), "{text}");
+
+    let same = ["--synthetic", "honest", "--members", "members", "--non-members", "members"];
+    assert!(refusal(path, &same).contains("all 500 non-members are members too"));
+    let calibrated =
+        ["--synthetic", "honest", "--members", "members", "--non-members", "others", "--attacks", "domias"];
+    assert!(refusal(path, &calibrated).contains("domias needs reference images; give --reference"));
+    let other = [&SIDES[..], &["--synthetic", "honest", "--attacks", "loss"]].concat();
+    assert!(refusal(path, &other).contains("loss attacks classifier"));
+}
+
+#[test]
+fn a_classifier_that_learnt_its_images_by_heart_is_found() {
+    let folder = sets();
+    let path = folder.path();
+    // Wrong labels can only be learnt by heart.
+    for name in ["members", "others", "reference"] {
+        let set = ImageSet::open(&path.join(name)).unwrap();
+        let Labels { values, classes } = set.labels().unwrap().clone();
+        let values = values.iter().enumerate().map(|(at, label)| (label + 1 + at as u32 % 9) % 10).collect();
+        let set = set.without_labels().with_labels(Labels { values, classes }).unwrap();
+        set.save(&path.join(format!("wrong-{name}"))).unwrap();
+    }
+    for (out, train) in [("target", "wrong-members"), ("shadow", "wrong-reference")] {
+        let arguments =
+            ["classify", "--train", train, "--test", "honest", "--set", "epochs=60", "--out", out, "--quiet"];
+        let output = command(path, &arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let sides = ["--members", "wrong-members", "--non-members", "wrong-others"];
+    let alone = document(path, &[&sides[..], &["--classifier", "target"]].concat());
+    assert_eq!(alone["attacks"].as_array().unwrap().len(), 5);
+    assert!(least_corrected(&alone) < 1e-3, "{alone}");
+    let left_out: Vec<&str> =
+        alone["left_out"].as_array().unwrap().iter().map(|row| row["attack"].as_str().unwrap()).collect();
+    assert!(left_out.contains(&"lira-online") && left_out.contains(&"rmia-offline"), "{left_out:?}");
+    let shadowed = document(
+        path,
+        &[&sides[..], &["--classifier", "target", "--shadow", "shadow", "--attacks", "rmia-offline"]].concat(),
+    );
+    assert!(least_corrected(&shadowed) < 1e-3, "{shadowed}");
+    let online = [&sides[..], &["--classifier", "target", "--shadow", "shadow", "--attacks", "lira-online"]].concat();
+    assert!(refusal(path, &online).contains("retrain the whole pipeline as shadows"));
+}
