@@ -6,7 +6,8 @@ use standin_data::{ImageSet, Seed};
 /// Images with Gaussian noise of standard deviation `deviation` on every pixel value, rounded and kept within 0 to 255.
 ///
 /// A mitigation for images whose generator gives no guarantee: it hides details by which an image would be told. It
-/// gives no guarantee itself, and takes none away. The noise of image i depends on the seed and i alone.
+/// gives no guarantee itself, and takes none away, and the provenance of the images says that it was added. The noise of image
+/// i depends on the seed and i alone.
 pub fn perturbed(images: &ImageSet, deviation: f64, seed: Seed) -> ImageSet {
     let volume = images.shape().volume();
     let seed = seed.derive("perturbation");
@@ -25,9 +26,11 @@ pub fn perturbed(images: &ImageSet, deviation: f64, seed: Seed) -> ImageSet {
         None => fresh,
     };
     let columns = images.columns().iter().cloned();
+    let mut provenance = images.provenance().clone();
+    provenance.source += &format!("; Gaussian noise of {deviation} on each pixel value");
     columns
         .fold(labelled, |set, column| set.with_column(column).expect("as many values as before"))
-        .with_provenance(images.provenance().clone())
+        .with_provenance(provenance)
 }
 
 #[cfg(test)]

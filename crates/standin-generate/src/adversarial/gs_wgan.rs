@@ -6,14 +6,14 @@ use standin_data::{ImageSet, Labels, Seed};
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{
     Batch, DeviceChoice, Learner, Module, Optimization, Optimizer, OptimizerState, ParameterShape, PixelRange, Plan,
-    Records, Schedule, Trainer, TrainerState, Watch, gradient, pixels, show, states_of, train,
+    Records, Trainer, TrainerState, Watch, gradient, pixels, show, states_of, train,
 };
 use standin_privacy::{Adjacency, Event, Ledger, NoiseOrigin, NoiseSource, calibrate};
 
 use super::convolutional::{Architecture, Discriminator, Synthesis};
 use super::objective::Objective;
 use super::penalty::{Penalty, image_gradients, of_discriminator};
-use super::smooth::{LowPass, SmoothArchitecture, SmoothGenerator};
+use super::smooth::{SmoothArchitecture, SmoothGenerator};
 use super::subsets::{Release, assigned, guarantee, of_subsets};
 use crate::cosine::CosineBasis;
 use crate::families::write_options;
@@ -40,8 +40,8 @@ pub struct GsWganOptions {
     pub steps: usize,
     /// Generated images of a release.
     pub batch_size: usize,
-    /// Waves along each side of an image, the lowest of its cosine transform: generated images have no others, critics see no
-    /// others, and a release has as many values an image.
+    /// Waves along each side of an image, the lowest of its cosine transform: a gradient is reduced to them before it is released,
+    /// and images are when they are drawn.
     pub frequencies: usize,
     /// Bound C on the gradient at a generated image.
     pub bound: f64,
@@ -73,10 +73,10 @@ impl Default for GsWganOptions {
             sampling_rate: 0.1,
             steps: 1000,
             batch_size: 16,
-            frequencies: 8,
+            frequencies: 10,
             bound: 1.0,
             warm_up: 6,
-            critics_per_step: 10,
+            critics_per_step: 20,
             critic_steps: 5,
             critic_batch: 32,
             penalty: 10.0,
@@ -138,11 +138,6 @@ fn optimization(learning_rate: f64, average_decay: Option<f64>) -> Optimization 
     Optimization { optimizer, learning_rate, average_decay, ..Optimization::default() }
 }
 
-/// The generator's falls to 0: what noise pulled it to and fro comes to rest.
-fn falling(optimization: Optimization) -> Optimization {
-    Optimization { schedule: Schedule::cosine(0.0), ..optimization }
-}
-
 /// A critic and the images that it alone sees.
 struct Critic {
     trainer: Trainer<Discriminator>,
@@ -158,7 +153,6 @@ struct Sanitised<'a> {
     labels: &'a Labels,
     release: Release,
     basis: CosineBasis,
-    low_pass: LowPass,
     origin: NoiseOrigin,
     ledger: Ledger,
     /// Steps before the first release.
@@ -172,7 +166,7 @@ impl Critic {
     fn step(
         &mut self,
         (images, labels): (&ImageSet, &Labels),
-        (generator, low_pass): (&SmoothGenerator, &LowPass),
+        generator: &SmoothGenerator,
         options: &GsWganOptions,
         seed: Seed,
         batch: &Batch<'_>,
@@ -183,7 +177,7 @@ impl Critic {
         let (chosen, _) = members.partial_shuffle(&mut rng, options.critic_batch);
         let n = chosen.len();
         let labels: Vec<u32> = chosen.iter().map(|&index| labels.values[index]).collect();
-        let real = low_pass.apply(pixels(images, chosen, PixelRange::Symmetric, &device));
+        let real = pixels(images, chosen, PixelRange::Symmetric, &device);
         let inference = DeviceChoice::chosen().inference();
         let generated = generator.synthesise(&labels, seed.derive("generated"), &inference).into_data();
         let generated = Tensor::<4>::from_data(generated, &device);
@@ -211,12 +205,12 @@ impl Sanitised<'_> {
         let mut turn = vec![false; subsets];
         (first..first + each).for_each(|at| turn[at % subsets] = true);
         let generator = self.generator.model().clone().valid();
-        let (options, set, low_pass) = (self.options, (self.images, self.labels), &self.low_pass);
+        let (options, set) = (self.options, (self.images, self.labels));
         let with_turn = self.critics.par_iter_mut().enumerate().filter(|(subset, _)| turn[*subset]);
         with_turn.filter(|(_, critic)| !critic.members.is_empty()).try_for_each(|(subset, critic)| {
             (0..options.critic_steps).try_for_each(|step| {
                 let seed = batch.seed.derive(&format!("critic {subset} step {step}"));
-                critic.step(set, (&generator, low_pass), options, seed, batch)
+                critic.step(set, &generator, options, seed, batch)
             })
         })
     }
@@ -382,7 +376,7 @@ impl Generator for GsWgan {
         let members = assigned(&records, subsets, seed.derive("subsets"));
         let critics = members.into_iter().enumerate().map(critic).collect::<Result<Vec<_>>>()?;
         let generator = SmoothGenerator::new(&architecture, seed.derive("generator"), &device);
-        let of_generator = falling(optimization(options.generator_rate, Some(options.average_decay)));
+        let of_generator = optimization(options.generator_rate, Some(options.average_decay));
         let generator = Trainer::new(generator, &of_generator)?;
         let warm_up = options.warm_up * subsets.div_ceil(options.critics_per_step);
 
@@ -396,7 +390,6 @@ impl Generator for GsWgan {
             labels,
             release,
             basis,
-            low_pass: architecture.low_pass(&device),
             origin: protection.noise,
             ledger,
             warm_up,

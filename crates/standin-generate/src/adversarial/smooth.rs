@@ -56,8 +56,8 @@ impl LowPass {
     }
 }
 
-/// A [`ConvolutionalGenerator`] of which only low frequencies are shown: what no gradient that it learns from has, it cannot
-/// make either.
+/// A [`ConvolutionalGenerator`] whose images lose their high frequencies when they are drawn, for one that learns from gradients
+/// without them: what it makes of them came about by chance. While it trains, the critics see all of it.
 #[derive(Module, Debug)]
 pub(crate) struct SmoothGenerator {
     within: ConvolutionalGenerator,
@@ -67,7 +67,7 @@ pub(crate) struct SmoothGenerator {
 
 impl Synthesis for SmoothGenerator {
     fn synthesise(&self, labels: &[u32], seed: Seed, device: &Device) -> Tensor<4> {
-        self.architecture.low_pass(device).apply(self.within.synthesise(labels, seed, device))
+        self.within.synthesise(labels, seed, device)
     }
 }
 

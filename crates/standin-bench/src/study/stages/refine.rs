@@ -171,11 +171,11 @@ impl Stage for Refine {
             provenance.guarantee = Some("none: private images decided which images were released".to_owned());
             guarantee = None;
         }
+        released = released.with_provenance(provenance);
         if self.perturbation > 0.0 {
             released = perturbed(&released, self.perturbation, self.seed);
-            provenance.source += &format!("; Gaussian noise of {} on each pixel value", self.perturbation);
         }
-        released.with_provenance(provenance).save(&out.join("images"))?;
+        released.save(&out.join("images"))?;
         write_json(&out.join("guarantee.json"), &guarantee)?;
         let refined = json!({ "drawn": images.len(), "filters": left, "released": chosen.len() });
         write_json(&out.join("refined.json"), &refined)
