@@ -1,3 +1,5 @@
+use standin_data::Shape;
+
 use crate::Access;
 
 /// What can go wrong with attacks and their evaluation.
@@ -33,6 +35,21 @@ pub enum Error {
         images: usize,
         /// Classes of the set.
         classes: usize,
+    },
+    /// Images that cannot be canaries in a set.
+    #[error(
+        "{count} canaries of {expected} were asked for, and the other set has {images} images of {found}; give at least as many, of \
+         the shape of the training images"
+    )]
+    Foreign {
+        /// How many were asked for.
+        count: usize,
+        /// Images of the other set.
+        images: usize,
+        /// Their shape.
+        found: Shape,
+        /// The shape of the training images.
+        expected: Shape,
     },
     /// No attack of that name is registered.
     #[error("there is no attack `{name}`; known are {known}")]

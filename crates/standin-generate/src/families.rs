@@ -125,7 +125,7 @@ pub const GENERATORS: &[Family] = &[
         private: true,
         public: false,
         cost: "time: steps × (critics_per_step × critic_steps × critic_batch + sampling_rate × subsets × batch) × pixels; \
-               memory: 16 bytes per parameter and subset; 55 000 images of 28×28 in a quarter of an hour",
+               memory: 16 bytes per parameter and subset; 55 000 images of 28×28 in ten minutes on two cores",
         source: "Chen, Orekondy & Fritz 2020, GS-WGAN",
         build: |options| Ok(Box::new(GsWgan::new(read_options(GsWgan::NAME, options)?)?)),
         load: TrainedNetwork::<SmoothGenerator>::load,
@@ -135,7 +135,7 @@ pub const GENERATORS: &[Family] = &[
         summary: "conditional generator of modulated convolutions with truncation, in the manner of StyleGAN2; no guarantee",
         private: false,
         public: false,
-        cost: "time: epochs × images × pixels × width²; 55 000 images of 28×28 in a quarter of an hour",
+        cost: "time: epochs × images × pixels × width²; 55 000 images of 28×28 in ten minutes on two cores",
         source: "Karras et al. 2019, 2020",
         build: |options| Ok(Box::new(StyleGan::new(read_options(StyleGan::NAME, options)?)?)),
         load: TrainedNetwork::<StyleGenerator>::load,
