@@ -34,6 +34,8 @@ pub enum Need {
     Labels,
     /// Real images of the same population that are neither members nor candidates.
     Reference,
+    /// Features that compare by Euclidean distance, not codes that are equal or not.
+    EuclideanFeatures,
     /// Models trained like the target on known subsets of the candidates, in and out.
     ShadowsInAndOut,
     /// Models trained like the target without the candidate; those with it are not needed.
@@ -45,6 +47,7 @@ impl fmt::Display for Need {
         f.write_str(match self {
             Self::Labels => "labels",
             Self::Reference => "reference images",
+            Self::EuclideanFeatures => "features with Euclidean distances",
             Self::ShadowsInAndOut => "shadows with and without each candidate",
             Self::ShadowsOut => "shadows without each candidate",
         })

@@ -57,20 +57,11 @@ pub const ATTACKS: &[Family] = &[
     Family {
         name: "domias",
         access: Access::Images,
-        needs: &[Need::Reference],
+        needs: &[Need::Reference, Need::EuclideanFeatures],
         summary: "density of the synthetic images over that of reference images, both by Gaussian kernels",
         cost: "O((candidates + synthetic + reference) · features²), then candidates · (synthetic + reference) · 16",
         source: DOMIAS,
-        make: || Box::new(Domias::Kernel),
-    },
-    Family {
-        name: "domias-gaussian",
-        access: Access::Images,
-        needs: &[Need::Reference],
-        summary: "domias with one Gaussian for each density",
-        cost: "O((candidates + synthetic + reference) · features²)",
-        source: DOMIAS,
-        make: || Box::new(Domias::Gaussian),
+        make: || Box::new(Domias),
     },
     Family {
         name: "loss",

@@ -41,7 +41,7 @@ const SMALL: &[(&str, &str, f64)] = &[
     (
         "dp-gan",
         "steps = 400\nwidth = 8\nlatent = 8\ndiscriminator_width = 8\nbatch_size = 100\ndiscriminator_steps = 2\n\
-         recognition_floor = 0.0\ndiscriminator_rate = 5e-3",
+         recognition_floor = 0.0\ndiscriminator_rate = 5e-3\ngenerator_rate = 1e-3\naverage_decay = 0.98",
         0.8,
     ),
     ("stylegan", "least_steps = 500\nwidth = 8\nlatent = 8\nstyle = 16\nepochs = 1.0\nbatch_size = 32", 0.9),

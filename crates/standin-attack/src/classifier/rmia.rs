@@ -12,7 +12,8 @@ use crate::{Attack, Error, Result, Target};
 /// - online: p(x) = (mean over shadows with x + mean over shadows without x)/2;
 /// - offline: p(x) = ((1 + a) · mean over shadows without x + (1 − a))/2, where a tells how much training on a candidate raises
 ///   its probability (section 3 there). It is the one of 0, 0.1, …, 1 with which the attack works best on the shadows, each of at
-///   most eight of them attacked with the help of the others; 0.3 where there is only one.
+///   most eight of them attacked with the help of the others; 0.3 where that cannot be done, because there is only one or none has a
+///   candidate.
 ///
 /// The published score is the share of population images z with ratio(x)/ratio(z) ≥ γ. The images z and γ are the same for all
 /// candidates, so that share grows with ratio(x) and says nothing about the order of candidates that the ratio does not: the
@@ -30,7 +31,7 @@ pub enum Rmia {
 /// Shadows that are attacked to choose a.
 const PRACTICE: usize = 8;
 
-/// The a of a target with a single shadow.
+/// The a where no shadow can be attacked.
 const UNTUNED: f64 = 0.3;
 
 impl Attack for Rmia {

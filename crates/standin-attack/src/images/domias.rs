@@ -9,17 +9,16 @@ use crate::{Attack, Error, Result, Target};
 /// DOMIAS (van Breugel, Sun, Qian & van der Schaar 2023, "Membership inference attacks against synthetic data through
 /// overfitting detection"): where the released images are denser than real ones, the generator has overfitted.
 ///
-/// The score is ln p_S(x) − ln p_R(x), the densities of released and of reference images, estimated along the leading principal
-/// components of both (equal weight; at most 16, which the paper leaves open, and none whose variance is below 10⁻⁹ of the first).
-/// Every component is scaled to variance 1 and 10⁻⁶ is added to variances, so that images that do not vary have a density too.
+/// The score is ln p_S(x) − ln p_R(x), the densities of released and of reference images by Gaussian kernels around all of them, of their
+/// covariance times n^(−2/(d + 4)) (Scott 1992), as in SciPy's `gaussian_kde`, along the leading principal components of both (equal
+/// weight; at most 16, which the paper leaves open, and none whose variance is below 10⁻⁹ of the first). Every component is scaled to
+/// variance 1 and 10⁻⁶ is added to variances, so that images that do not vary have a density too.
+///
+/// One Gaussian for each density is left out: it does not see a few copies.
+///
+/// Time O(candidates · (released + reference) · components).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Domias {
-    /// Gaussian kernels around all images, of their covariance times n^(−2/(d + 4)) (Scott 1992), as in SciPy's `gaussian_kde`.
-    /// Time O(candidates · (released + reference) · components).
-    Kernel,
-    /// One Gaussian.
-    Gaussian,
-}
+pub struct Domias;
 
 /// Principal components at most.
 const COMPONENTS: usize = 16;
@@ -33,41 +32,13 @@ const RIDGE: f64 = 1e-6;
 impl Attack for Domias {
     fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
         let target = target.images()?;
-        let reference = target.reference().ok_or(Error::NoReference { attack: self.name() })?;
+        let reference = target.reference().ok_or(Error::NoReference { attack: "domias" })?;
         let axes = Axes::of(target, reference)?;
         let candidates = axes.coordinates(target.candidates());
-        let [released, reference] = [target.synthetic(), reference].map(|set| self.density(axes.coordinates(set)));
+        let [released, reference] = [target.synthetic(), reference].map(|set| Density::of(&axes.coordinates(set)));
         let (released, reference) = (released?, reference?);
         let ratio = |point: &[f64]| released.ln(point) - reference.ln(point);
         Ok(candidates.values.par_chunks_exact(candidates.dimension).map(ratio).collect())
-    }
-}
-
-impl Domias {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Kernel => "domias",
-            Self::Gaussian => "domias-gaussian",
-        }
-    }
-
-    fn density(self, points: Coordinates) -> Result<Density> {
-        let (mean, covariance) = points.moments();
-        match self {
-            Self::Gaussian => {
-                let shape = Gaussian::new(&covariance)?;
-                let centre = shape.whiten(&mean);
-                Ok(Density { centres: centre, shape })
-            }
-            Self::Kernel => {
-                let (n, d) = (points.len() as f64, points.dimension as f64);
-                let factor = n.powf(-2.0 / (d + 4.0));
-                let shape = Gaussian::new(&(&covariance * faer::Scale(factor)))?;
-                let centres =
-                    points.values.par_chunks_exact(points.dimension).flat_map_iter(|point| shape.whiten(point));
-                Ok(Density { centres: centres.collect(), shape })
-            }
-        }
     }
 }
 
@@ -128,8 +99,8 @@ impl Coordinates {
         self.values.len() / self.dimension
     }
 
-    /// Mean and covariance, with n − 1 and the ridge.
-    fn moments(&self) -> (Vec<f64>, Mat<f64>) {
+    /// Covariance, with n − 1 and the ridge.
+    fn covariance(&self) -> Mat<f64> {
         let (n, d) = (self.len() as f64, self.dimension);
         let mut mean = vec![0.0; d];
         for point in self.values.chunks_exact(d) {
@@ -144,7 +115,7 @@ impl Coordinates {
             }
         }
         (0..d).for_each(|at| covariance[(at, at)] += RIDGE);
-        (mean, covariance)
+        covariance
     }
 }
 
@@ -184,6 +155,14 @@ struct Density {
 }
 
 impl Density {
+    /// Kernels around points.
+    fn of(points: &Coordinates) -> Result<Self> {
+        let (n, d) = (points.len() as f64, points.dimension as f64);
+        let shape = Gaussian::new(&(points.covariance() * faer::Scale(n.powf(-2.0 / (d + 4.0)))))?;
+        let centres = points.values.par_chunks_exact(points.dimension).flat_map_iter(|point| shape.whiten(point));
+        Ok(Self { centres: centres.collect(), shape })
+    }
+
     /// The logarithm of the density at a point.
     fn ln(&self, point: &[f64]) -> f64 {
         let point = self.shape.whiten(point);

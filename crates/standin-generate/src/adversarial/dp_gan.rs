@@ -56,10 +56,10 @@ impl Default for DpGanOptions {
             discriminator_steps: 2,
             recognition_floor: 0.5,
             clipping: Clipping::Automatic { bound: 1.0, stabiliser: 0.01 },
-            discriminator_rate: 3e-3,
-            generator_rate: 1e-3,
+            discriminator_rate: 1e-3,
+            generator_rate: 5e-4,
             generator_batch: 128,
-            average_decay: 0.98,
+            average_decay: 0.995,
         }
     }
 }

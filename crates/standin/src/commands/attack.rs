@@ -9,7 +9,7 @@ use standin_attack::{
     epsilon_lower, evaluate, holm,
 };
 use standin_data::{ImageSet, Progress, Seed};
-use standin_encode::{Embedding, nearest};
+use standin_encode::{Embedding, Metric, nearest};
 use standin_measure::{Estimate, Outcome, two_sample_neighbours};
 
 use super::Context;
@@ -178,9 +178,9 @@ impl Arguments {
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         refuse_to_replace(&self.scores, self.force)?;
         let access = if self.classifier.is_some() { Access::Classifier } else { Access::Images };
-        let (families, left_out) = self.families(access)?;
         let reader = Reader::new(self.import.options(), context);
         let candidates = Candidates::read(&self, &reader)?;
+        let (families, left_out) = self.families(access, candidates.members.stamp().metric)?;
         let seed = Seed::new(self.seed);
         let population = candidates.population(seed.derive("population"))?;
         if population.low > 0.5 {
@@ -230,11 +230,12 @@ impl Arguments {
     }
 
     /// The attacks to run, and those on this release whose needs are not met.
-    fn families(&self, access: Access) -> Result<(Vec<&'static Family>, Vec<LeftOut>), Failure> {
+    fn families(&self, access: Access, metric: Metric) -> Result<(Vec<&'static Family>, Vec<LeftOut>), Failure> {
         let all = || ATTACKS.iter().filter(move |family| family.access == access);
         let unmet = |family: &Family| -> Vec<Need> {
             let met = |need: &Need| match need {
                 Need::Labels => true,
+                Need::EuclideanFeatures => metric == Metric::Euclidean,
                 Need::Reference => self.reference.is_some(),
                 Need::ShadowsOut => !self.shadows.is_empty(),
                 Need::ShadowsInAndOut => false,
@@ -263,6 +264,7 @@ impl Arguments {
                     Need::ShadowsInAndOut => {
                         "retrain the whole pipeline as shadows: `standin bench` with attacks.shadows"
                     }
+                    Need::EuclideanFeatures => "choose another --encoder, such as pixels",
                     Need::ShadowsOut | Need::Labels => {
                         "give --shadow DIR, classifiers trained like this one on other images"
                     }

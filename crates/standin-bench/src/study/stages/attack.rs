@@ -4,7 +4,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use standin_attack::{ATTACKS, Access, ClassifierTarget, Family, ImagesTarget, Logits, Need, Shadow, Target};
 use standin_data::{ImageSet, Progress, Seed};
-use standin_encode::Embedding;
+use standin_encode::{Embedding, Metric};
 use standin_privacy::{Adjacency, Guarantee};
 
 use super::classify::Predictions;
@@ -144,8 +144,12 @@ impl Stage for AttackImages {
         let read = |stage| -> Result<_, BoxedError> { Ok(read_embedding(inputs.folder(stage)?)?.0) };
         let (train, holdout, synthetic) = (read(self.train)?, read(self.holdout)?, read(self.synthetic)?);
         let stamp = synthetic.stamp().to_string();
-        let (calibrated, plain): (Vec<&Family>, Vec<&Family>) =
-            self.attacked.wanted(Access::Images).partition(|family| family.needs.contains(&Need::Reference));
+        let euclidean = synthetic.stamp().metric == Metric::Euclidean;
+        let (calibrated, plain): (Vec<&Family>, Vec<&Family>) = self
+            .attacked
+            .wanted(Access::Images)
+            .filter(|family| euclidean || !family.needs.contains(&Need::EuclideanFeatures))
+            .partition(|family| family.needs.contains(&Need::Reference));
         let attack =
             |families: &[&'static Family], non_members: &Embedding, reference: Option<&Embedding>, stamp: &str| {
                 let candidates = train.concat(non_members)?;
