@@ -51,10 +51,12 @@ echo '-- a private generator, and images drawn from it'
 "$standin" measure --real sides@holdout --synthetic drawn --measures fd,precision,recall
 grep -q 'ε = 8.00' drawn/README.md && test -s drawn.png
 
-if python3 -c 'import numpy' 2>/dev/null; then
+# The first Python here that has NumPy: a system's package belongs to the system's own.
+python=$(for each in python3 /usr/bin/python3; do "$each" -c 'import numpy' 2>/dev/null && echo "$each" && break; done || true)
+if [ -n "$python" ]; then
   echo '-- private evolution of what a program draws'
   "$standin" generate --train sides@train --generator private-evolution --privacy-epsilon 8 --set encoder=pixels \
-    --set "api.command=[\"python3\", \"$examples/silhouettes.py\"]" --set population=200 --set released=400 --out evolved
+    --set "api.command=[\"$python\", \"$examples/silhouettes.py\"]" --set population=200 --set released=400 --out evolved
   "$standin" sample evolved --count 400 --grid evolved.png --out evolved-images
   test -s evolved.png
 else

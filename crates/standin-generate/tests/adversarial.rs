@@ -65,7 +65,7 @@ fn protection(epsilon: f64, unit: Unit) -> Protection {
     Protection { target, unit, noise: NoiseOrigin::Reproducible }
 }
 
-/// Enough for 600 images. The noise of gs-wgan is on every pixel of every generated image, and drowns the bars at 8.
+/// Enough for 600 images. The noise of gs-wgan is on every coefficient of every generated image, and drowns the bars at 8.
 fn epsilon(name: &str) -> f64 {
     if name == "gs-wgan" { 100.0 } else { 8.0 }
 }

@@ -17,7 +17,7 @@ use crate::{Attack, Error, Result, Target};
 ///
 /// The published score is the share of population images z with ratio(x)/ratio(z) ≥ γ. The images z and γ are the same for all
 /// candidates, so that share grows with ratio(x) and says nothing about the order of candidates that the ratio does not: the
-/// score here is ln ratio(x), which needs no population and has no ties.
+/// score here is ln ratio(x), which needs no population.
 ///
 /// Time and memory: O(candidates · shadows) on top of the shadows themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,24 +60,24 @@ struct Answers<'a> {
 
 impl Answers<'_> {
     fn online(&self, of_target: &[f64]) -> Result<Vec<f64>> {
-        let [within, without] = [self.means(true, None)?, self.means(false, None)?];
+        let [within, without] = [self.means(true)?, self.means(false)?];
         let ratio = |((p, within), without): ((&f64, f64), f64)| log_ratio(*p, 0.5 * (within + without));
         Ok(of_target.iter().zip(within).zip(without).map(ratio).collect())
     }
 
     fn offline(&self, of_target: &[f64]) -> Result<Vec<f64>> {
-        let without = self.means(false, None)?;
+        let without = self.means(false)?;
         let a = self.tuned()?;
         Ok(of_target.iter().zip(without).map(|(&p, mean)| log_ratio(p, raised(mean, a))).collect())
     }
 
-    /// The mean probability of each candidate over the shadows that have it (`member`) or do not, without one of them.
+    /// The mean probability of each candidate over the shadows that have it (`member`) or do not.
     ///
     /// # Errors
     /// If a candidate has no such shadow.
-    fn means(&self, member: bool, left_out: Option<usize>) -> Result<Vec<f64>> {
+    fn means(&self, member: bool) -> Result<Vec<f64>> {
         let side = if member { "in" } else { "out of" };
-        let means = self.some_means(member, left_out);
+        let means = self.some_means(member, None);
         let missing = |candidate| Error::Shadows {
             candidate,
             side,
@@ -89,6 +89,7 @@ impl Answers<'_> {
         means.into_iter().enumerate().map(|(candidate, mean)| mean.ok_or_else(|| missing(candidate))).collect()
     }
 
+    /// The same, leaving out one shadow, and nothing for a candidate without any.
     fn some_means(&self, member: bool, left_out: Option<usize>) -> Vec<Option<f64>> {
         let shadows = || self.target.shadows().iter().zip(self.of_shadows).enumerate();
         let mean = |candidate: usize| {

@@ -16,7 +16,9 @@ use crate::{Attack, Error, Result, Target};
 ///
 /// One Gaussian for each density is left out: it does not see a few copies.
 ///
-/// Time O(candidates · (released + reference) · components).
+/// It needs at least 2 released and 2 reference images whose features compare by Euclidean distance and are not all the same.
+///
+/// Time O((released + reference) · d² + d³) for d features, then O(candidates · (released + reference) · components).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Domias;
 
