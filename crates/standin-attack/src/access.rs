@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClassifierTarget, Error, ImagesTarget, Result};
+use crate::{ClassifierTarget, Error, GeneratorTarget, ImagesTarget, Result};
 
 /// What an attacker sees of the release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +40,14 @@ pub enum Need {
     ShadowsInAndOut,
     /// Models trained like the target without the candidate; those with it are not needed.
     ShadowsOut,
+    /// A generator that takes noise off images.
+    Denoiser,
+    /// A generator that draws an image from latent values in one pass.
+    Decoder,
+    /// Such a generator whose pixels are probabilities.
+    Likelihood,
+    /// The discriminator that a generator was trained against.
+    Discriminator,
 }
 
 impl fmt::Display for Need {
@@ -50,6 +58,10 @@ impl fmt::Display for Need {
             Self::EuclideanFeatures => "features with Euclidean distances",
             Self::ShadowsInAndOut => "shadows with and without each candidate",
             Self::ShadowsOut => "shadows without each candidate",
+            Self::Denoiser => "a diffusion model of images",
+            Self::Decoder => "a generator that draws from latent values in one pass",
+            Self::Likelihood => "a generator whose pixels are probabilities",
+            Self::Discriminator => "the discriminator",
         })
     }
 }
@@ -62,6 +74,8 @@ pub enum Target<'a> {
     Images(ImagesTarget<'a>),
     /// A released classifier.
     Classifier(ClassifierTarget<'a>),
+    /// A released generator.
+    Generator(GeneratorTarget<'a>),
 }
 
 impl<'a> Target<'a> {
@@ -70,6 +84,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Images(_) => Access::Images,
             Self::Classifier(_) => Access::Classifier,
+            Self::Generator(_) => Access::Generator,
         }
     }
 
@@ -78,6 +93,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Images(images) => images.candidates().rows(),
             Self::Classifier(classifier) => classifier.logits().rows(),
+            Self::Generator(generator) => generator.candidates().len(),
         }
     }
 
@@ -100,6 +116,17 @@ impl<'a> Target<'a> {
         match self {
             Self::Classifier(classifier) => Ok(classifier),
             other => Err(Error::Access { needed: Access::Classifier, given: other.access() }),
+        }
+    }
+
+    /// The released generator.
+    ///
+    /// # Errors
+    /// If something else was released.
+    pub fn generator(&self) -> Result<&GeneratorTarget<'a>> {
+        match self {
+            Self::Generator(generator) => Ok(generator),
+            other => Err(Error::Access { needed: Access::Generator, given: other.access() }),
         }
     }
 }

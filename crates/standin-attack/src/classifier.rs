@@ -137,8 +137,7 @@ mod tests {
         let logits = Logits::new(&values, 2).unwrap();
         assert!(message(ClassifierTarget::new(logits, &[0], &[])).contains("1 labels for 2 candidates"));
         assert!(
-            message(ClassifierTarget::new(logits, &[0, 2], &[]))
-                .contains("label 2; the classifier knows labels 0 to 1")
+            message(ClassifierTarget::new(logits, &[0, 2], &[])).contains("label 2; the model knows labels 0 to 1")
         );
         let shadow = Shadow { logits, member: &[true] };
         assert!(message(ClassifierTarget::new(logits, &[0, 1], &[shadow])).contains("flags of shadow 0"));

@@ -1,6 +1,6 @@
 use standin_data::Shape;
 
-use crate::Access;
+use crate::{Access, Need};
 
 /// What can go wrong with attacks and their evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,27 @@ pub enum Error {
     /// An image set could not be used.
     #[error(transparent)]
     Data(#[from] standin_data::Error),
+    /// A generator could not be asked.
+    #[error(transparent)]
+    Generate(#[from] standin_generate::Error),
+    /// A generator that lacks what the attack works on.
+    #[error("the attack needs {need}, which a released {family} is not or does not hold; choose another attack")]
+    Release {
+        /// The generator's family.
+        family: String,
+        /// What is missing.
+        need: Need,
+    },
+    /// Candidates that a generator cannot have been trained on.
+    #[error(
+        "the candidates are images of {found} and the generator was trained on {expected}; give images of that shape"
+    )]
+    Shape {
+        /// Shape of the candidates.
+        found: Shape,
+        /// Shape that the generator draws.
+        expected: Shape,
+    },
     /// Canaries that cannot be made.
     #[error(
         "{count} canaries were asked for, of {images} images with {classes} classes; there must be at least one canary, no more \
@@ -120,8 +141,8 @@ pub enum Error {
         /// The value found.
         value: f32,
     },
-    /// A label beyond the classifier's classes.
-    #[error("candidate {candidate} has label {label}; the classifier knows labels 0 to {last}", last = classes - 1)]
+    /// A label beyond the model's classes.
+    #[error("candidate {candidate} has label {label}; the model knows labels 0 to {last}", last = classes - 1)]
     Label {
         /// Index of the candidate.
         candidate: usize,

@@ -1,6 +1,10 @@
 use crate::classifier::lira::{Lira, Shadows, Variance};
 use crate::classifier::metric::Metric;
 use crate::classifier::rmia::Rmia;
+use crate::generator::denoising::Denoising;
+use crate::generator::discriminator::Discriminator;
+use crate::generator::latent::Latent;
+use crate::generator::loss_ratio::LossRatio;
 use crate::images::domias::Domias;
 use crate::images::gan_leaks::GanLeaks;
 use crate::images::monte_carlo::{MonteCarlo, Radius};
@@ -13,6 +17,9 @@ const LIRA: &str = "Carlini et al. 2022, \"Membership inference attacks from fir
 const RMIA: &str =
     "Zarifzadeh, Liu & Shokri 2024, \"Low-cost high-power membership inference attacks\", arXiv 2312.03262";
 const DOMIAS: &str = "van Breugel, Sun, Qian & van der Schaar 2023, \"Membership inference attacks against synthetic data through overfitting detection\", arXiv 2302.12580";
+const PIA: &str = "Kong et al. 2024, \"An efficient membership inference attack for the diffusion model by proximal initialization\", arXiv 2305.18355";
+const EXTRACTION: &str =
+    "Carlini et al. 2023, \"Extracting training data from diffusion models\", arXiv 2301.13188, section 7.1";
 const MONTE_CARLO: &str =
     "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\", arXiv 1906.03006";
 
@@ -161,6 +168,78 @@ pub const ATTACKS: &[Family] = &[
         cost: SHADOWED,
         source: RMIA,
         make: || Box::new(Rmia::Offline),
+    },
+    Family {
+        name: "diffusion-loss",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Denoiser],
+        summary: "low loss of the denoising network at time step 100",
+        cost: "8 passes of the network for each candidate",
+        source: "Matsumoto, Miura & Yanai 2023, \"Membership inference attacks against diffusion models\", arXiv 2302.03262",
+        make: || Box::new(Denoising::Loss),
+    },
+    Family {
+        name: "secmi",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Denoiser],
+        summary: "small error of one deterministic step on and back at time step 100",
+        cost: "12 passes of the network for each candidate",
+        source: "Duan et al. 2023, \"Are diffusion models vulnerable to membership inference attacks?\", arXiv 2302.01316",
+        make: || Box::new(Denoising::StepwiseError),
+    },
+    Family {
+        name: "pia",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Denoiser],
+        summary: "the noise seen in the image is the noise seen after it was added, at time steps 20 to 100",
+        cost: "6 passes of the network for each candidate",
+        source: PIA,
+        make: || Box::new(Denoising::ProximalInitialisation),
+    },
+    Family {
+        name: "diffusion-lira-online",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Denoiser, Need::ShadowsInAndOut],
+        summary: "likelihood ratio of diffusion-loss under shadows with and without the candidate, one variance for all",
+        cost: "the training of the shadows; then 8 passes of each for each candidate",
+        source: EXTRACTION,
+        make: || Box::new(LossRatio { ratio: Lira { shadows: Shadows::InAndOut, variance: Variance::Fixed } }),
+    },
+    Family {
+        name: "diffusion-lira-offline",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Denoiser, Need::ShadowsOut],
+        summary: "how far diffusion-loss lies below those of shadows without the candidate, one variance for all",
+        cost: "the training of the shadows; then 8 passes of each for each candidate",
+        source: EXTRACTION,
+        make: || Box::new(LossRatio { ratio: Lira { shadows: Shadows::Out, variance: Variance::Fixed } }),
+    },
+    Family {
+        name: "latent-search",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Decoder],
+        summary: "nearness to the nearest image that the generator can draw, by gradients in its latent space",
+        cost: "600 passes there and back for each candidate",
+        source: "Chen et al. 2020, \"GAN-Leaks\", arXiv 1909.03935, white box",
+        make: || Box::new(Latent::NearestImage),
+    },
+    Family {
+        name: "elbo",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Likelihood],
+        summary: "high variational bound of the image's likelihood, with a posterior of its own",
+        cost: "200 passes there and back for each candidate",
+        source: "Hilprecht et al. 2019, arXiv 1906.03006; Chen et al. 2020, arXiv 1909.03935",
+        make: || Box::new(Latent::Bound),
+    },
+    Family {
+        name: "discriminator",
+        access: Access::Generator,
+        needs: &[Need::Labels, Need::Discriminator],
+        summary: "high score of the discriminator that the generator was trained against",
+        cost: "one pass of the discriminator for each candidate",
+        source: "Hayes, Melis, Danezis & De Cristofaro 2019, \"LOGAN\", arXiv 1705.07663, white box",
+        make: || Box::new(Discriminator),
     },
 ];
 

@@ -198,7 +198,8 @@ fn null_evaluations(name: &str, access: Access) -> Vec<Evaluation> {
 
 #[test]
 fn no_attack_finds_anything_where_members_and_non_members_are_exchangeable() {
-    for family in ATTACKS {
+    // Attacks on generators have generators of their own in `generators.rs`.
+    for family in ATTACKS.iter().filter(|family| family.access != Access::Generator) {
         let name = family.name;
         let found = null_evaluations(name, family.access);
         let repetitions = found.len() as f64;

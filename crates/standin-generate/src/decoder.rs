@@ -5,9 +5,10 @@ use standin_nn::tensor::activation::sigmoid;
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{Module, PixelRange, burn};
 
-use crate::Control;
 use crate::aggregate::Aggregate;
-use crate::network::{Chunk, Network};
+use crate::network::{Chunk, Network, differentiable};
+use crate::opened::Pass;
+use crate::{Control, Decode};
 
 /// The sizes of a [`Decoder`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +104,31 @@ impl Network for Decoder {
         let pixels = sigmoid(self.logits(values, one_hot(chunk.labels, *classes, &device)));
         (pixels.reshape([n, shape.channels, shape.height, shape.width]), PixelRange::Unit)
     }
+
+    fn decoder<'a>(&'a self, architecture: &'a Architecture) -> Option<Box<dyn Decode + 'a>> {
+        let Architecture { latent, classes, latents, .. } = architecture;
+        let network = differentiable(self, architecture);
+        let draw = move |noise: Tensor<2>, labels: &[u32]| {
+            let device = noise.device();
+            network.logits(place(latents, noise, labels), one_hot(labels, *classes, &device))
+        };
+        Some(Box::new(Pass { latent: *latent, logits: true, draw }))
+    }
+}
+
+/// Moves standard normal values, `n × latent`, to where the latent vectors of their classes lie.
+fn place(latents: &[Aggregate], noise: Tensor<2>, labels: &[u32]) -> Tensor<2> {
+    if latents.is_empty() {
+        return noise;
+    }
+    let ([n, latent], device) = (noise.dims(), noise.device());
+    let of_labels = |part: fn(&Aggregate) -> &Vec<f64>| -> Vec<f32> {
+        labels.iter().flat_map(|&label| part(&latents[label as usize]).iter().map(|&value| value as f32)).collect()
+    };
+    let means = Tensor::<2>::from_data(TensorData::new(of_labels(|part| &part.mean), [n, latent]), &device);
+    let factors = TensorData::new(of_labels(|part| &part.factor), [n, latent, latent]);
+    let factors = Tensor::<3>::from_data(factors, &device);
+    means + factors.matmul(noise.reshape([n, latent, 1])).reshape([n, latent])
 }
 
 /// Linear layers with ReLU between them.

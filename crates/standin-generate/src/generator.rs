@@ -6,7 +6,7 @@ use standin_data::{ImageSet, Labels, Progress, Seed, Shape};
 use standin_privacy::{Guarantee, NoiseOrigin, PrivacyTarget, Unit};
 
 use crate::families::private_names;
-use crate::{Control, Error, Lineage, Result, SampleRequest, Work};
+use crate::{Control, Decode, Denoise, Discriminate, Error, Lineage, Result, SampleRequest, Work};
 
 /// The privacy a generator must keep and the noise it keeps it with.
 #[derive(Clone, Debug)]
@@ -84,6 +84,21 @@ pub trait Trained: Send + Sync + fmt::Debug {
 
     /// What of a request it can follow beyond count and balance.
     fn controls(&self) -> &'static [Control];
+
+    /// Its network as one that takes noise off images; none where it does something else, or the images' codes.
+    fn denoiser(&self) -> Option<Box<dyn Denoise + '_>> {
+        None
+    }
+
+    /// Its network as one that draws an image from latent values in one pass; none where it does something else.
+    fn decoder(&self) -> Option<Box<dyn Decode + '_>> {
+        None
+    }
+
+    /// The discriminator that it was trained against; none where there was none, or it was not kept.
+    fn discriminator(&self) -> Option<Box<dyn Discriminate + '_>> {
+        None
+    }
 }
 
 /// How a trained generator came to be.

@@ -52,6 +52,7 @@ mod lineage;
 mod model_card;
 mod moments;
 mod network;
+mod opened;
 mod options;
 mod perturb;
 mod sampling;
@@ -75,6 +76,7 @@ pub use moments::{
     DecoderOptions, DpKernel, DpKernelOptions, DpMepf, DpMepfOptions, DpMerf, DpMerfOptions, DpMfa, DpMfaOptions,
     DpNtk, DpNtkOptions, features, fourier, matching, mean_embedding,
 };
+pub use opened::{Decode, Denoise, Discriminate, Misfit, Misfits};
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
 pub use vae::{Vae, VaeOptions};

@@ -8,10 +8,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use standin_data::{ImageSet, Labels, Progress, Provenance, Seed, Shape, Silent};
 use standin_nn::tensor::{Device, Tensor, TensorData};
-use standin_nn::{DeviceChoice, Module, PixelRange, load_weights, quantise, read_architecture, save_weights};
+use standin_nn::{
+    DeviceChoice, Module, PixelRange, load_weights, quantise, read_architecture, save_weights, values, with_values,
+};
 use standin_privacy::Guarantee;
 
-use crate::{Control, Description, Error, Lineage, Result, SampleRequest, Trained, trained_images};
+use crate::adversarial::KeptDiscriminator;
+use crate::{
+    Control, Decode, Denoise, Description, Discriminate, Error, Lineage, Result, SampleRequest, Trained, trained_images,
+};
 
 /// The file of weights; its description lies beside it.
 const WEIGHTS: &str = "generator.safetensors";
@@ -43,6 +48,23 @@ pub(crate) trait Network: Module + fmt::Debug + Sync {
 
     /// The pixels of a chunk of images, `CHUNK × channels × height × width`, and their range.
     fn draw(&self, architecture: &Self::Architecture, chunk: &Chunk<'_>) -> (Tensor<4>, PixelRange);
+
+    /// As [`Trained::denoiser`].
+    fn denoiser<'a>(&'a self, _architecture: &'a Self::Architecture) -> Option<Box<dyn Denoise + 'a>> {
+        None
+    }
+
+    /// As [`Trained::decoder`].
+    fn decoder<'a>(&'a self, _architecture: &'a Self::Architecture) -> Option<Box<dyn Decode + 'a>> {
+        None
+    }
+}
+
+/// The same network where slopes along its inputs can be computed, its weights being constants.
+pub(crate) fn differentiable<N: Network>(network: &N, architecture: &N::Architecture) -> N {
+    // The initial weights are replaced, so their seed does not matter.
+    let empty = N::new(architecture, Seed::new(0), &DeviceChoice::chosen().training());
+    with_values(empty, &values(network)).no_grad()
 }
 
 /// What a chunk of images is drawn from.
@@ -294,12 +316,18 @@ fn weights_path(folder: &Path) -> PathBuf {
 pub(crate) struct TrainedNetwork<N: Network> {
     network: N,
     card: Card<N::Architecture>,
+    discriminator: Option<KeptDiscriminator>,
 }
 
 impl<N: Network + 'static> TrainedNetwork<N> {
     /// `network` lives on the inference device.
     pub(crate) fn new(network: N, card: Card<N::Architecture>) -> Self {
-        Self { network, card }
+        Self { network, card, discriminator: None }
+    }
+
+    /// The same with the discriminator that it was trained against.
+    pub(crate) fn with_discriminator(self, discriminator: Option<KeptDiscriminator>) -> Self {
+        Self { discriminator, ..self }
     }
 
     /// Reads what [`Trained::save`] wrote.
@@ -317,7 +345,10 @@ impl<N: Network + 'static> TrainedNetwork<N> {
         })?;
         // The initial weights are replaced, so their seed does not matter.
         let empty = N::new(&card.architecture, Seed::new(0), &DeviceChoice::chosen().inference());
-        Ok(Box::new(Self { network: load_weights(&path, empty)?, card }))
+        let network = load_weights(&path, empty)?;
+        let shape = N::shape(&card.architecture);
+        let discriminator = KeptDiscriminator::load(folder, shape, card.class_names.len())?;
+        Ok(Box::new(Self { network, card, discriminator }))
     }
 }
 
@@ -349,7 +380,8 @@ impl<N: Network + 'static> Trained for TrainedNetwork<N> {
     }
 
     fn save(&self, folder: &Path) -> Result<()> {
-        Ok(save_weights(&weights_path(folder), &self.network, &self.card)?)
+        save_weights(&weights_path(folder), &self.network, &self.card)?;
+        self.discriminator.as_ref().map_or(Ok(()), |discriminator| discriminator.save(folder))
     }
 
     fn guarantee(&self) -> Option<&Guarantee> {
@@ -362,5 +394,17 @@ impl<N: Network + 'static> Trained for TrainedNetwork<N> {
 
     fn controls(&self) -> &'static [Control] {
         N::CONTROLS
+    }
+
+    fn denoiser(&self) -> Option<Box<dyn Denoise + '_>> {
+        self.network.denoiser(&self.card.architecture)
+    }
+
+    fn decoder(&self) -> Option<Box<dyn Decode + '_>> {
+        self.network.decoder(&self.card.architecture)
+    }
+
+    fn discriminator(&self) -> Option<Box<dyn Discriminate + '_>> {
+        self.discriminator.as_ref().map(|kept| Box::new(kept) as Box<dyn Discriminate>)
     }
 }

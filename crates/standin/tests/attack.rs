@@ -133,3 +133,53 @@ fn a_classifier_that_learnt_its_images_by_heart_is_found() {
     let online = [&sides[..], &["--classifier", "target", "--shadow", "shadow", "--attacks", "lira-online"]].concat();
     assert!(refusal(path, &online).contains("retrain the whole pipeline as shadows"));
 }
+
+#[test]
+fn generators_are_attacked_with_their_weights() {
+    let folder = sets();
+    let path = folder.path();
+    let rows = |from: usize| digits().select(&(from..from + 60).map(row).collect::<Vec<_>>());
+    for (name, from) in [("few", 0), ("fewer", 600), ("shadow-1", 700), ("shadow-2", 800)] {
+        rows(from).save(&path.join(format!("{name}-images"))).unwrap();
+    }
+    let generate = |train: &str, out: &str, family: &str, settings: &[&str]| {
+        let train = format!("{train}-images");
+        let given = ["generate", "--train", &train, "--generator", family, "--out", out, "--quiet"];
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        let output = command(path, &given.into_iter().chain(settings).collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    generate("few", "vae", "vae", &["least_steps=3000", "batch_size=60", "beta=0.05"]);
+    let sides = ["--members", "few-images", "--non-members", "fewer-images"];
+    let attacked = |arguments: &[&str]| document(path, &[&sides[..], arguments].concat());
+    let names = |document: &Value, part: &str| -> Vec<String> {
+        let rows = document[part].as_array().unwrap().iter();
+        rows.map(|row| row["attack"].as_str().unwrap().to_owned()).collect()
+    };
+    let vae = attacked(&["--generator", "vae"]);
+    assert_eq!(names(&vae, "attacks"), ["latent-search", "elbo"]);
+    assert!(names(&vae, "left_out").contains(&"secmi".to_owned()), "{vae}");
+    assert!(least_corrected(&vae) < 1e-3, "{vae}");
+    let unmet = [&sides[..], &["--generator", "vae", "--attacks", "discriminator"]].concat();
+    assert!(refusal(path, &unmet).contains("keep_discriminator = true"));
+
+    // Trainings too short to know anything by heart: what runs is what counts.
+    let short = ["network.width=8", "network.attention=false", "training.least_steps=20", "training.epochs=1"];
+    for (train, out) in [("few", "edm"), ("shadow-1", "first"), ("shadow-2", "second")] {
+        generate(train, out, "edm", &short);
+    }
+    let alone = attacked(&["--generator", "edm"]);
+    assert_eq!(names(&alone, "attacks"), ["diffusion-loss", "secmi", "pia"]);
+    let shadowed = attacked(&["--generator", "edm", "--shadow", "first", "--shadow", "second"]);
+    assert_eq!(names(&shadowed, "attacks").last().unwrap(), "diffusion-lira-offline");
+    let online =
+        [&sides[..], &["--generator", "edm", "--shadow", "first", "--attacks", "diffusion-lira-online"]].concat();
+    assert!(refusal(path, &online).contains("shadows with and without each candidate"));
+
+    let quick = ["autoencoder.least_steps=5", "autoencoder.epochs=0.1", "prior.training.least_steps=5"];
+    generate("few", "codes", "vqvae", &[&quick[..], &["prior.training.epochs=0.1"]].concat());
+    let opaque = refusal(path, &[&sides[..], &["--generator", "codes"]].concat());
+    assert!(opaque.contains("no attack sees into a vqvae") && opaque.contains("--synthetic"), "{opaque}");
+    let both = refusal(path, &[&sides[..], &["--generator", "vae", "--synthetic", "honest"]].concat());
+    assert!(both.contains("--synthetic"), "{both}");
+}

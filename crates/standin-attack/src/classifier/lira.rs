@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use crate::classifier::{ClassifierTarget, scaled_confidence};
+use crate::classifier::{Logits, scaled_confidence};
 use crate::median::median;
 use crate::{Attack, Error, Result, Target};
 
@@ -67,44 +67,47 @@ impl Gaussian {
 impl Attack for Lira {
     fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
         let target = target.classifier()?;
-        let candidates: Vec<usize> = (0..target.labels().len()).collect();
-        let confidence =
-            |candidate: usize| scaled_confidence(target.logits().row(candidate), target.labels()[candidate] as usize);
-        let out = self.side(target, false)?;
-        match self.shadows {
-            Shadows::Out => Ok(candidates.into_par_iter().map(|at| out[at].standardised(confidence(at))).collect()),
-            Shadows::InAndOut => {
-                let within = self.side(target, true)?;
-                let ratio = |at: usize| within[at].ln_density(confidence(at)) - out[at].ln_density(confidence(at));
-                Ok(candidates.into_par_iter().map(ratio).collect())
-            }
-        }
+        let confidences = |logits: Logits<'_>| -> Vec<f64> {
+            let labels = target.labels().par_iter().enumerate();
+            labels.map(|(at, &label)| scaled_confidence(logits.row(at), label as usize)).collect()
+        };
+        let shadows: Vec<(Vec<f64>, &[bool])> =
+            target.shadows().iter().map(|shadow| (confidences(shadow.logits), shadow.member)).collect();
+        self.of(&confidences(target.logits()), &shadows)
     }
 }
 
 impl Lira {
+    /// The score of each candidate from one signal of the target and of each shadow, with the shadow's members. A signal is
+    /// about normal and, for members, higher.
+    pub(crate) fn of(&self, target: &[f64], shadows: &[(Vec<f64>, &[bool])]) -> Result<Vec<f64>> {
+        let out = self.side(target.len(), shadows, false)?;
+        let each = target.par_iter().enumerate();
+        match self.shadows {
+            Shadows::Out => Ok(each.map(|(at, &signal)| out[at].standardised(signal)).collect()),
+            Shadows::InAndOut => {
+                let within = self.side(target.len(), shadows, true)?;
+                Ok(each.map(|(at, &signal)| within[at].ln_density(signal) - out[at].ln_density(signal)).collect())
+            }
+        }
+    }
+
     /// For every candidate the Gaussian of the shadows that have it (`member`) or do not.
-    fn side(&self, target: &ClassifierTarget<'_>, member: bool) -> Result<Vec<Gaussian>> {
+    fn side(&self, candidates: usize, all: &[(Vec<f64>, &[bool])], member: bool) -> Result<Vec<Gaussian>> {
         let side = if member { "in" } else { "out of" };
         let (needed, reason) = match self.variance {
             Variance::PerExample => (2, "a deviation for each candidate"),
             Variance::Fixed => (1, "LiRA"),
         };
-        let confidences: Vec<Vec<f64>> = target
-            .labels()
-            .par_iter()
-            .enumerate()
-            .map(|(at, &label)| {
-                let on_side = target.shadows().iter().filter(|shadow| shadow.member[at] == member);
-                on_side.map(|shadow| scaled_confidence(shadow.logits.row(at), label as usize)).collect()
-            })
-            .collect();
-        if let Some(candidate) = confidences.iter().position(|found| found.len() < needed) {
-            let (found, shadows) = (confidences[candidate].len(), target.shadows().len());
+        let on_side = |at: usize| all.iter().filter(move |(_, members)| members[at] == member);
+        let signals: Vec<Vec<f64>> =
+            (0..candidates).into_par_iter().map(|at| on_side(at).map(|(signal, _)| signal[at]).collect()).collect();
+        if let Some(candidate) = signals.iter().position(|found| found.len() < needed) {
+            let (found, shadows) = (signals[candidate].len(), all.len());
             return Err(Error::Shadows { candidate, side, found, shadows, needed, reason });
         }
         // In the order of the candidates, so that the result does not depend on the number of threads.
-        let spreads: Vec<(f64, usize)> = confidences.iter().map(|values| spread(values)).collect();
+        let spreads: Vec<(f64, usize)> = signals.iter().map(|values| spread(values)).collect();
         let fixed = match self.variance {
             Variance::PerExample => None,
             Variance::Fixed => {
@@ -121,7 +124,7 @@ impl Lira {
             let variance = fixed.unwrap_or(squares / freedom as f64);
             Gaussian { mean: median(values), deviation: variance.sqrt().max(SMALLEST_DEVIATION) }
         };
-        Ok(confidences.into_iter().zip(spreads).map(gaussian).collect())
+        Ok(signals.into_iter().zip(spreads).map(gaussian).collect())
     }
 }
 

@@ -74,6 +74,18 @@ impl<'a, G: Synthesis> Contest<'a, G> {
         })
     }
 
+    /// The discriminator as it is now.
+    pub(crate) fn discriminator(&self) -> Discriminator {
+        let network = self.discriminator.finished();
+        match &self.bound {
+            Bound::Spectral(norm) => {
+                let normalised = norm.normalised(&values(&network));
+                with_values(network, &normalised)
+            }
+            Bound::Between(_) | Bound::AtReal(..) => network,
+        }
+    }
+
     /// One step of the discriminator; returns its loss.
     fn discriminate(&mut self, batch: &Batch<'_>) -> Result<f64> {
         let labels: Vec<u32> = batch.indices.iter().map(|&index| self.labels.values[index]).collect();

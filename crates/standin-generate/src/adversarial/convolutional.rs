@@ -6,8 +6,9 @@ use standin_nn::layer::{Conv2d, ConvTranspose2d, Embedding, GroupNormSilu, Linea
 use standin_nn::tensor::{Device, Tensor};
 use standin_nn::{Module, PixelRange, burn};
 
-use crate::Control;
-use crate::network::{Chunk, Network};
+use crate::network::{Chunk, Network, differentiable};
+use crate::opened::Pass;
+use crate::{Control, Decode};
 
 /// The sizes of a generator or a discriminator of images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +159,17 @@ impl Network for ConvolutionalGenerator {
         let latents = chunk.normal("latent", architecture.latent) * chunk.request.temperature;
         (self.forward(latents, chunk.labels), PixelRange::Symmetric)
     }
+
+    fn decoder<'a>(&'a self, architecture: &'a Architecture) -> Option<Box<dyn Decode + 'a>> {
+        let network = differentiable(self, architecture);
+        let draw = move |latents: Tensor<2>, labels: &[u32]| unit_rows(network.forward(latents, labels));
+        Some(Box::new(Pass { latent: architecture.latent, logits: false, draw }))
+    }
+}
+
+/// Images with values in [−1, 1] as rows of values in [0, 1].
+pub(crate) fn unit_rows(images: Tensor<4>) -> Tensor<2> {
+    (images.flatten::<2>(1, 3) + 1.0) * 0.5
 }
 
 /// From an image and its class to a score, high for images taken as real: strided convolutions, one layer of features φ,

@@ -6,6 +6,7 @@ use standin_nn::{
 use standin_privacy::{Adjacency, Ledger};
 
 use super::convolutional::{Architecture, ConvolutionalGenerator, Discriminator};
+use super::kept::KeptDiscriminator;
 use super::objective::Objective;
 use super::private_contest::{Pace, PrivateContest, Rows};
 use crate::families::write_options;
@@ -43,6 +44,8 @@ pub struct DpGanOptions {
     pub generator_batch: usize,
     /// Decay of the moving average of the generator's parameters.
     pub average_decay: f64,
+    /// Keep the discriminator, as `discriminator.safetensors` beside the generator: the same guarantee holds for it.
+    pub keep_discriminator: bool,
 }
 
 impl Default for DpGanOptions {
@@ -60,6 +63,7 @@ impl Default for DpGanOptions {
             generator_rate: 5e-4,
             generator_batch: 128,
             average_decay: 0.995,
+            keep_discriminator: false,
         }
     }
 }
@@ -158,9 +162,10 @@ impl Generator for DpGan {
         let plan = Plan::steps(records.units(), batch_size, options.steps, seed.derive("training"));
         train(&mut contest, &plan, checkpoints.as_ref(), run.progress)?;
         let guarantee = contest.discriminator.guarantee()?;
-        let generator = contest.generator.finished();
+        let (generator, discriminator) = (contest.generator.finished(), contest.discriminator.finished());
+        let kept = options.keep_discriminator.then(|| KeptDiscriminator::new(discriminator, narrow));
         let card = Card::private(Self::NAME, train_set, labels, seed, self.options(), architecture, guarantee);
-        Ok(Box::new(TrainedNetwork::new(generator, card)))
+        Ok(Box::new(TrainedNetwork::new(generator, card).with_discriminator(kept)))
     }
 
     fn options(&self) -> toml::Table {

@@ -4,6 +4,7 @@ use standin_nn::{DeviceChoice, Optimization, Optimizer, Plan, Watch, train};
 
 use super::contest::{Bound, Contest, Rules, spectral};
 use super::convolutional::{Architecture, ConvolutionalGenerator, Discriminator};
+use super::kept::KeptDiscriminator;
 use super::objective::Objective;
 use super::penalty::Penalty;
 use crate::families::write_options;
@@ -50,6 +51,9 @@ pub struct GanOptions {
     pub learning_rate: f64,
     /// Decay of the moving average of the generator's parameters.
     pub average_decay: f64,
+    /// Keep the discriminator, as `discriminator.safetensors` beside the generator: to be attacked, not released, as it knows the
+    /// training images better than the generator does.
+    pub keep_discriminator: bool,
 }
 
 impl Default for GanOptions {
@@ -65,6 +69,7 @@ impl Default for GanOptions {
             batch_size: 64,
             learning_rate: 5e-4,
             average_decay: 0.998,
+            keep_discriminator: false,
         }
     }
 }
@@ -150,9 +155,10 @@ impl Generator for Gan {
         let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<ConvolutionalGenerator>);
         let mut contest = Contest::new((generator, discriminator), self.rules(), bound, train_set, labels, watch)?;
         train(&mut contest, &plan, checkpoints.as_ref(), run.progress)?;
-        let generator = contest.generator.finished();
+        let (generator, discriminator) = (contest.generator.finished(), contest.discriminator());
+        let kept = options.keep_discriminator.then(|| KeptDiscriminator::new(discriminator, architecture.clone()));
         let card = Card::new(Self::NAME, train_set, labels, seed, self.options(), architecture);
-        Ok(Box::new(TrainedNetwork::new(generator, card)))
+        Ok(Box::new(TrainedNetwork::new(generator, card).with_discriminator(kept)))
     }
 
     fn options(&self) -> toml::Table {

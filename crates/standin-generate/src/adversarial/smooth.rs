@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use standin_data::{Seed, Shape};
 use standin_nn::tensor::{Device, Tensor, TensorData};
-use standin_nn::{Module, PixelRange, burn};
+use standin_nn::{DeviceChoice, Module, PixelRange, burn};
 
-use super::convolutional::{Architecture, ConvolutionalGenerator, Synthesis};
-use crate::Control;
+use super::convolutional::{Architecture, ConvolutionalGenerator, Synthesis, unit_rows};
 use crate::cosine::CosineBasis;
-use crate::network::{Chunk, Network};
+use crate::network::{Chunk, Network, differentiable};
+use crate::opened::Pass;
+use crate::{Control, Decode};
 
 /// The sizes of a [`SmoothGenerator`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,12 +101,19 @@ impl Network for SmoothGenerator {
         let (images, range) = self.within.draw(&architecture.sizes, chunk);
         (architecture.low_pass(&images.device()).apply(images), range)
     }
+
+    fn decoder<'a>(&'a self, architecture: &'a SmoothArchitecture) -> Option<Box<dyn Decode + 'a>> {
+        let network = differentiable(self, architecture);
+        let low_pass = architecture.low_pass(&DeviceChoice::chosen().training());
+        let draw = move |latents: Tensor<2>, labels: &[u32]| {
+            unit_rows(low_pass.apply(network.within.forward(latents, labels)))
+        };
+        Some(Box::new(Pass { latent: architecture.sizes.latent, logits: false, draw }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use standin_nn::DeviceChoice;
-
     use super::*;
 
     /// Against the basis itself, which is tested by itself.

@@ -6,9 +6,10 @@ use standin_nn::layer::{Conv2d, Embedding, Linear, indices, silu, upsample_neare
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{Module, PixelRange, burn};
 
-use super::convolutional::{Architecture, Synthesis, cropped};
-use crate::Control;
-use crate::network::{Chunk, Network};
+use super::convolutional::{Architecture, Synthesis, cropped, unit_rows};
+use crate::network::{Chunk, Network, differentiable};
+use crate::opened::Pass;
+use crate::{Control, Decode};
 
 /// The sizes of a [`StyleGenerator`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,6 +245,17 @@ impl Network for StyleGenerator {
             Tensor::from_data(TensorData::new(values, [n, 1, height, width]), &chunk.device())
         };
         (self.images(styles, &noise), PixelRange::Symmetric)
+    }
+
+    /// Without the noise of the layers, which is 0 on average.
+    fn decoder<'a>(&'a self, architecture: &'a StyleArchitecture) -> Option<Box<dyn Decode + 'a>> {
+        let network = differentiable(self, architecture);
+        let draw = move |latents: Tensor<2>, labels: &[u32]| {
+            let device = latents.device();
+            let silence = |_: &str, height, width| Tensor::zeros([labels.len(), 1, height, width], &device);
+            unit_rows(network.images(network.styles(latents, labels), &silence))
+        };
+        Some(Box::new(Pass { latent: architecture.sizes.latent, logits: false, draw }))
     }
 }
 

@@ -4,6 +4,7 @@ use standin_nn::{DeviceChoice, Optimization, Optimizer, Plan, Watch, train};
 
 use super::contest::{Bound, Contest, Rules};
 use super::convolutional::{Architecture, Discriminator};
+use super::kept::KeptDiscriminator;
 use super::objective::Objective;
 use super::penalty::Penalty;
 use super::style::{StyleArchitecture, StyleGenerator};
@@ -41,6 +42,9 @@ pub struct StyleGanOptions {
     pub learning_rate: f64,
     /// Decay of the moving average of the generator's parameters.
     pub average_decay: f64,
+    /// Keep the discriminator, as `discriminator.safetensors` beside the generator: to be attacked, not released, as it knows the
+    /// training images better than the generator does.
+    pub keep_discriminator: bool,
 }
 
 impl Default for StyleGanOptions {
@@ -58,6 +62,7 @@ impl Default for StyleGanOptions {
             batch_size: 64,
             learning_rate: 1e-3,
             average_decay: 0.998,
+            keep_discriminator: false,
         }
     }
 }
@@ -138,8 +143,10 @@ impl Generator for StyleGan {
         train(&mut contest, &plan, checkpoints.as_ref(), run.progress)?;
         let inference = DeviceChoice::chosen().inference();
         let generator = contest.generator.finished().with_centres(CENTRE_DRAWS, seed.derive("centres"), &inference);
+        let discriminator = contest.discriminator();
+        let kept = options.keep_discriminator.then(|| KeptDiscriminator::new(discriminator, sizes));
         let card = Card::new(Self::NAME, train_set, labels, seed, self.options(), architecture);
-        Ok(Box::new(TrainedNetwork::new(generator, card)))
+        Ok(Box::new(TrainedNetwork::new(generator, card).with_discriminator(kept)))
     }
 
     fn options(&self) -> toml::Table {

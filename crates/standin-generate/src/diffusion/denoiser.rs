@@ -1,15 +1,17 @@
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use standin_data::{Seed, Shape};
+use standin_data::{ImageSet, Seed, Shape};
 use standin_nn::layer::indices;
 use standin_nn::tensor::{Device, Tensor, TensorData};
-use standin_nn::{Module, PixelRange, burn};
+use standin_nn::{DeviceChoice, Module, PixelRange, burn};
 
 use super::canvas::Canvas;
 use super::precondition::{Preconditioning, noise_features};
 use super::solver::{self, SIGMA_MAX};
 use super::unet::{UNet, UNetSizes};
 use crate::network::{Chunk, Network};
-use crate::{Control, SampleRequest, Solver};
+use crate::opened::same_shape;
+use crate::{Control, Denoise, Result, SampleRequest, Solver};
 
 /// What a request for samples of a diffusion model may ask for.
 pub(crate) const CONTROLS: &[Control] = &[Control::Guidance, Control::Solver, Control::Steps];
@@ -92,6 +94,18 @@ impl PlaneDenoiser<'_> {
         output
     }
 
+    /// The noise that the network sees, (x − D(x; σ)) / σ, without guidance and from F itself: the quotient would lose digits at
+    /// small σ.
+    fn noise(&self, x: &[f32], sigma: f64) -> Vec<f32> {
+        let inwards = self.scaling.input(sigma) as f32;
+        let input: Vec<f32> = x.iter().map(|x| inwards * x).collect();
+        let mut output = self.raw(&input, sigma, self.labels.iter().copied());
+        // 1 − c_skip is σ² c_in², and c_out is σ σ_data c_in.
+        let (of_x, of_output) = ((sigma * self.scaling.input(sigma).powi(2)) as f32, self.scaling.out(sigma) / sigma);
+        output.iter_mut().zip(x).for_each(|(y, x)| *y = of_x * x - of_output as f32 * *y);
+        output
+    }
+
     /// The planes of a chunk, one after the other, from pure noise.
     pub(crate) fn sample(&self, chunk: &Chunk<'_>, steps: usize) -> Vec<f32> {
         let SampleRequest { solver, steps: asked, .. } = *chunk.request;
@@ -125,6 +139,10 @@ impl Network for ImageDiffusion {
 
     fn new(architecture: &ImageArchitecture, seed: Seed, device: &Device) -> Self {
         Self { unet: UNet::new(&architecture.unet, seed, device) }
+    }
+
+    fn denoiser<'a>(&'a self, architecture: &'a ImageArchitecture) -> Option<Box<dyn Denoise + 'a>> {
+        Some(Box::new(OpenedDiffusion { unet: &self.unet, architecture }))
     }
 
     fn check(architecture: &ImageArchitecture) -> Result<(), &'static str> {
@@ -163,5 +181,79 @@ impl Network for ImageDiffusion {
         let Shape { channels, height, width } = canvas.shape;
         let data = TensorData::new(images, [chunk.labels.len(), channels, height, width]);
         (Tensor::from_data(data, &chunk.device()), PixelRange::Symmetric)
+    }
+}
+
+/// The network of a diffusion model, for whoever holds it.
+struct OpenedDiffusion<'a> {
+    unet: &'a UNet,
+    architecture: &'a ImageArchitecture,
+}
+
+impl Denoise for OpenedDiffusion<'_> {
+    fn volume(&self) -> usize {
+        self.architecture.canvas.volume()
+    }
+
+    fn planes(&self, images: &ImageSet) -> Result<Vec<f32>> {
+        let ImageArchitecture { canvas, .. } = self.architecture;
+        same_shape(images, canvas.shape)?;
+        let plane = |image| canvas.pack(images.image(image), |pixel| f32::from(pixel) / 127.5 - 1.0);
+        Ok((0..images.len()).flat_map(plane).collect())
+    }
+
+    fn noise(&self, planes: &[f32], sigma: f64, classes: &[u32]) -> Vec<f32> {
+        let ImageArchitecture { unet: sizes, data_deviation, .. } = self.architecture;
+        let of_block = |(planes, labels): (&[f32], &[u32])| {
+            let denoiser = PlaneDenoiser {
+                unet: self.unet,
+                sizes,
+                scaling: Preconditioning { data_deviation: *data_deviation },
+                range: None,
+                labels,
+                guidance: 1.0,
+                device: DeviceChoice::chosen().inference(),
+            };
+            denoiser.noise(planes, sigma)
+        };
+        let blocks = planes.par_chunks(CHUNK * self.volume()).zip(classes.par_chunks(CHUNK));
+        blocks.map(of_block).collect::<Vec<_>>().concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+    use rand_distr::StandardNormal;
+
+    use super::*;
+
+    #[test]
+    fn noise_is_what_is_left_when_the_expected_image_is_taken_away() {
+        let device = DeviceChoice::chosen().inference();
+        let sizes = UNetSizes::small_for_tests();
+        let initial = UNet::new(&sizes, Seed::new(1), &device);
+        // An untrained network gives 0: other weights show that its output counts.
+        let mut rng = Seed::new(2).rng();
+        let weights: Vec<f32> = (0..initial.num_params()).map(|_| 0.2 * rng.sample::<f32, _>(StandardNormal)).collect();
+        let unet = standin_nn::with_values(initial, &weights);
+        let volume = sizes.channels * sizes.height * sizes.width;
+        let denoiser = PlaneDenoiser {
+            unet: &unet,
+            sizes: &sizes,
+            scaling: Preconditioning { data_deviation: 0.7 },
+            range: None,
+            labels: &[0, 1],
+            guidance: 1.0,
+            device,
+        };
+        let x: Vec<f32> = (0..2 * volume).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();
+        for sigma in [0.05, 0.7, 6.0] {
+            let (clean, noise) = (denoiser.denoise(&x, sigma), denoiser.noise(&x, sigma));
+            for ((x, clean), noise) in x.iter().zip(clean).zip(noise) {
+                let left = (x - clean) / sigma as f32;
+                assert!((left - noise).abs() < 1e-3 * (1.0 + left.abs()), "{noise} for {left} at {sigma}");
+            }
+        }
     }
 }

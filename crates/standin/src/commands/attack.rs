@@ -1,15 +1,17 @@
-//! `standin attack`: membership inference on released images or on a released classifier, without a study.
+//! `standin attack`: membership inference on released images, a released classifier or a released generator, without a study.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use standin_attack::{
-    ATTACKS, Access, ClassifierTarget, Evaluation, Family, ImagesTarget, Logits, Need, RateAt, Shadow, Target, attack,
-    epsilon_lower, evaluate, holm,
+    ATTACKS, Access, ClassifierTarget, Evaluation, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits,
+    Need, RateAt, Shadow, Target, attack, epsilon_lower, evaluate, holm,
 };
+use standin_classify::TrainedClassifier;
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Metric, nearest};
+use standin_generate::Trained;
 use standin_measure::{Estimate, Outcome, two_sample_neighbours};
 
 use super::Context;
@@ -31,15 +33,20 @@ Examples:
   standin attack --synthetic fakes/ --members train/ --non-members holdout/ --reference other/
   standin attack --synthetic fakes.npy --members train.npy --non-members holdout.npy --scores scores.csv
   standin attack --classifier cnn/ --members train/ --non-members holdout/
-  standin attack --classifier cnn/ --shadow shadow-1/ --shadow shadow-2/ --members train/ --non-members holdout/")]
+  standin attack --classifier cnn/ --shadow shadow-1/ --shadow shadow-2/ --members train/ --non-members holdout/
+  standin attack --generator edm/ --members train/ --non-members holdout/")]
 pub struct Arguments {
     /// Attack these released images, or features of them
-    #[arg(long, value_name = "IMAGES|FEATURES", required_unless_present = "classifier")]
+    #[arg(long, value_name = "IMAGES|FEATURES", required_unless_present_any = ["classifier", "generator"])]
     synthetic: Option<String>,
 
     /// Attack this classifier, a folder that `standin classify --out` wrote
     #[arg(long, value_name = "DIR", conflicts_with_all = ["synthetic", "reference"])]
     classifier: Option<PathBuf>,
+
+    /// Attack this generator with its weights, a folder that `standin generate --out` wrote
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["synthetic", "classifier", "reference"])]
+    generator: Option<PathBuf>,
 
     /// Images that were trained on, or their features
     #[arg(long, value_name = "IMAGES|FEATURES")]
@@ -53,8 +60,8 @@ pub struct Arguments {
     #[arg(long, value_name = "IMAGES|FEATURES")]
     reference: Option<String>,
 
-    /// A classifier trained like the one attacked, on none of the members and non-members; may be repeated
-    #[arg(long = "shadow", value_name = "DIR", requires = "classifier")]
+    /// A classifier or generator trained like the one attacked, on none of the members and non-members; may be repeated
+    #[arg(long = "shadow", value_name = "DIR", conflicts_with = "synthetic")]
     shadows: Vec<PathBuf>,
 
     /// Attacks to run [default: all that see this release and whose needs are met]
@@ -134,10 +141,41 @@ enum Refused {
     Access { name: String, needed: Access, given: &'static str, known: String },
     #[error("{name} needs {needs}; {remedy}")]
     Needs { name: String, needs: String, remedy: &'static str },
-    #[error("{set} has no labels, which attacks on a classifier need; give labelled images")]
+    #[error("{set} has no labels, which attacks on classifiers and generators need; give labelled images")]
     Labels { set: String },
+    #[error(
+        "no attack sees into a {family}, which is no diffusion model of images, draws from no latent values and was kept without \
+         discriminator; sample from it and attack the images with --synthetic"
+    )]
+    Opaque { family: String },
     #[error("all {count} non-members are members too, so that there is nothing to compare; give other images")]
     Same { count: usize },
+}
+
+/// What is attacked.
+enum Release {
+    Images,
+    Classifier(Box<dyn TrainedClassifier>),
+    Generator(Box<dyn Trained>),
+}
+
+impl Release {
+    fn access(&self) -> Access {
+        match self {
+            Self::Images => Access::Images,
+            Self::Classifier(_) => Access::Classifier,
+            Self::Generator(_) => Access::Generator,
+        }
+    }
+
+    /// What was given, for people.
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Classifier(_) => "a classifier",
+            Self::Generator(_) => "a generator",
+        }
+    }
 }
 
 /// Members and non-members, each once.
@@ -177,10 +215,14 @@ impl Arguments {
     /// Attacks and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         refuse_to_replace(&self.scores, self.force)?;
-        let access = if self.classifier.is_some() { Access::Classifier } else { Access::Images };
+        let release = match (&self.classifier, &self.generator) {
+            (Some(folder), _) => Release::Classifier(standin_classify::load(folder)?),
+            (None, Some(folder)) => Release::Generator(standin_generate::load(folder)?),
+            (None, None) => Release::Images,
+        };
         let reader = Reader::new(self.import.options(), context);
         let candidates = Candidates::read(&self, &reader)?;
-        let (families, left_out) = self.families(access, candidates.members.stamp().metric)?;
+        let (families, left_out) = self.families(&release, candidates.members.stamp().metric)?;
         let seed = Seed::new(self.seed);
         let population = candidates.population(seed.derive("population"))?;
         if population.low > 0.5 {
@@ -193,9 +235,14 @@ impl Arguments {
         let count = candidates.members.rows();
         let delta = self.delta.unwrap_or_else(|| 1.0 / (count as f64 * (count as f64).ln().max(1.0)));
         let progress = context.terminal.progress("");
-        let scores = match &self.classifier {
-            Some(folder) => self.on_classifier(folder, &families, &candidates, &reader, &progress)?,
-            None => self.on_images(&families, &candidates, &reader, &progress)?,
+        let scores = match &release {
+            Release::Images => self.on_images(&families, &candidates, &reader, &progress)?,
+            Release::Classifier(classifier) => {
+                self.on_classifier(classifier.as_ref(), &families, &candidates, &reader, &progress)?
+            }
+            Release::Generator(generator) => {
+                self.on_generator(generator.as_ref(), &families, &candidates, &reader, &progress)?
+            }
         };
         let mut attacks = Vec::new();
         for (family, scores) in families.iter().zip(&scores) {
@@ -211,7 +258,7 @@ impl Arguments {
         if let Some(path) = &self.scores {
             write_scores(path, &families, &scores, &candidates)?;
         }
-        let release = match (&self.classifier, &self.synthetic) {
+        let release = match (self.classifier.as_ref().or(self.generator.as_ref()), &self.synthetic) {
             (Some(folder), _) => folder.display().to_string(),
             (None, images) => images.clone().unwrap_or_default(),
         };
@@ -230,7 +277,8 @@ impl Arguments {
     }
 
     /// The attacks to run, and those on this release whose needs are not met.
-    fn families(&self, access: Access, metric: Metric) -> Result<(Vec<&'static Family>, Vec<LeftOut>), Failure> {
+    fn families(&self, release: &Release, metric: Metric) -> Result<(Vec<&'static Family>, Vec<LeftOut>), Failure> {
+        let access = release.access();
         let all = || ATTACKS.iter().filter(move |family| family.access == access);
         let unmet = |family: &Family| -> Vec<Need> {
             let met = |need: &Need| match need {
@@ -239,6 +287,10 @@ impl Arguments {
                 Need::Reference => self.reference.is_some(),
                 Need::ShadowsOut => !self.shadows.is_empty(),
                 Need::ShadowsInAndOut => false,
+                Need::Denoiser | Need::Decoder | Need::Likelihood | Need::Discriminator => match release {
+                    Release::Generator(generator) => GeneratorTarget::holds(generator.as_ref(), *need),
+                    Release::Images | Release::Classifier(_) => false,
+                },
             };
             family.needs.iter().copied().filter(|need| !met(need)).collect()
         };
@@ -247,13 +299,16 @@ impl Arguments {
             let (families, others) = all().partition::<Vec<_>, _>(|family| unmet(family).is_empty());
             let left_out =
                 others.iter().map(|family: &&Family| LeftOut { attack: family.name, needs: words(&unmet(family)) });
+            if let (Release::Generator(generator), true) = (release, families.is_empty()) {
+                return Err(Refused::Opaque { family: generator.description().family.to_owned() }.into());
+            }
             return Ok((families, left_out.collect()));
         }
         let mut families = Vec::new();
         for name in &self.attacks {
             let family = attack(name)?;
             if family.access != access {
-                let given = if access == Access::Images { "images" } else { "a classifier" };
+                let given = release.words();
                 let known = all().map(|family| family.name).collect::<Vec<_>>().join(", ");
                 return Err(Refused::Access { name: name.clone(), needed: family.access, given, known }.into());
             }
@@ -266,8 +321,10 @@ impl Arguments {
                     }
                     Need::EuclideanFeatures => "choose another --encoder, such as pixels",
                     Need::ShadowsOut | Need::Labels => {
-                        "give --shadow DIR, classifiers trained like this one on other images"
+                        "give --shadow DIR, models trained like this one on other images"
                     }
+                    Need::Discriminator => "train the generator with keep_discriminator = true, where it has one",
+                    Need::Denoiser | Need::Decoder | Need::Likelihood => "choose an attack that this generator allows",
                 };
                 return Err(Refused::Needs { name: name.clone(), needs: words(&unmet), remedy }.into());
             }
@@ -291,30 +348,38 @@ impl Arguments {
         score(families, &target, progress)
     }
 
+    /// Members and non-members as images, their labels among the classes that a model knows.
+    fn labelled(
+        &self,
+        classes: &[String],
+        candidates: &Candidates,
+        reader: &Reader<'_>,
+    ) -> Result<[ImageSet; 2], Failure> {
+        let labelled = |set: ImageSet| -> Result<ImageSet, Failure> {
+            let labels = set.labels().ok_or_else(|| Refused::Labels { set: set.describe() })?.among(classes)?;
+            Ok(set.with_labels(labels)?)
+        };
+        let non_members = reader.read(&self.non_members)?.select(&candidates.kept);
+        Ok([labelled(reader.read(&self.members)?)?, labelled(non_members)?])
+    }
+
     /// The scores of each attack on a classifier.
     fn on_classifier(
         &self,
-        folder: &Path,
+        classifier: &dyn TrainedClassifier,
         families: &[&Family],
         candidates: &Candidates,
         reader: &Reader<'_>,
         progress: &dyn Progress,
     ) -> Result<Vec<Vec<f64>>, Failure> {
-        let classifier = standin_classify::load(folder)?;
-        let members = reader.read(&self.members)?;
-        let non_members = reader.read(&self.non_members)?.select(&candidates.kept);
         let classes = classifier.classes();
-        let labels = [&members, &non_members].map(|set| -> Result<Vec<u32>, Failure> {
-            let labels = set.labels().ok_or_else(|| Refused::Labels { set: set.describe() })?;
-            Ok(labels.among(classes)?.values)
-        });
-        let [inside, outside] = labels;
-        let labels = [inside?, outside?].concat();
-        let answers = |classifier: &dyn standin_classify::TrainedClassifier| -> Result<Vec<f32>, Failure> {
+        let sides = self.labelled(classes, candidates, reader)?;
+        let labels: Vec<u32> = sides.iter().filter_map(ImageSet::labels).flat_map(|of| of.values.clone()).collect();
+        let answers = |classifier: &dyn TrainedClassifier| -> Result<Vec<f32>, Failure> {
             let ask = |set: &ImageSet| Ok::<_, Failure>(classifier.logits(set)?.values().to_vec());
-            Ok([ask(&members)?, ask(&non_members)?].concat())
+            Ok([ask(&sides[0])?, ask(&sides[1])?].concat())
         };
-        let of_target = answers(classifier.as_ref())?;
+        let of_target = answers(classifier)?;
         let mut of_shadows = Vec::new();
         for folder in &self.shadows {
             of_shadows.push((answers(standin_classify::load(folder)?.as_ref())?, vec![false; labels.len()]));
@@ -325,6 +390,28 @@ impl Arguments {
             .collect::<standin_attack::Result<Vec<_>>>()?;
         let logits = Logits::new(&of_target, classes.len())?;
         score(families, &Target::Classifier(ClassifierTarget::new(logits, &labels, &shadows)?), progress)
+    }
+
+    /// The scores of each attack on a generator.
+    fn on_generator(
+        &self,
+        generator: &dyn Trained,
+        families: &[&Family],
+        candidates: &Candidates,
+        reader: &Reader<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Vec<f64>>, Failure> {
+        let [members, non_members] = self.labelled(generator.description().classes, candidates, reader)?;
+        let both = members.concat(&non_members)?;
+        let trained = self.shadows.iter().map(|folder| standin_generate::load(folder));
+        let trained = trained.collect::<standin_generate::Result<Vec<_>>>()?;
+        let outside = vec![false; both.len()];
+        let shadows: Vec<GeneratorShadow<'_>> = trained
+            .iter()
+            .map(|generator| GeneratorShadow { generator: generator.as_ref(), member: &outside })
+            .collect();
+        let seed = Seed::new(self.seed).derive("generator");
+        score(families, &Target::Generator(GeneratorTarget::new(generator, &both, &shadows, seed)?), progress)
     }
 }
 
