@@ -36,6 +36,8 @@ pub enum Need {
     Reference,
     /// Features that compare by Euclidean distance, not codes that are equal or not.
     EuclideanFeatures,
+    /// The images themselves, and not their features alone.
+    Pictures,
     /// Models trained like the target on known subsets of the candidates, in and out.
     ShadowsInAndOut,
     /// Models trained like the target without the candidate; those with it are not needed.
@@ -56,6 +58,7 @@ impl fmt::Display for Need {
             Self::Labels => "labels",
             Self::Reference => "reference images",
             Self::EuclideanFeatures => "features with Euclidean distances",
+            Self::Pictures => "images, not features of them",
             Self::ShadowsInAndOut => "shadows with and without each candidate",
             Self::ShadowsOut => "shadows without each candidate",
             Self::Denoiser => "a diffusion model of images",

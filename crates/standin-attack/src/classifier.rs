@@ -112,7 +112,7 @@ impl<'a> ClassifierTarget<'a> {
 /// φ = log p_y − log Σ_{j≠y} p_j = z_y − log Σ_{j≠y} e^{z_j}: the logit of the probability of class y.
 ///
 /// Taken from the logits it neither saturates nor cancels, however confident the classifier (Carlini et al. 2022).
-fn scaled_confidence(logits: &[f32], class: usize) -> f64 {
+pub(crate) fn scaled_confidence(logits: &[f32], class: usize) -> f64 {
     let others = || logits.iter().enumerate().filter(move |&(index, _)| index != class).map(|(_, &z)| f64::from(z));
     let largest = others().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = others().map(|z| (z - largest).exp()).sum();

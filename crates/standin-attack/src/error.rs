@@ -23,6 +23,25 @@ pub enum Error {
     /// An image set could not be used.
     #[error(transparent)]
     Data(#[from] standin_data::Error),
+    /// A classifier could not be trained or asked.
+    #[error(transparent)]
+    Classify(#[from] standin_classify::Error),
+    /// An attack that trains on images, without images.
+    #[error("the attack `{attack}` trains a network on the images and was given features of them; give images")]
+    NoPictures {
+        /// The attack's registered name.
+        attack: &'static str,
+    },
+    /// Images that are not those whose features were given.
+    #[error("{found} {what} images for {expected} rows of features; there must be one image for each row")]
+    Pictures {
+        /// Which set.
+        what: &'static str,
+        /// Images found.
+        found: usize,
+        /// Rows of features.
+        expected: usize,
+    },
     /// A generator could not be asked.
     #[error(transparent)]
     Generate(#[from] standin_generate::Error),
@@ -34,14 +53,12 @@ pub enum Error {
         /// What is missing.
         need: Need,
     },
-    /// Candidates that a generator cannot have been trained on.
-    #[error(
-        "the candidates are images of {found} and the generator was trained on {expected}; give images of that shape"
-    )]
+    /// Images that cannot have anything to do with each other.
+    #[error("there are images of {found} where {expected} is expected; give candidates of the shape of the release")]
     Shape {
-        /// Shape of the candidates.
+        /// Shape of some images.
         found: Shape,
-        /// Shape that the generator draws.
+        /// Shape that others have, or that a generator draws.
         expected: Shape,
     },
     /// Canaries that cannot be made.

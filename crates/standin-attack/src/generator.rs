@@ -94,9 +94,12 @@ impl<'a> GeneratorTarget<'a> {
             Need::Decoder => generator.decoder().is_some(),
             Need::Likelihood => generator.decoder().is_some_and(|decoder| decoder.has_likelihood()),
             Need::Discriminator => generator.discriminator().is_some(),
-            Need::Labels | Need::Reference | Need::EuclideanFeatures | Need::ShadowsInAndOut | Need::ShadowsOut => {
-                false
-            }
+            Need::Labels
+            | Need::Reference
+            | Need::EuclideanFeatures
+            | Need::Pictures
+            | Need::ShadowsInAndOut
+            | Need::ShadowsOut => false,
         }
     }
 

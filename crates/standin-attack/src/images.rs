@@ -1,3 +1,4 @@
+use standin_data::ImageSet;
 use standin_encode::Embedding;
 
 use crate::{Error, Result};
@@ -5,6 +6,7 @@ use crate::{Error, Result};
 pub mod domias;
 pub mod gan_leaks;
 pub mod monte_carlo;
+pub mod surrogate;
 
 /// Released images, seen as features, and the candidates.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,18 @@ pub struct ImagesTarget<'a> {
     synthetic: &'a Embedding,
     reference: Option<&'a Embedding>,
     candidates: &'a Embedding,
+    pictures: Option<Pictures<'a>>,
+}
+
+/// The images themselves, for attacks that train networks on them.
+#[derive(Clone, Copy, Debug)]
+pub struct Pictures<'a> {
+    /// The released images.
+    pub released: &'a ImageSet,
+    /// Real images that are neither members nor candidates.
+    pub reference: Option<&'a ImageSet>,
+    /// The images whose membership is in question.
+    pub candidates: &'a ImageSet,
 }
 
 impl<'a> ImagesTarget<'a> {
@@ -32,7 +46,32 @@ impl<'a> ImagesTarget<'a> {
             }
             candidates.require_same_protocol(set)?;
         }
-        Ok(Self { synthetic, reference, candidates })
+        Ok(Self { synthetic, reference, candidates, pictures: None })
+    }
+
+    /// The same with the images themselves.
+    ///
+    /// # Errors
+    /// If a set has another number of images than of features, or another shape than the candidates.
+    pub fn with_pictures(self, pictures: Pictures<'a>) -> Result<Self> {
+        let features = [Some(self.synthetic), self.reference, Some(self.candidates)];
+        let sets = [Some(pictures.released), pictures.reference, Some(pictures.candidates)];
+        for ((what, set), features) in ["released", "reference", "candidate"].into_iter().zip(sets).zip(features) {
+            let (found, expected) = (set.map_or(0, ImageSet::len), features.map_or(0, Embedding::rows));
+            if found != expected {
+                return Err(Error::Pictures { what, found, expected });
+            }
+            let (found, expected) = (set.unwrap_or(pictures.candidates).shape(), pictures.candidates.shape());
+            if found != expected {
+                return Err(Error::Shape { found, expected });
+            }
+        }
+        Ok(Self { pictures: Some(pictures), ..self })
+    }
+
+    /// The images themselves, where they are known.
+    pub fn pictures(&self) -> Option<&Pictures<'a>> {
+        self.pictures.as_ref()
     }
 
     /// The released images.

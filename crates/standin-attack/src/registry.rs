@@ -8,6 +8,7 @@ use crate::generator::loss_ratio::LossRatio;
 use crate::images::domias::Domias;
 use crate::images::gan_leaks::GanLeaks;
 use crate::images::monte_carlo::{MonteCarlo, Radius};
+use crate::images::surrogate::Surrogate;
 use crate::{Access, Error, Family, Need, Result};
 
 const SEARCH: &str = "one nearest-neighbour search: O(candidates · synthetic · features) time, bounded memory";
@@ -17,6 +18,7 @@ const LIRA: &str = "Carlini et al. 2022, \"Membership inference attacks from fir
 const RMIA: &str =
     "Zarifzadeh, Liu & Shokri 2024, \"Low-cost high-power membership inference attacks\", arXiv 2312.03262";
 const DOMIAS: &str = "van Breugel, Sun, Qian & van der Schaar 2023, \"Membership inference attacks against synthetic data through overfitting detection\", arXiv 2302.12580";
+const LOGAN: &str = "Hayes, Melis, Danezis & De Cristofaro 2019, \"LOGAN\", arXiv 1705.07663, black box";
 const PIA: &str = "Kong et al. 2024, \"An efficient membership inference attack for the diffusion model by proximal initialization\", arXiv 2305.18355";
 const EXTRACTION: &str =
     "Carlini et al. 2023, \"Extracting training data from diffusion models\", arXiv 2301.13188, section 7.1";
@@ -69,6 +71,24 @@ pub const ATTACKS: &[Family] = &[
         cost: "O((candidates + synthetic + reference) · features²), then candidates · (synthetic + reference) · 16",
         source: DOMIAS,
         make: || Box::new(Domias),
+    },
+    Family {
+        name: "logan",
+        access: Access::Images,
+        needs: &[Need::Reference, Need::Pictures],
+        summary: "a network that tells released from reference images takes it for released",
+        cost: "the training of a small convolutional network, 2000 to 6000 steps",
+        source: LOGAN,
+        make: || Box::new(Surrogate::Separator),
+    },
+    Family {
+        name: "auxiliary",
+        access: Access::Images,
+        needs: &[Need::Labels, Need::Reference, Need::Pictures],
+        summary: "a classifier trained on the released images knows it better than one trained on reference images",
+        cost: "the training of two small convolutional networks, 2000 to 6000 steps each",
+        source: "Watson et al. 2022, \"On the importance of difficulty calibration\", arXiv 2111.08440, calibrated loss",
+        make: || Box::new(Surrogate::Auxiliary),
     },
     Family {
         name: "loss",

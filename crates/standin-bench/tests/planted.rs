@@ -2,7 +2,8 @@
 
 use rand::RngExt;
 use standin_attack::{
-    ATTACKS, Access, ClassifierTarget, Evaluation, ImagesTarget, Logits, Shadow, Target, evaluate as evaluate_attack,
+    ATTACKS, Access, ClassifierTarget, Evaluation, ImagesTarget, Logits, Need, Pictures, Shadow, Target,
+    evaluate as evaluate_attack,
 };
 use standin_data::{Amount, ImageSet, Labels, Seed, Silent, Split, SplitOptions, digits};
 use standin_encode::{Embedding, encoder};
@@ -59,20 +60,36 @@ fn copies_of_one_training_image_in_twenty_lead_the_gallery() {
     }
 }
 
+/// The same images, each with another label than its own: what a network knows of them it has by heart.
+fn wrongly_labelled(images: ImageSet) -> ImageSet {
+    let Labels { mut values, classes } = images.labels().unwrap().clone();
+    values.iter_mut().enumerate().for_each(|(at, label)| *label = (*label + 1 + at as u32 % 9) % 10);
+    images.without_labels().with_labels(Labels { values, classes }).unwrap()
+}
+
 #[test]
 fn every_attack_on_images_finds_the_copied_members() {
-    let sides = sides(2);
+    let drawn = sides(2);
+    let sides = Sides { train: wrongly_labelled(drawn.train), holdout: wrongly_labelled(drawn.holdout), ..sides(2) };
     let reference = embed("pixels", &sides.reference);
-    let candidates = embed("pixels", &sides.train).concat(&embed("pixels", &sides.holdout)).unwrap();
+    let images = sides.train.concat(&sides.holdout).unwrap();
+    let candidates = embed("pixels", &images);
     for family in ATTACKS.iter().filter(|family| family.access == Access::Images) {
-        // An attack that counts neighbours needs more than one copy of each.
-        let times = if family.name.starts_with("monte-carlo") { 12 } else { 1 };
-        let (synthetic, copied) = leaky(&sides, times);
-        let synthetic = embed("pixels", &synthetic);
-        let target = Target::Images(ImagesTarget::new(&synthetic, Some(&reference), &candidates).unwrap());
+        // An attack that counts neighbours needs more than one copy of each, and a network must see a copy some times to know it.
+        let times = match family.name {
+            name if name.starts_with("monte-carlo") => 12,
+            _ if family.needs.contains(&Need::Pictures) => 4,
+            _ => 1,
+        };
+        let (released, copied) = leaky(&sides, times);
+        let synthetic = embed("pixels", &released);
+        let pictures = Pictures { released: &released, reference: Some(&sides.reference), candidates: &images };
+        let target = ImagesTarget::new(&synthetic, Some(&reference), &candidates).unwrap();
+        let target = Target::Images(target.with_pictures(pictures).unwrap());
         let scores = family.build().score(&target).unwrap();
         let (members, non_members) = (&scores[..copied], &scores[sides.train.len()..]);
         let auc = evaluate_attack(members, non_members, Seed::new(1)).unwrap().auc;
+        println!("{}: {auc}", family.name);
         assert!(auc.value > 0.9, "{}: {auc}", family.name);
     }
 }
@@ -82,13 +99,16 @@ fn no_attack_on_images_finds_members_in_unrelated_images() {
     for seed in [3, 4, 5] {
         let sides = sides(seed);
         let [reference, synthetic] = [&sides.reference, &sides.unrelated].map(|images| embed("pixels", images));
-        let candidates = embed("pixels", &sides.train).concat(&embed("pixels", &sides.holdout)).unwrap();
-        let target = Target::Images(ImagesTarget::new(&synthetic, Some(&reference), &candidates).unwrap());
+        let images = sides.train.concat(&sides.holdout).unwrap();
+        let candidates = embed("pixels", &images);
+        let pictures = Pictures { released: &sides.unrelated, reference: Some(&sides.reference), candidates: &images };
+        let target = ImagesTarget::new(&synthetic, Some(&reference), &candidates).unwrap();
+        let target = Target::Images(target.with_pictures(pictures).unwrap());
         for family in ATTACKS.iter().filter(|family| family.access == Access::Images) {
             let scores = family.build().score(&target).unwrap();
             let (members, non_members) = scores.split_at(sides.train.len());
             let found = evaluate_attack(members, non_members, Seed::new(1)).unwrap();
-            // Fifteen tests: a threshold of 1 in 1000 keeps a false alarm below about 1.5 %, at fixed seeds.
+            // Twenty-one tests: a threshold of 1 in 1000 keeps a false alarm below about 2.1 %, at fixed seeds.
             assert!(found.p_value > 0.001, "{}: p = {}", family.name, found.p_value);
         }
     }

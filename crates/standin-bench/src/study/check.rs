@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use standin_attack::Access;
+use standin_attack::{Access, Family, Need};
 
 use super::configuration::{Data, Generator, Side, Study, StudyError};
 use super::encoders;
@@ -233,6 +233,12 @@ fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
     )?;
     for attack in &attacks.names {
         known("attack", attack, standin_attack::ATTACKS.iter().map(|f| f.name))?;
+        let needs_more = |family: &Family| family.access == Access::Generator || family.needs.contains(&Need::Pictures);
+        require(
+            !standin_attack::ATTACKS.iter().any(|family| family.name == attack && needs_more(family)),
+            || format!("attack \"{attack}\" in a study"),
+            "it runs in `standin attack` alone: leave it out here",
+        )?;
         let shadowed = standin_attack::ATTACKS.iter().any(|f| f.name == attack && f.needs_shadows());
         require(
             attacks.shadows > 0 || !shadowed,
@@ -254,7 +260,7 @@ fn check_gates(study: &Study) -> Result<(), Refusal> {
         measures: study.measures.names.iter().map(String::as_str).chain(OF_IMAGES).map(str::to_owned).collect(),
         attacks: standin_attack::ATTACKS
             .iter()
-            .filter(|family| family.access == Access::Images)
+            .filter(|family| family.access == Access::Images && !family.needs.contains(&Need::Pictures))
             .map(|family| family.name.to_owned())
             .filter(|name| study.attacks.names.is_empty() || study.attacks.names.contains(name))
             .collect(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use standin_attack::{
     ATTACKS, Access, ClassifierTarget, Evaluation, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits,
-    Need, RateAt, Shadow, Target, attack, epsilon_lower, evaluate, holm,
+    Need, Pictures, RateAt, Shadow, Target, attack, epsilon_lower, evaluate, holm,
 };
 use standin_classify::TrainedClassifier;
 use standin_data::{ImageSet, Progress, Seed};
@@ -16,7 +16,7 @@ use standin_measure::{Estimate, Outcome, two_sample_neighbours};
 
 use super::Context;
 use super::data::ImportArguments;
-use super::images::Reader;
+use super::images::{Reader, Seen};
 use super::replace::refuse_to_replace;
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
@@ -141,8 +141,14 @@ enum Refused {
     Access { name: String, needed: Access, given: &'static str, known: String },
     #[error("{name} needs {needs}; {remedy}")]
     Needs { name: String, needs: String, remedy: &'static str },
-    #[error("{set} has no labels, which attacks on classifiers and generators need; give labelled images")]
-    Labels { set: String },
+    #[error(
+        "attacks on classifiers and generators ask about images; give images as --members and --non-members, and no features"
+    )]
+    Features,
+    #[error(
+        "members or non-members have no labels, which attacks on classifiers and generators need; give labelled images"
+    )]
+    Labels,
     #[error(
         "no attack sees into a {family}, which is no diffusion model of images, draws from no latent values and was kept without \
          discriminator; sample from it and attack the images with --synthetic"
@@ -154,15 +160,36 @@ enum Refused {
 
 /// What is attacked.
 enum Release {
-    Images,
+    Images(Box<Released>),
     Classifier(Box<dyn TrainedClassifier>),
     Generator(Box<dyn Trained>),
 }
 
+/// Released images, and what an attacker has beside them.
+struct Released {
+    synthetic: Seen,
+    reference: Option<Seen>,
+}
+
 impl Release {
+    fn read(arguments: &Arguments, reader: &Reader<'_>) -> Result<Self, Failure> {
+        Ok(match (&arguments.classifier, &arguments.generator) {
+            (Some(folder), _) => Self::Classifier(standin_classify::load(folder)?),
+            (None, Some(folder)) => Self::Generator(standin_generate::load(folder)?),
+            (None, None) => {
+                let seen = |text: &str| reader.seen(text, &arguments.encoder);
+                let synthetic = seen(arguments.synthetic.as_deref().unwrap_or_default())?;
+                Self::Images(Box::new(Released {
+                    synthetic,
+                    reference: arguments.reference.as_deref().map(seen).transpose()?,
+                }))
+            }
+        })
+    }
+
     fn access(&self) -> Access {
         match self {
-            Self::Images => Access::Images,
+            Self::Images(_) => Access::Images,
             Self::Classifier(_) => Access::Classifier,
             Self::Generator(_) => Access::Generator,
         }
@@ -171,10 +198,46 @@ impl Release {
     /// What was given, for people.
     fn words(&self) -> &'static str {
         match self {
-            Self::Images => "images",
+            Self::Images(_) => "images",
             Self::Classifier(_) => "a classifier",
             Self::Generator(_) => "a generator",
         }
+    }
+
+    /// Whether this release and what is known of the candidates have what an attack needs.
+    fn meets(&self, need: Need, candidates: &Candidates, shadows: bool) -> bool {
+        let (pictures, reference) = match self {
+            Self::Images(released) => (released.pictures(candidates), released.reference.is_some()),
+            Self::Classifier(_) | Self::Generator(_) => (None, false),
+        };
+        match need {
+            // Attacks on models refuse candidates without labels; those on images do without.
+            Need::Labels => pictures.is_none_or(|pictures| {
+                let sets = [Some(pictures.released), pictures.reference, Some(pictures.candidates)];
+                sets.into_iter().flatten().all(|set| set.labels().is_some())
+            }),
+            Need::EuclideanFeatures => candidates.members.stamp().metric == Metric::Euclidean,
+            Need::Pictures => pictures.is_some(),
+            Need::Reference => reference,
+            Need::ShadowsOut => shadows,
+            Need::ShadowsInAndOut => false,
+            Need::Denoiser | Need::Decoder | Need::Likelihood | Need::Discriminator => match self {
+                Self::Generator(generator) => GeneratorTarget::holds(generator.as_ref(), need),
+                Self::Images(_) | Self::Classifier(_) => false,
+            },
+        }
+    }
+}
+
+impl Released {
+    /// The images themselves, where images were given on every side.
+    fn pictures<'a>(&'a self, candidates: &'a Candidates) -> Option<Pictures<'a>> {
+        let reference = match &self.reference {
+            Some(reference) => Some(reference.images.as_ref()?),
+            None => None,
+        };
+        let (released, candidates) = (self.synthetic.images.as_ref()?, candidates.images.as_ref()?);
+        Some(Pictures { released, reference, candidates })
     }
 }
 
@@ -182,6 +245,8 @@ impl Release {
 struct Candidates {
     members: Embedding,
     non_members: Embedding,
+    /// The same as images, members first; none where features were given.
+    images: Option<ImageSet>,
     /// The non-members that are kept, among all that were given.
     kept: Vec<usize>,
     duplicates: usize,
@@ -189,8 +254,8 @@ struct Candidates {
 
 impl Candidates {
     fn read(arguments: &Arguments, reader: &Reader<'_>) -> Result<Self, Failure> {
-        let members = reader.embed(&arguments.members, &arguments.encoder)?;
-        let all = reader.embed(&arguments.non_members, &arguments.encoder)?;
+        let Seen { features: members, images: inside } = reader.seen(&arguments.members, &arguments.encoder)?;
+        let Seen { features: all, images: outside } = reader.seen(&arguments.non_members, &arguments.encoder)?;
         members.require_same_protocol(&all)?;
         let distances = nearest(&all, &members, 1, false)?.at_rank(1);
         let kept: Vec<usize> = (0..all.rows()).filter(|&row| distances[row] > 0.0).collect();
@@ -198,7 +263,18 @@ impl Candidates {
             return Err(Refused::Same { count: all.rows() }.into());
         }
         let duplicates = all.rows() - kept.len();
-        Ok(Self { members, non_members: all.select(&kept), kept, duplicates })
+        let images = match (inside, outside) {
+            (Some(inside), Some(outside)) => Some(inside.concat(&outside.select(&kept))?),
+            _ => None,
+        };
+        Ok(Self { members, non_members: all.select(&kept), images, kept, duplicates })
+    }
+
+    /// The images, with labels among the classes that a model knows.
+    fn labelled(&self, classes: &[String]) -> Result<ImageSet, Failure> {
+        let images = self.images.as_ref().ok_or(Refused::Features)?;
+        let labels = images.labels().ok_or(Refused::Labels)?.among(classes)?;
+        Ok(images.clone().without_labels().with_labels(labels)?)
     }
 
     /// Whether both sides look like one population.
@@ -215,14 +291,10 @@ impl Arguments {
     /// Attacks and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         refuse_to_replace(&self.scores, self.force)?;
-        let release = match (&self.classifier, &self.generator) {
-            (Some(folder), _) => Release::Classifier(standin_classify::load(folder)?),
-            (None, Some(folder)) => Release::Generator(standin_generate::load(folder)?),
-            (None, None) => Release::Images,
-        };
         let reader = Reader::new(self.import.options(), context);
         let candidates = Candidates::read(&self, &reader)?;
-        let (families, left_out) = self.families(&release, candidates.members.stamp().metric)?;
+        let release = Release::read(&self, &reader)?;
+        let (families, left_out) = self.families(&release, &candidates)?;
         let seed = Seed::new(self.seed);
         let population = candidates.population(seed.derive("population"))?;
         if population.low > 0.5 {
@@ -236,12 +308,12 @@ impl Arguments {
         let delta = self.delta.unwrap_or_else(|| 1.0 / (count as f64 * (count as f64).ln().max(1.0)));
         let progress = context.terminal.progress("");
         let scores = match &release {
-            Release::Images => self.on_images(&families, &candidates, &reader, &progress)?,
+            Release::Images(released) => self.on_images(&families, &candidates, released, &progress)?,
             Release::Classifier(classifier) => {
-                self.on_classifier(classifier.as_ref(), &families, &candidates, &reader, &progress)?
+                self.on_classifier(classifier.as_ref(), &families, &candidates, &progress)?
             }
             Release::Generator(generator) => {
-                self.on_generator(generator.as_ref(), &families, &candidates, &reader, &progress)?
+                self.on_generator(generator.as_ref(), &families, &candidates, &progress)?
             }
         };
         let mut attacks = Vec::new();
@@ -277,21 +349,15 @@ impl Arguments {
     }
 
     /// The attacks to run, and those on this release whose needs are not met.
-    fn families(&self, release: &Release, metric: Metric) -> Result<(Vec<&'static Family>, Vec<LeftOut>), Failure> {
+    fn families(
+        &self,
+        release: &Release,
+        candidates: &Candidates,
+    ) -> Result<(Vec<&'static Family>, Vec<LeftOut>), Failure> {
         let access = release.access();
         let all = || ATTACKS.iter().filter(move |family| family.access == access);
         let unmet = |family: &Family| -> Vec<Need> {
-            let met = |need: &Need| match need {
-                Need::Labels => true,
-                Need::EuclideanFeatures => metric == Metric::Euclidean,
-                Need::Reference => self.reference.is_some(),
-                Need::ShadowsOut => !self.shadows.is_empty(),
-                Need::ShadowsInAndOut => false,
-                Need::Denoiser | Need::Decoder | Need::Likelihood | Need::Discriminator => match release {
-                    Release::Generator(generator) => GeneratorTarget::holds(generator.as_ref(), *need),
-                    Release::Images | Release::Classifier(_) => false,
-                },
-            };
+            let met = |need: &Need| release.meets(*need, candidates, !self.shadows.is_empty());
             family.needs.iter().copied().filter(|need| !met(need)).collect()
         };
         let words = |needs: &[Need]| needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
@@ -319,10 +385,10 @@ impl Arguments {
                     Need::ShadowsInAndOut => {
                         "retrain the whole pipeline as shadows: `standin bench` with attacks.shadows"
                     }
+                    Need::Pictures => "give images on every side, and no file of features",
                     Need::EuclideanFeatures => "choose another --encoder, such as pixels",
-                    Need::ShadowsOut | Need::Labels => {
-                        "give --shadow DIR, models trained like this one on other images"
-                    }
+                    Need::Labels => "give labelled images on every side",
+                    Need::ShadowsOut => "give --shadow DIR, models trained like this one on other images",
                     Need::Discriminator => "train the generator with keep_discriminator = true, where it has one",
                     Need::Denoiser | Need::Decoder | Need::Likelihood => "choose an attack that this generator allows",
                 };
@@ -338,29 +404,17 @@ impl Arguments {
         &self,
         families: &[&Family],
         candidates: &Candidates,
-        reader: &Reader<'_>,
+        released: &Released,
         progress: &dyn Progress,
     ) -> Result<Vec<Vec<f64>>, Failure> {
-        let synthetic = reader.embed(self.synthetic.as_deref().unwrap_or_default(), &self.encoder)?;
-        let reference = self.reference.as_deref().map(|text| reader.embed(text, &self.encoder)).transpose()?;
+        let Released { synthetic, reference } = released;
         let all = candidates.members.concat(&candidates.non_members)?;
-        let target = Target::Images(ImagesTarget::new(&synthetic, reference.as_ref(), &all)?);
-        score(families, &target, progress)
-    }
-
-    /// Members and non-members as images, their labels among the classes that a model knows.
-    fn labelled(
-        &self,
-        classes: &[String],
-        candidates: &Candidates,
-        reader: &Reader<'_>,
-    ) -> Result<[ImageSet; 2], Failure> {
-        let labelled = |set: ImageSet| -> Result<ImageSet, Failure> {
-            let labels = set.labels().ok_or_else(|| Refused::Labels { set: set.describe() })?.among(classes)?;
-            Ok(set.with_labels(labels)?)
-        };
-        let non_members = reader.read(&self.non_members)?.select(&candidates.kept);
-        Ok([labelled(reader.read(&self.members)?)?, labelled(non_members)?])
+        let features = reference.as_ref().map(|reference| &reference.features);
+        let mut target = ImagesTarget::new(&synthetic.features, features, &all)?;
+        if let Some(pictures) = released.pictures(candidates) {
+            target = target.with_pictures(pictures)?;
+        }
+        score(families, &Target::Images(target), progress)
     }
 
     /// The scores of each attack on a classifier.
@@ -369,15 +423,13 @@ impl Arguments {
         classifier: &dyn TrainedClassifier,
         families: &[&Family],
         candidates: &Candidates,
-        reader: &Reader<'_>,
         progress: &dyn Progress,
     ) -> Result<Vec<Vec<f64>>, Failure> {
         let classes = classifier.classes();
-        let sides = self.labelled(classes, candidates, reader)?;
-        let labels: Vec<u32> = sides.iter().filter_map(ImageSet::labels).flat_map(|of| of.values.clone()).collect();
+        let images = candidates.labelled(classes)?;
+        let labels = &images.require_labels("an attack on a classifier")?.values;
         let answers = |classifier: &dyn TrainedClassifier| -> Result<Vec<f32>, Failure> {
-            let ask = |set: &ImageSet| Ok::<_, Failure>(classifier.logits(set)?.values().to_vec());
-            Ok([ask(&sides[0])?, ask(&sides[1])?].concat())
+            Ok(classifier.logits(&images)?.values().to_vec())
         };
         let of_target = answers(classifier)?;
         let mut of_shadows = Vec::new();
@@ -389,7 +441,7 @@ impl Arguments {
             .map(|(values, member)| Ok(Shadow { logits: Logits::new(values, classes.len())?, member }))
             .collect::<standin_attack::Result<Vec<_>>>()?;
         let logits = Logits::new(&of_target, classes.len())?;
-        score(families, &Target::Classifier(ClassifierTarget::new(logits, &labels, &shadows)?), progress)
+        score(families, &Target::Classifier(ClassifierTarget::new(logits, labels, &shadows)?), progress)
     }
 
     /// The scores of each attack on a generator.
@@ -398,20 +450,18 @@ impl Arguments {
         generator: &dyn Trained,
         families: &[&Family],
         candidates: &Candidates,
-        reader: &Reader<'_>,
         progress: &dyn Progress,
     ) -> Result<Vec<Vec<f64>>, Failure> {
-        let [members, non_members] = self.labelled(generator.description().classes, candidates, reader)?;
-        let both = members.concat(&non_members)?;
+        let images = candidates.labelled(generator.description().classes)?;
         let trained = self.shadows.iter().map(|folder| standin_generate::load(folder));
         let trained = trained.collect::<standin_generate::Result<Vec<_>>>()?;
-        let outside = vec![false; both.len()];
+        let outside = vec![false; images.len()];
         let shadows: Vec<GeneratorShadow<'_>> = trained
             .iter()
             .map(|generator| GeneratorShadow { generator: generator.as_ref(), member: &outside })
             .collect();
         let seed = Seed::new(self.seed).derive("generator");
-        score(families, &Target::Generator(GeneratorTarget::new(generator, &both, &shadows, seed)?), progress)
+        score(families, &Target::Generator(GeneratorTarget::new(generator, &images, &shadows, seed)?), progress)
     }
 }
 

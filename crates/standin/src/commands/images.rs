@@ -24,6 +24,15 @@ pub struct Sides {
     pub test: Option<ImageSet>,
 }
 
+/// A set as an encoder sees it.
+#[derive(Debug)]
+pub struct Seen {
+    /// One row for each image.
+    pub features: Embedding,
+    /// The images; none where features were given.
+    pub images: Option<ImageSet>,
+}
+
 impl<'a> Reader<'a> {
     /// With these options for files.
     pub fn new(options: ImportOptions, context: &'a Context<'a>) -> Self {
@@ -38,11 +47,18 @@ impl<'a> Reader<'a> {
 
     /// The features of one set: read from a file of features, or its images encoded.
     pub fn embed(&self, text: &str, name: &str) -> Result<Embedding, Failure> {
+        Ok(self.seen(text, name)?.features)
+    }
+
+    /// The features of one set, and its images where it is one of images.
+    pub fn seen(&self, text: &str, name: &str) -> Result<Seen, Failure> {
         let path = Path::new(text);
         if holds_features(path)? {
-            return Ok(Embedding::load(path)?);
+            return Ok(Seen { features: Embedding::load(path)?, images: None });
         }
-        Ok(encoder(name)?.encode(&self.read(text)?, &self.context.terminal.progress(""))?)
+        let images = self.read(text)?;
+        let features = encoder(name)?.encode(&images, &self.context.terminal.progress(""))?;
+        Ok(Seen { features, images: Some(images) })
     }
 
     /// Training images and the test images of the same set: of a set with parts of which none is named, the parts `train`

@@ -149,6 +149,7 @@ impl Stage for AttackImages {
             .attacked
             .wanted(Access::Images)
             .filter(|family| euclidean || !family.needs.contains(&Need::EuclideanFeatures))
+            .filter(|family| !family.needs.contains(&Need::Pictures))
             .partition(|family| family.needs.contains(&Need::Reference));
         let attack =
             |families: &[&'static Family], non_members: &Embedding, reference: Option<&Embedding>, stamp: &str| {
