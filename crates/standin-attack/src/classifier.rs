@@ -1,3 +1,6 @@
+use rayon::prelude::*;
+use standin_kernels::exponentials;
+
 use crate::{Error, Result};
 
 pub mod lira;
@@ -109,14 +112,56 @@ impl<'a> ClassifierTarget<'a> {
     }
 }
 
-/// φ = log p_y − log Σ_{j≠y} p_j = z_y − log Σ_{j≠y} e^{z_j}: the logit of the probability of class y.
+/// φ = log p_y − log Σ_{j≠y} p_j = z_y − log Σ_{j≠y} e^{z_j}, the logit of the probability of class y, for each row and its class.
 ///
 /// Taken from the logits it neither saturates nor cancels, however confident the classifier (Carlini et al. 2022).
+pub(crate) fn scaled_confidences(logits: Logits<'_>, labels: &[u32]) -> Vec<f64> {
+    let classes = logits.classes();
+    let mut confidences = vec![0.0; labels.len()];
+    let blocks = confidences.par_chunks_mut(TASK).zip(labels.par_chunks(TASK));
+    blocks.zip(logits.values.par_chunks(TASK * classes)).for_each(|((confidences, labels), logits)| {
+        // Of some rows at a time, class by class: what follows is done to all these rows at once.
+        let at_once = (SCRATCH / classes).clamp(1, labels.len());
+        let mut scratch = vec![0.0; at_once * classes];
+        let blocks = confidences.chunks_mut(at_once).zip(labels.chunks(at_once));
+        for ((confidences, labels), logits) in blocks.zip(logits.chunks(at_once * classes)) {
+            let rows = labels.len();
+            let scratch = &mut scratch[..rows * classes];
+            for (row, logits) in logits.chunks_exact(classes).enumerate() {
+                logits.iter().enumerate().for_each(|(class, &z)| scratch[class * rows + row] = f64::from(z));
+                let own = labels[row] as usize * rows + row;
+                confidences[row] = std::mem::replace(&mut scratch[own], f64::NEG_INFINITY);
+            }
+            let mut largest = vec![f64::NEG_INFINITY; rows];
+            for of_class in scratch.chunks_exact(rows) {
+                largest
+                    .iter_mut()
+                    .zip(of_class)
+                    .for_each(|(largest, &z)| *largest = if z > *largest { z } else { *largest });
+            }
+            for of_class in scratch.chunks_exact_mut(rows) {
+                of_class.iter_mut().zip(&largest).for_each(|(z, largest)| *z -= largest);
+            }
+            exponentials(scratch);
+            let mut sums = vec![0.0; rows];
+            for of_class in scratch.chunks_exact(rows) {
+                sums.iter_mut().zip(of_class).for_each(|(sum, power)| *sum += power);
+            }
+            for ((confidence, largest), sum) in confidences.iter_mut().zip(&largest).zip(&sums) {
+                *confidence -= largest + f64::ln(*sum);
+            }
+        }
+    });
+    confidences
+}
+
+/// Rows of a task, and numbers that a task works on at a time.
+const TASK: usize = 4096;
+const SCRATCH: usize = 2048;
+
+/// [`scaled_confidences`] of one row.
 pub(crate) fn scaled_confidence(logits: &[f32], class: usize) -> f64 {
-    let others = || logits.iter().enumerate().filter(move |&(index, _)| index != class).map(|(_, &z)| f64::from(z));
-    let largest = others().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = others().map(|z| (z - largest).exp()).sum();
-    f64::from(logits[class]) - largest - sum.ln()
+    scaled_confidences(Logits { values: logits, classes: logits.len() }, &[class as u32])[0]
 }
 
 #[cfg(test)]

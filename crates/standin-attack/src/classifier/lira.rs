@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use crate::classifier::{Logits, scaled_confidence};
+use crate::classifier::scaled_confidences;
 use crate::median::median;
 use crate::{Attack, Error, Result, Target};
 
@@ -67,10 +67,7 @@ impl Gaussian {
 impl Attack for Lira {
     fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
         let target = target.classifier()?;
-        let confidences = |logits: Logits<'_>| -> Vec<f64> {
-            let labels = target.labels().par_iter().enumerate();
-            labels.map(|(at, &label)| scaled_confidence(logits.row(at), label as usize)).collect()
-        };
+        let confidences = |logits| scaled_confidences(logits, target.labels());
         let shadows: Vec<(Vec<f64>, &[bool])> =
             target.shadows().iter().map(|shadow| (confidences(shadow.logits), shadow.member)).collect();
         self.of(&confidences(target.logits()), &shadows)

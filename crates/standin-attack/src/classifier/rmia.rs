@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 use standin_data::Seed;
 
-use crate::classifier::{ClassifierTarget, Logits, Shadow, scaled_confidence};
+use crate::classifier::{ClassifierTarget, Logits, Shadow, scaled_confidences};
 use crate::evaluation::evaluate;
 use crate::{Attack, Error, Result, Target};
 
@@ -31,6 +31,9 @@ pub enum Rmia {
 /// Shadows that are attacked to choose a.
 const PRACTICE: usize = 8;
 
+/// Candidates of each that are, evenly spaced: an AUC of so many is known to a hundredth.
+const PRACTISED: usize = 10_000;
+
 /// The a where no shadow can be attacked.
 const UNTUNED: f64 = 0.3;
 
@@ -38,8 +41,9 @@ impl Attack for Rmia {
     fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
         let target = target.classifier()?;
         let probabilities = |logits: Logits<'_>| -> Vec<f64> {
-            let labels = target.labels().par_iter().enumerate();
-            labels.map(|(at, &label)| probability(logits.row(at), label)).collect()
+            let mut confidences = scaled_confidences(logits, target.labels());
+            confidences.par_iter_mut().for_each(|confidence| *confidence = 1.0 / (1.0 + (-*confidence).exp()));
+            confidences
         };
         let of_target = probabilities(target.logits());
         let of_shadows: Vec<Vec<f64>> = target.shadows().iter().map(|shadow| probabilities(shadow.logits)).collect();
@@ -77,7 +81,7 @@ impl Answers<'_> {
     /// If a candidate has no such shadow.
     fn means(&self, member: bool) -> Result<Vec<f64>> {
         let side = if member { "in" } else { "out of" };
-        let means = self.some_means(member, None);
+        let means = self.some_means(member, None, 0..self.target.labels().len());
         let missing = |candidate| Error::Shadows {
             candidate,
             side,
@@ -89,8 +93,13 @@ impl Answers<'_> {
         means.into_iter().enumerate().map(|(candidate, mean)| mean.ok_or_else(|| missing(candidate))).collect()
     }
 
-    /// The same, leaving out one shadow, and nothing for a candidate without any.
-    fn some_means(&self, member: bool, left_out: Option<usize>) -> Vec<Option<f64>> {
+    /// The same for some candidates, leaving out one shadow, and nothing for a candidate without any.
+    fn some_means(
+        &self,
+        member: bool,
+        left_out: Option<usize>,
+        candidates: impl IntoParallelIterator<Item = usize, Iter: IndexedParallelIterator>,
+    ) -> Vec<Option<f64>> {
         let shadows = || self.target.shadows().iter().zip(self.of_shadows).enumerate();
         let mean = |candidate: usize| {
             let (mut sum, mut count) = (0.0, 0);
@@ -102,7 +111,7 @@ impl Answers<'_> {
             }
             (count > 0).then(|| sum / f64::from(count))
         };
-        (0..self.target.labels().len()).into_par_iter().map(mean).collect()
+        candidates.into_par_iter().map(mean).collect()
     }
 
     /// The a that tells members of shadows from their other candidates best, on average over the shadows attacked.
@@ -126,12 +135,16 @@ impl Answers<'_> {
 
     /// An attack on a shadow with the help of the others, as far as they were trained without its candidates.
     fn practice(&self, shadow: usize) -> Option<Practice> {
-        let without = self.some_means(false, Some(shadow));
+        let all = self.target.labels().len();
+        let count = all.min(PRACTISED);
+        let chosen: Vec<usize> = (0..count).map(|at| at * all / count).collect();
+        let without = self.some_means(false, Some(shadow), chosen.clone());
         let member = self.target.shadows()[shadow].member;
         let mut practice = Practice { members: Vec::new(), non_members: Vec::new() };
-        for ((&p, mean), &member) in self.of_shadows[shadow].iter().zip(without).zip(member) {
+        for (candidate, mean) in chosen.into_iter().zip(without) {
             let Some(mean) = mean else { continue };
-            if member { &mut practice.members } else { &mut practice.non_members }.push((p, mean));
+            let side = if member[candidate] { &mut practice.members } else { &mut practice.non_members };
+            side.push((self.of_shadows[shadow][candidate], mean));
         }
         (practice.members.len() >= 2 && practice.non_members.len() >= 2).then_some(practice)
     }
@@ -161,9 +174,4 @@ fn raised(without: f64, a: f64) -> f64 {
 /// ln(p/q), with probabilities that underflowed taken as the smallest there are.
 fn log_ratio(p: f64, q: f64) -> f64 {
     p.max(f64::MIN_POSITIVE).ln() - q.max(f64::MIN_POSITIVE).ln()
-}
-
-/// The probability of a label.
-fn probability(logits: &[f32], label: u32) -> f64 {
-    1.0 / (1.0 + (-scaled_confidence(logits, label as usize)).exp())
 }

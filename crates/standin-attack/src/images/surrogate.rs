@@ -4,7 +4,7 @@ use standin_classify::TrainedClassifier;
 use standin_data::{ImageSet, Labels, Seed, Silent};
 
 use super::Pictures;
-use crate::classifier::scaled_confidence;
+use crate::classifier::{Logits, scaled_confidences};
 use crate::{Attack, Error, Result, Target};
 
 /// What is trained, and asked.
@@ -45,8 +45,7 @@ impl Attack for Surrogate {
         match self {
             Self::Separator => {
                 let network = network(&separated(released, reference()?)?)?;
-                let logits = network.logits(candidates)?;
-                Ok((0..candidates.len()).map(|row| scaled_confidence(logits.row(row), RELEASED as usize)).collect())
+                confidences(network.as_ref(), candidates, &vec![RELEASED; candidates.len()])
             }
             Self::Auxiliary => {
                 let classes = &released.require_labels("a classifier as attack")?.classes;
@@ -55,18 +54,19 @@ impl Attack for Surrogate {
                 };
                 let reference = reference()?;
                 let reference = reference.clone().without_labels().with_labels(among(reference)?)?;
-                let [of_released, of_reference] =
-                    [network(released)?, network(&reference)?].map(|network| network.logits(candidates));
-                let (of_released, of_reference) = (of_released?, of_reference?);
-                let labels = among(candidates)?.values.into_iter().enumerate();
-                let difference = |(row, label): (usize, u32)| {
-                    let confidence = |logits: &[f32]| scaled_confidence(logits, label as usize);
-                    confidence(of_released.row(row)) - confidence(of_reference.row(row))
-                };
-                Ok(labels.map(difference).collect())
+                let labels = among(candidates)?.values;
+                let of_released = confidences(network(released)?.as_ref(), candidates, &labels)?;
+                let of_reference = confidences(network(&reference)?.as_ref(), candidates, &labels)?;
+                Ok(of_released.iter().zip(&of_reference).map(|(released, reference)| released - reference).collect())
             }
         }
     }
+}
+
+/// The scaled confidence of a network in a class of each image.
+fn confidences(network: &dyn TrainedClassifier, images: &ImageSet, classes: &[u32]) -> Result<Vec<f64>> {
+    let logits = network.logits(images)?;
+    Ok(scaled_confidences(Logits::new(logits.values(), logits.classes())?, classes))
 }
 
 /// The class of released images, beside that of reference images.
