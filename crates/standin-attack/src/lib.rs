@@ -42,6 +42,7 @@ mod evaluation;
 mod generator;
 mod images;
 mod median;
+mod population;
 mod registry;
 
 pub use access::{Access, Attack, Family, Need, Target};
@@ -64,4 +65,5 @@ pub use images::gan_leaks::GanLeaks;
 pub use images::monte_carlo::{MonteCarlo, Radius};
 pub use images::surrogate::Surrogate;
 pub use images::{ImagesTarget, Pictures};
+pub use population::population;
 pub use registry::{ATTACKS, attack};

@@ -5,7 +5,7 @@
 //! expression   comparison, joined by `and`, `or`, `not` and parentheses; `not` binds closest, `or` loosest
 //! comparison   figure (`<` | `<=` | `>` | `>=`) number, where `5%` is 0.05
 //! figure       measure.NAME[.train|.holdout][@ENCODER]          measure. may be left out: coverage_holdout, fd@pixels
-//!              attack.NAME|strongest[@ENCODER].auc|balanced_accuracy|tpr@RATE|epsilon_lower
+//!              attack.NAME|strongest[@ENCODER].auc|balanced_accuracy|tpr@RATE|epsilon_lower|p_value
 //!              utility.CLASSIFIER.accuracy|balanced_accuracy|replacement_ratio|real|real_on_synthetic|augmented
 //!                                |per_class|per_group
 //!              scores.copies|copies_share

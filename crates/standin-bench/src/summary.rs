@@ -6,7 +6,7 @@ use standin_measure::{Estimate, Outcome};
 use standin_privacy::Guarantee;
 
 /// The name and version of the JSON schema.
-pub const SCHEMA: &str = "standin.summary/2";
+pub const SCHEMA: &str = "standin.summary/3";
 
 /// Everything a study found, without timings: equal configurations on equal data give equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct DataSummary {
     pub test: usize,
     /// Exact duplicates across the sides of the split.
     pub duplicates_across_split: usize,
+    /// Share of training and holdout images whose nearest other is of their own side, by pixels: ½ where both are of one population.
+    /// None where the program divided one set itself, or there is no holdout.
+    pub population: Option<Estimate>,
     /// The column whose values are never on two sides, if any.
     pub grouped_by: Option<String>,
 }
@@ -298,6 +301,11 @@ pub struct AttackRow {
     pub non_members: usize,
     /// Area under the ROC curve, pooled over seeds; 0.5 is no leak.
     pub auc: Estimate,
+    /// Probability of so large an AUC if membership had no part in it: that of the one repetition, or twice the mean of several, which
+    /// holds however they depend on each other (Rüschendorf 1982).
+    pub p_value: f64,
+    /// The same corrected for the number of attacks on the release (Holm 1979).
+    pub corrected_p_value: f64,
     /// Balanced accuracy of a threshold chosen on one half and reported on the other.
     pub balanced_accuracy: Estimate,
     /// True-positive rate at fixed false-positive rates.

@@ -50,6 +50,11 @@ pub(crate) const TERMS: &[Term] = &[
         "Area under the ROC curve: the chance that the attack ranks a random member above a random non-member. 0.5 is guessing, 1 is certainty.",
     ),
     term(
+        "p",
+        "p, corrected p",
+        "The probability of so large an AUC if the release said nothing about membership. Corrected for the number of attacks on the release (Holm), it is below 0.05 for one harmless release in twenty at most; with several seeds it is twice their mean, which holds however they depend on each other.",
+    ),
+    term(
         "roc",
         "ROC curve",
         "True-positive rate against false-positive rate over all thresholds. Logarithmic axes show the left end, where an adversary is certain about a few people.",

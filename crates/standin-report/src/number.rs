@@ -95,6 +95,11 @@ pub(crate) fn significant(value: f64) -> String {
     fixed(value, (2.0 - magnitude).clamp(0.0, 9.0) as usize)
 }
 
+/// A probability, such as a p-value.
+pub(crate) fn probability(p: f64) -> String {
+    if p < 1e-3 { power(p) } else { fixed(p, 3) }
+}
+
 /// A small number as a multiple of a power of ten: 1e-5 is "10⁻⁵".
 pub(crate) fn power(value: f64) -> String {
     let scientific = format!("{value:.1e}");

@@ -102,6 +102,39 @@ fn copies_among_images_made_elsewhere_are_found_and_left_out() {
     assert!(text.contains("synthetic → real") && text.contains("ranking by"), "{text}");
 }
 
+/// Digits of a writer follow each other, so the first 600 and the next are of two populations; every 700th, around and around, are of
+/// one.
+#[test]
+fn sides_of_two_populations_are_found_out_and_p_values_say_what_an_attack_found() {
+    let folder = sets();
+    let folder = folder.path();
+    let mixed = |from: usize, to: usize| {
+        standin_data::digits().select(&(from..to).map(|at| at * 700 % 1797).collect::<Vec<_>>())
+    };
+    for (name, from, to) in [("mixed-train", 0, 600), ("mixed-holdout", 600, 1200), ("mixed-honest", 1200, 1600)] {
+        mixed(from, to).save(&folder.join(name)).unwrap();
+    }
+    mixed(0, 100).concat(&mixed(1200, 1500)).unwrap().save(&folder.join("mixed-copying")).unwrap();
+    let warned = |summary: &Value| summary["warnings"].to_string().contains("Train and holdout differ by themselves");
+    let arguments = ["--synthetic", "honest", "--json", "--quiet"];
+    let two = found(&standin(folder, &[&BOTH[..], &QUICK, &arguments].concat()));
+    assert!(warned(&two) && two["data"]["population"]["low"].as_f64().unwrap() > 0.5, "{}", two["warnings"]);
+
+    let sides = ["--train", "mixed-train", "--holdout", "mixed-holdout"];
+    let releases = ["--synthetic", "mixed-honest", "--synthetic", "mixed-copying", "--json", "--quiet"];
+    let gates = ["--gate", "attack.strongest.p_value > 0.05"];
+    let output = standin(folder, &[&sides[..], &QUICK, &releases, &gates].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let one = found(&output);
+    assert!(!warned(&one) && one["data"]["population"]["low"].as_f64().unwrap() <= 0.5, "{}", one["data"]);
+    let corrected = |name: &str| -> Vec<f64> {
+        let rows = release(&one, name)["attacks"].as_array().unwrap().iter();
+        rows.map(|row| row["corrected_p_value"].as_f64().unwrap()).collect()
+    };
+    assert!(corrected("mixed-copying").iter().any(|&p| p < 1e-3), "{:?}", corrected("mixed-copying"));
+    assert!(corrected("mixed-honest").iter().all(|&p| p > 0.05), "{:?}", corrected("mixed-honest"));
+}
+
 #[test]
 fn without_holdout_and_labels_nothing_is_called_safe() {
     let folder = sets();

@@ -54,6 +54,8 @@ pub(super) enum AttackFigure {
     /// At this false-positive rate.
     TruePositiveRate(f64),
     EpsilonLower,
+    /// Its p-value, corrected for the number of attacks.
+    PValue,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +105,7 @@ impl AttackFigure {
         ("balanced_accuracy", Self::BalancedAccuracy),
         ("tpr", Self::TruePositiveRate(f64::NAN)),
         ("epsilon_lower", Self::EpsilonLower),
+        ("p_value", Self::PValue),
     ];
 }
 
@@ -384,6 +387,10 @@ impl AttackFigure {
                 row.true_positive_rates.iter().find(|at| same(at.false_positive_rate)).map(|at| at.outcome.clone())
             }
             Self::EpsilonLower => row.epsilon_lower.clone(),
+            Self::PValue => {
+                let (p, n) = (row.corrected_p_value, row.members + row.non_members);
+                Some(Outcome::Measured(Estimate { value: p, low: p, high: p, n, method: "rank-sum, Holm".into() }))
+            }
         }
     }
 
@@ -393,6 +400,7 @@ impl AttackFigure {
             Self::BalancedAccuracy => "balanced accuracy".into(),
             Self::TruePositiveRate(rate) => format!("TPR at {} % FPR", digits(100.0 * rate)),
             Self::EpsilonLower => "ε demonstrated".into(),
+            Self::PValue => "corrected p".into(),
         }
     }
 }

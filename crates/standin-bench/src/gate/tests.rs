@@ -35,6 +35,8 @@ fn attack(name: &str, auc: f64, rates: &[(f64, Outcome)]) -> AttackRow {
         members: 100,
         non_members: 100,
         auc: estimate(auc, 0.02),
+        p_value: 0.03,
+        corrected_p_value: 0.06,
         balanced_accuracy: estimate(0.5, 0.05),
         true_positive_rates: rates
             .iter()
@@ -121,6 +123,7 @@ fn summary(releases: Vec<Release>) -> Summary {
             holdout: 500,
             test: 500,
             duplicates_across_split: 0,
+            population: None,
             grouped_by: None,
         },
         thresholds: Thresholds::default(),

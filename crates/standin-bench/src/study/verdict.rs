@@ -392,6 +392,8 @@ mod tests {
                 members: 100,
                 non_members: 100,
                 auc: estimate(auc, 0.02),
+                p_value: 0.03,
+                corrected_p_value: 0.06,
                 balanced_accuracy: estimate(0.5, 0.1),
                 true_positive_rates: vec![RateAt {
                     false_positive_rate: 0.01,

@@ -3,7 +3,7 @@ use standin_bench::summary::{AttackRow, Release, Summary};
 
 use crate::cell::{Cell, Note, Notes};
 use crate::leakage::{auc_ceiling, ceiling_text, exceeds_guarantee, exchange, strongest};
-use crate::number::{Style, count, fixed, plain, rate};
+use crate::number::{Style, count, fixed, plain, probability, rate};
 use crate::plot::{Ceiling, Curve, RocPanel, interval_bar};
 use crate::words;
 
@@ -25,6 +25,8 @@ struct Row<'a> {
     attack: &'a AttackRow,
     sample: String,
     auc: Cell,
+    p_value: String,
+    corrected_p_value: String,
     ceiling: Option<String>,
     balanced_accuracy: Cell,
     rates: Vec<Cell>,
@@ -110,6 +112,8 @@ fn row<'a>(
         attack,
         sample: format!("n = {} + {}", count(attack.members), count(attack.non_members)),
         auc,
+        p_value: probability(attack.p_value),
+        corrected_p_value: probability(attack.corrected_p_value),
         ceiling: guarantee.map(exchange).map(|(epsilon, delta)| ceiling_text(auc_ceiling(epsilon, delta))),
         balanced_accuracy: Cell::estimate(&attack.balanced_accuracy, Style::Percent, notes),
         rates,

@@ -32,6 +32,7 @@ pub fn summary() -> Summary {
             holdout: 500,
             test: TEST,
             duplicates_across_split: 0,
+            population: None,
             ..sample::summary().data
         },
         rankings: rankings(&releases),

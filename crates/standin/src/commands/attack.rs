@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use standin_attack::{
     ATTACKS, Access, ClassifierTarget, Evaluation, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits,
-    Need, Pictures, RateAt, Shadow, Target, attack, epsilon_lower, evaluate, holm,
+    Need, Pictures, RateAt, Shadow, Target, attack, epsilon_lower, evaluate, holm, population,
 };
 use standin_classify::TrainedClassifier;
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Metric, nearest};
 use standin_generate::Trained;
-use standin_measure::{Estimate, Outcome, two_sample_neighbours};
+use standin_measure::{Estimate, Outcome};
 
 use super::Context;
 use super::data::ImportArguments;
@@ -94,9 +94,6 @@ pub struct Arguments {
 
 /// The chance of any false alarm that is accepted.
 const ALPHA: f64 = 0.05;
-
-/// Images of either side that are compared to see whether both are of one population.
-const COMPARED: usize = 2000;
 
 /// All that was found.
 #[derive(Debug, Serialize)]
@@ -276,15 +273,6 @@ impl Candidates {
         let labels = images.labels().ok_or(Refused::Labels)?.among(classes)?;
         Ok(images.clone().without_labels().with_labels(labels)?)
     }
-
-    /// Whether both sides look like one population.
-    fn population(&self, seed: Seed) -> Result<Estimate, Failure> {
-        let some = |set: &Embedding| {
-            let count = set.rows().min(COMPARED);
-            set.select(&(0..count).map(|at| at * set.rows() / count).collect::<Vec<_>>())
-        };
-        Ok(two_sample_neighbours(&some(&self.members), &some(&self.non_members), seed)?)
-    }
 }
 
 impl Arguments {
@@ -296,7 +284,7 @@ impl Arguments {
         let release = Release::read(&self, &reader)?;
         let (families, left_out) = self.families(&release, &candidates)?;
         let seed = Seed::new(self.seed);
-        let population = candidates.population(seed.derive("population"))?;
+        let population = population(&candidates.members, &candidates.non_members, seed.derive("population"))?;
         if population.low > 0.5 {
             context.terminal.warn(&format!(
                 "members and non-members differ by themselves: {:.3} [{:.3}, {:.3}] of them have their nearest other on their own \

@@ -71,6 +71,8 @@ impl Attacked {
             members: evaluation.members,
             non_members: evaluation.non_members,
             auc: evaluation.auc,
+            p_value: evaluation.p_value,
+            corrected_p_value: evaluation.p_value,
             balanced_accuracy: evaluation.balanced_accuracy,
             true_positive_rates: evaluation
                 .true_positive_rates
@@ -123,7 +125,7 @@ impl Stage for AttackImages {
     }
 
     fn code_version(&self) -> u32 {
-        4
+        5
     }
 
     fn configuration(&self) -> Value {
@@ -250,7 +252,7 @@ impl Stage for AttackClassifier {
     }
 
     fn code_version(&self) -> u32 {
-        2
+        3
     }
 
     fn configuration(&self) -> Value {

@@ -76,7 +76,7 @@ pub(super) fn pool_measures(repetitions: &[Vec<MeasureRow>]) -> Vec<MeasureRow> 
 /// The attacks of all repetitions as one table.
 pub(super) fn pool_attacks(repetitions: &[Vec<AttackRow>]) -> Vec<AttackRow> {
     let key = |row: &AttackRow| (row.attack.clone(), row.stamp.clone());
-    pool_rows(
+    let mut pooled = pool_rows(
         repetitions,
         |a, b| key(a) == key(b),
         |rows| {
@@ -91,16 +91,24 @@ pub(super) fn pool_attacks(repetitions: &[Vec<AttackRow>]) -> Vec<AttackRow> {
                     1.0,
                 ),
             });
+            let p_values = rows.iter().map(|row| row.p_value).sum::<f64>();
             let bounds: Vec<Outcome> = rows.iter().filter_map(|row| row.epsilon_lower.clone()).collect();
             AttackRow {
                 auc: estimates(|row| &row.auc),
+                p_value: match rows.len() {
+                    1 => p_values,
+                    count => (2.0 * p_values / count as f64).min(1.0),
+                },
                 balanced_accuracy: estimates(|row| &row.balanced_accuracy),
                 true_positive_rates: rates.collect(),
                 epsilon_lower: median_bound(bounds),
                 ..rows[0].clone()
             }
         },
-    )
+    );
+    let corrected = standin_attack::holm(&pooled.iter().map(|row| row.p_value).collect::<Vec<_>>());
+    pooled.iter_mut().zip(corrected).for_each(|(row, corrected)| row.corrected_p_value = corrected);
+    pooled
 }
 
 /// The median repetition's bound: the largest of several would claim more confidence than each of them has.
@@ -109,4 +117,37 @@ fn median_bound(mut bounds: Vec<Outcome>) -> Option<Outcome> {
     bounds.sort_by(|a, b| value(a).total_cmp(&value(b)));
     let middle = bounds.len().checked_sub(1)? / 2;
     Some(bounds.swap_remove(middle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(attack: &str, p_value: f64) -> AttackRow {
+        let half = Estimate { value: 0.5, low: 0.4, high: 0.6, n: 20, method: String::new() };
+        AttackRow {
+            attack: attack.to_owned(),
+            access: "images".to_owned(),
+            stamp: "pixels".to_owned(),
+            members: 10,
+            non_members: 10,
+            auc: half.clone(),
+            p_value,
+            corrected_p_value: p_value,
+            balanced_accuracy: half,
+            true_positive_rates: Vec::new(),
+            roc: Vec::new(),
+            epsilon_lower: None,
+        }
+    }
+
+    #[test]
+    fn p_values_of_repetitions_are_twice_their_mean_and_corrected_for_the_attacks() {
+        let pooled = pool_attacks(&[vec![row("a", 0.01), row("b", 0.9)], vec![row("a", 0.03), row("b", 0.7)]]);
+        let found: Vec<(f64, f64)> = pooled.iter().map(|row| (row.p_value, row.corrected_p_value)).collect();
+        assert!((found[0].0 - 0.04).abs() < 1e-12 && (found[0].1 - 0.08).abs() < 1e-12, "{found:?}");
+        assert_eq!(found[1], (1.0, 1.0));
+        let once = pool_attacks(&[vec![row("a", 0.01), row("b", 0.9)]]);
+        assert_eq!((once[0].p_value, once[0].corrected_p_value, once[1].corrected_p_value), (0.01, 0.02, 0.9));
+    }
 }

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use standin_data::{ImageSet, Progress};
+use standin_data::{ImageSet, Progress, Seed, Silent};
+use standin_encode::Embedding;
 use standin_measure::{Estimate, Outcome, normalised_variety};
 use standin_privacy::NoiseOrigin;
 
@@ -74,7 +75,7 @@ impl Stage for Summarise {
     }
 
     fn code_version(&self) -> u32 {
-        3
+        4
     }
 
     fn configuration(&self) -> Value {
@@ -106,6 +107,14 @@ impl Stage for Summarise {
             self.releases.iter().map(|release| gathering.release(release)).collect::<Result<Vec<_>, _>>()?;
         add_normalised_variety(&mut releases);
         let judged = verdict::judge(&releases, &self.study.thresholds, test.as_ref().map_or(0.0, most_common));
+        // Sides that were given apart may be of two populations; those that were drawn from one set are not.
+        let given_apart = self.releases.iter().all(|release| release.source.is_some());
+        let population = if given_apart && members.train.len().min(members.holdout.len()) >= 2 {
+            let [train, holdout] = [&members.train, &members.holdout].map(|rows| pixels(&pool.select(rows)));
+            Some(standin_attack::population(&train?, &holdout?, Seed::new(self.study.data.split_seed))?)
+        } else {
+            None
+        };
         let data = DataSummary {
             source: self.source.0.clone(),
             licence: self.source.1.clone(),
@@ -115,6 +124,7 @@ impl Stage for Summarise {
             holdout: members.holdout.len(),
             test: test.as_ref().map_or(0, ImageSet::len),
             duplicates_across_split: found.duplicates_with_test + found.duplicates_in_pool,
+            population,
             grouped_by: self.study.data.group.clone(),
         };
         let mut summary = Summary {
@@ -185,6 +195,11 @@ fn add_normalised_variety(releases: &mut [Release]) {
     }
 }
 
+/// The pixels of images.
+fn pixels(images: &ImageSet) -> Result<Embedding, BoxedError> {
+    Ok(standin_encode::encoder("pixels")?.encode(images, &Silent)?)
+}
+
 /// The share of the most common class, 0 without labels.
 fn most_common(test: &ImageSet) -> f64 {
     let most = test.labels().and_then(|labels| labels.counts().into_iter().max()).unwrap_or(0);
@@ -223,6 +238,14 @@ fn warnings(study: &Study, data: &DataSummary, division: &Division, releases: &[
             "{} pairs among the {pool} images of train and holdout are equal pixel by pixel and may lie on both sides: \
              attacks are made to look weaker.",
             division.duplicates_in_pool
+        ));
+    }
+    if let Some(share) = data.population.as_ref().filter(|share| share.low > 0.5) {
+        warnings.push(format!(
+            "Train and holdout differ by themselves: {:.3} [{:.3}, {:.3}] of them have their nearest other on their own side, where \
+             0.5 is expected of one population. Attacks, near copies and references may then say \"leak\" without any; give a holdout \
+             of the same population.",
+            share.value, share.low, share.high
         ));
     }
     if data.holdout == 0 {
