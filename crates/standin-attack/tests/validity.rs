@@ -184,7 +184,7 @@ fn lira_reaches_the_best_possible_area() {
 
 /// The evaluations of one attack over repetitions in which members and non-members are exchangeable.
 fn null_evaluations(name: &str, access: Access) -> Vec<Evaluation> {
-    (0..120)
+    (0..200)
         .map(|repetition| {
             let mut rng = Seed::new(repetition).derive(name).rng();
             let seed = Seed::new(repetition);
@@ -211,8 +211,8 @@ fn no_attack_finds_anything_where_members_and_non_members_are_exchangeable() {
         let repetitions = found.len() as f64;
 
         let covered = found.iter().filter(|found| found.auc.low <= 0.5 && 0.5 <= found.auc.high).count();
-        // 95 % of 120 is 114, with a standard deviation of 2.4.
-        assert!(covered >= 105, "{name}: the interval of the AUC holds 0.5 in {covered} of {repetitions}");
+        // 95 % of 200 is 190, with a standard deviation of 3.1.
+        assert!(covered >= 179, "{name}: the interval of the AUC holds 0.5 in {covered} of {repetitions}");
 
         let mut p_values: Vec<f64> = found.iter().map(|found| found.p_value).collect();
         p_values.sort_by(f64::total_cmp);
@@ -221,8 +221,8 @@ fn no_attack_finds_anything_where_members_and_non_members_are_exchangeable() {
         let largest = |distance: &dyn Fn(usize, f64) -> f64| {
             p_values.iter().enumerate().map(|(rank, &p)| distance(rank, p)).fold(0.0, f64::max)
         };
-        // Kolmogorov–Smirnov at level 0.001, for one of thirteen attacks to fail by chance in a hundred seeds.
-        let limit = 1.95 / repetitions.sqrt();
+        // Kolmogorov–Smirnov at level 0.01.
+        let limit = 1.63 / repetitions.sqrt();
         assert!(largest(&excess) < limit, "{name}: p-values too small by {}", largest(&excess));
         // Scores of few values make p-values larger than uniform, which errs on the safe side.
         if name != "gap" && name != "monte-carlo-quantile" {

@@ -89,6 +89,17 @@ pub enum Error {
         /// The shape of the private images.
         expected: standin_data::Shape,
     },
+    /// Public images, or what draws them, that have a guarantee: there were private images behind it.
+    #[error(
+        "{set} has a privacy guarantee ({guarantee}), so it was made from private images; what it tells of them is charged to no \
+         budget here: give images that need no protection, or what was made from such"
+    )]
+    PublicWithGuarantee {
+        /// The set or the generator.
+        set: String,
+        /// Its guarantee.
+        guarantee: String,
+    },
     /// A program that makes images does not.
     #[error("the command `{command}` {found}; docs/generators.md says what it is asked and how it answers")]
     Command {

@@ -6,6 +6,7 @@ use standin_data::{ImageSet, Labels, Progress, Seed, Shape};
 use standin_privacy::{Guarantee, NoiseOrigin, PrivacyTarget, Unit};
 
 use crate::families::private_names;
+use crate::network::NO_GUARANTEE;
 use crate::{Control, Decode, Denoise, Discriminate, Error, Lineage, Result, SampleRequest, Work};
 
 /// The privacy a generator must keep and the noise it keeps it with.
@@ -202,14 +203,20 @@ impl<'a> Fit<'a> {
     /// The public images that a method needs, of the shape of the private ones.
     ///
     /// # Errors
-    /// If there is none, or of another shape.
+    /// If there is none, of another shape, or with a guarantee of its own: that was made from private images, and two looks at the
+    /// same ones would be charged as one.
     pub(crate) fn public(&self, family: &'static str, train: &ImageSet) -> Result<&'a ImageSet> {
         let public = self.public.filter(|public| !public.is_empty()).ok_or(Error::PublicMissing { family })?;
         if public.shape() != train.shape() {
             let (set, found, expected) = (public.describe(), public.shape(), train.shape());
             return Err(Error::PublicShape { set, found, expected });
         }
-        Ok(public)
+        match &public.provenance().guarantee {
+            Some(guarantee) if guarantee != NO_GUARANTEE => {
+                Err(Error::PublicWithGuarantee { set: public.describe(), guarantee: guarantee.clone() })
+            }
+            _ => Ok(public),
+        }
     }
 }
 

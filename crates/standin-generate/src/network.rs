@@ -18,6 +18,9 @@ use crate::{
     Control, Decode, Denoise, Description, Discriminate, Error, Lineage, Result, SampleRequest, Trained, trained_images,
 };
 
+/// What is said of images from a generator without a guarantee.
+pub(crate) const NO_GUARANTEE: &str = "no privacy guarantee";
+
 /// The file of weights; its description lies beside it.
 const WEIGHTS: &str = "generator.safetensors";
 
@@ -260,7 +263,7 @@ impl<A> Card<A> {
     pub(crate) fn provenance(&self, request: &SampleRequest, seed: Seed) -> Provenance {
         let guarantee = match &self.guarantee {
             Some(guarantee) => guarantee.to_string(),
-            None => "no privacy guarantee".to_owned(),
+            None => NO_GUARANTEE.to_owned(),
         };
         Provenance {
             source: format!(

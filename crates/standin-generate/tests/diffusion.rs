@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use standin_data::{Column, ImageSet, Labels, Progress, Seed, Shape, Silent, digits};
+use standin_data::{Column, ImageSet, Labels, Progress, Provenance, Seed, Shape, Silent, digits};
 use standin_generate::{Balance, Fit, Generator, Protection, SampleRequest, Solver, Trained, Work, family, load};
 use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate, gaussian};
 
@@ -234,6 +234,10 @@ fn public_images_are_demanded_or_refused_and_groups_protected_where_they_can_be(
             let fit = |public| Fit { public: Some(public), ..run(name, &train, 5.0, 1) };
             assert!(generator.fit(&train, fit(&none)).unwrap_err().to_string().contains("public"), "{name}");
             assert!(generator.fit(&train, fit(&other)).unwrap_err().to_string().contains("1×2×2"), "{name}");
+            let guarantee = |words: &str| Provenance { guarantee: Some(words.to_owned()), ..Provenance::default() };
+            let made = part(900..960).with_provenance(guarantee("ε = 1.00, δ = 1e-5"));
+            let message = generator.fit(&train, fit(&made)).unwrap_err().to_string();
+            assert!(message.contains("ε = 1.00") && message.contains("made from private images"), "{message}");
         }
         if entry.private {
             let mut fit = run(name, &public, 5.0, 1);

@@ -173,3 +173,15 @@ fn a_program_that_does_not_answer_as_it_should_is_named_with_what_it_did() {
     let message = evolve("", &private, 1.0).unwrap_err().to_string();
     assert!(message.contains("api.generator"), "{message}");
 }
+
+#[test]
+fn a_generator_of_private_images_is_no_api() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = greys(100, &[0, 200], 1);
+    let options = toml::from_str("frequencies = 50\nsteps = 5\nhidden = [8]").unwrap();
+    let private = (family("dp-merf").unwrap().build)(&options).unwrap();
+    let fit = Fit::new(Seed::new(1), &Silent).protected(Some(protection(1.0)));
+    private.fit(&train, fit).unwrap().save(folder.path()).unwrap();
+    let message = evolve(&format!("api.generator = {:?}", folder.path()), &train, 1.0).unwrap_err().to_string();
+    assert!(message.contains("it was made from private images") && message.contains("ε = "), "{message}");
+}

@@ -54,6 +54,10 @@ impl GeneratorApi {
             let set = format!("the generator in {}", folder.display());
             return Err(Error::PublicShape { set, found, expected: shape });
         }
+        if let Some(guarantee) = trained.guarantee() {
+            let set = format!("the generator in {}", folder.display());
+            return Err(Error::PublicWithGuarantee { set, guarantee: guarantee.to_string() });
+        }
         Ok(Self { trained, seed, streams: 0 })
     }
 

@@ -203,19 +203,18 @@ impl Release {
 
     /// Whether this release and what is known of the candidates have what an attack needs.
     fn meets(&self, need: Need, candidates: &Candidates, shadows: bool) -> bool {
-        let (pictures, reference) = match self {
-            Self::Images(released) => (released.pictures(candidates), released.reference.is_some()),
-            Self::Classifier(_) | Self::Generator(_) => (None, false),
+        // Every set that an attack on images sees; attacks on models refuse candidates without images or labels themselves.
+        let sets = || -> Option<Vec<&ImageSet>> {
+            let Self::Images(released) = self else { return Some(Vec::new()) };
+            let given = [Some(&released.synthetic), released.reference.as_ref()].into_iter().flatten();
+            let given = given.map(|seen| seen.images.as_ref());
+            given.chain(candidates.images.each_ref().map(Option::as_ref)).collect()
         };
         match need {
-            // Attacks on models refuse candidates without labels; those on images do without.
-            Need::Labels => pictures.is_none_or(|pictures| {
-                let sets = [Some(pictures.released), pictures.reference, Some(pictures.candidates)];
-                sets.into_iter().flatten().all(|set| set.labels().is_some())
-            }),
+            Need::Labels => sets().is_none_or(|sets| sets.iter().all(|set| set.labels().is_some())),
             Need::EuclideanFeatures => candidates.members.stamp().metric == Metric::Euclidean,
-            Need::Pictures => pictures.is_some(),
-            Need::Reference => reference,
+            Need::Pictures => sets().is_some(),
+            Need::Reference => matches!(self, Self::Images(released) if released.reference.is_some()),
             Need::ShadowsOut => shadows,
             Need::ShadowsInAndOut => false,
             Need::Denoiser | Need::Decoder | Need::Likelihood | Need::Discriminator => match self {
@@ -226,24 +225,12 @@ impl Release {
     }
 }
 
-impl Released {
-    /// The images themselves, where images were given on every side.
-    fn pictures<'a>(&'a self, candidates: &'a Candidates) -> Option<Pictures<'a>> {
-        let reference = match &self.reference {
-            Some(reference) => Some(reference.images.as_ref()?),
-            None => None,
-        };
-        let (released, candidates) = (self.synthetic.images.as_ref()?, candidates.images.as_ref()?);
-        Some(Pictures { released, reference, candidates })
-    }
-}
-
 /// Members and non-members, each once.
 struct Candidates {
     members: Embedding,
     non_members: Embedding,
-    /// The same as images, members first; none where features were given.
-    images: Option<ImageSet>,
+    /// The same as images; none where features were given.
+    images: [Option<ImageSet>; 2],
     /// The non-members that are kept, among all that were given.
     kept: Vec<usize>,
     duplicates: usize,
@@ -260,18 +247,20 @@ impl Candidates {
             return Err(Refused::Same { count: all.rows() }.into());
         }
         let duplicates = all.rows() - kept.len();
-        let images = match (inside, outside) {
-            (Some(inside), Some(outside)) => Some(inside.concat(&outside.select(&kept))?),
-            _ => None,
-        };
+        let images = [inside, outside.map(|outside| outside.select(&kept))];
         Ok(Self { members, non_members: all.select(&kept), images, kept, duplicates })
     }
 
-    /// The images, with labels among the classes that a model knows.
-    fn labelled(&self, classes: &[String]) -> Result<ImageSet, Failure> {
-        let images = self.images.as_ref().ok_or(Refused::Features)?;
-        let labels = images.labels().ok_or(Refused::Labels)?.among(classes)?;
-        Ok(images.clone().without_labels().with_labels(labels)?)
+    /// The images of members and then of non-members, with labels among the classes that a model knows; without, if it knows none.
+    fn joint(&self, classes: Option<&[String]>) -> Result<ImageSet, Failure> {
+        let side = |images: &Option<ImageSet>| -> Result<ImageSet, Failure> {
+            let images = images.as_ref().ok_or(Refused::Features)?;
+            let bare = images.clone().without_labels();
+            let Some(classes) = classes else { return Ok(bare) };
+            Ok(bare.with_labels(images.labels().ok_or(Refused::Labels)?.among(classes)?)?)
+        };
+        let [members, non_members] = &self.images;
+        Ok(side(members)?.concat(&side(non_members)?)?)
     }
 }
 
@@ -398,11 +387,18 @@ impl Arguments {
         let Released { synthetic, reference } = released;
         let all = candidates.members.concat(&candidates.non_members)?;
         let features = reference.as_ref().map(|reference| &reference.features);
-        let mut target = ImagesTarget::new(&synthetic.features, features, &all)?;
-        if let Some(pictures) = released.pictures(candidates) {
-            target = target.with_pictures(pictures)?;
-        }
-        score(families, &Target::Images(target), progress)
+        let target = ImagesTarget::new(&synthetic.features, features, &all)?;
+        let pictured = families.iter().any(|family| family.needs.contains(&Need::Pictures));
+        let (Some(images), true) = (&synthetic.images, pictured) else {
+            return score(families, &Target::Images(target), progress);
+        };
+        // Labels are asked for where an attack that needs them runs.
+        let labelled = families.iter().any(|family| family.needs.contains(&Need::Labels));
+        let classes = images.labels().filter(|_| labelled).map(|labels| labels.classes.as_slice());
+        let candidates = candidates.joint(classes)?;
+        let reference = reference.as_ref().and_then(|reference| reference.images.as_ref());
+        let pictures = Pictures { released: images, reference, candidates: &candidates };
+        score(families, &Target::Images(target.with_pictures(pictures)?), progress)
     }
 
     /// The scores of each attack on a classifier.
@@ -414,7 +410,7 @@ impl Arguments {
         progress: &dyn Progress,
     ) -> Result<Vec<Vec<f64>>, Failure> {
         let classes = classifier.classes();
-        let images = candidates.labelled(classes)?;
+        let images = candidates.joint(Some(classes))?;
         let labels = &images.require_labels("an attack on a classifier")?.values;
         let answers = |classifier: &dyn TrainedClassifier| -> Result<Vec<f32>, Failure> {
             Ok(classifier.logits(&images)?.values().to_vec())
@@ -440,7 +436,7 @@ impl Arguments {
         candidates: &Candidates,
         progress: &dyn Progress,
     ) -> Result<Vec<Vec<f64>>, Failure> {
-        let images = candidates.labelled(generator.description().classes)?;
+        let images = candidates.joint(Some(generator.description().classes))?;
         let trained = self.shadows.iter().map(|folder| standin_generate::load(folder));
         let trained = trained.collect::<standin_generate::Result<Vec<_>>>()?;
         let outside = vec![false; images.len()];
