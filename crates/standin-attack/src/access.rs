@@ -58,7 +58,7 @@ impl fmt::Display for Need {
             Self::Labels => "labels",
             Self::Reference => "reference images",
             Self::EuclideanFeatures => "features with Euclidean distances",
-            Self::Pictures => "images, not features of them",
+            Self::Pictures => "the images themselves",
             Self::ShadowsInAndOut => "shadows with and without each candidate",
             Self::ShadowsOut => "shadows without each candidate",
             Self::Denoiser => "a diffusion model of images",

@@ -55,7 +55,7 @@ pub enum Command {
     Bench(bench::Arguments),
     /// Audit synthetic images made by any tool: fidelity, variety, copying, membership, utility
     Audit(Box<audit::Arguments>),
-    /// Ask whether a release gives away who was trained on: membership inference on images or a classifier
+    /// Ask whether a release gives away who was trained on: membership inference on images, a classifier or a generator
     Attack(Box<attack::Arguments>),
     /// Measure synthetic images against real ones: a few numbers, quickly
     Measure(measure::Arguments),
