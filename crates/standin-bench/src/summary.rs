@@ -100,6 +100,8 @@ pub enum ReleaseKind {
     ClassifierOnSynthetic,
     /// A classifier trained on the private images.
     ClassifierOnReal,
+    /// A generator with its weights.
+    Generator,
 }
 
 /// One thing that could be released, with what it is worth and what it leaks.
@@ -291,7 +293,7 @@ pub struct MeasureRow {
 pub struct AttackRow {
     /// The attack's registered name.
     pub attack: String,
-    /// What it may see: "images" or "classifier".
+    /// What it may see: "images", "classifier" or "generator".
     pub access: String,
     /// Protocol: encoder or number of shadows.
     pub stamp: String,

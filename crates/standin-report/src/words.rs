@@ -11,6 +11,7 @@ pub(crate) fn kind(kind: ReleaseKind) -> &'static str {
         ReleaseKind::Images => "synthetic images",
         ReleaseKind::ClassifierOnSynthetic => "classifier trained on synthetic images",
         ReleaseKind::ClassifierOnReal => "classifier trained on the private images",
+        ReleaseKind::Generator => "generator with its weights",
     }
 }
 

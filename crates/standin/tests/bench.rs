@@ -105,6 +105,51 @@ fn a_study_runs_once_and_is_found_again() {
 }
 
 #[test]
+fn generators_are_releases_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let released = |name: &str, generator: &str| {
+        format!("\n[[released_generator]]\nname = \"{name}\"\ngenerator = \"{generator}\"\n")
+    };
+    let study = format!("{STUDY}{}{}", released("weights", "vae"), released("private-weights", "private"));
+    fs::write(folder.join("study.toml"), &study).unwrap();
+    let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
+    let release = |name: &str| {
+        let releases = found["releases"].as_array().unwrap();
+        releases.iter().find(|release| release["name"] == name).unwrap().clone()
+    };
+    let attacks = |name: &str| -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let release = release(name);
+        let rows = release["attacks"].as_array().unwrap();
+        rows.iter().map(|row| (text(&row["access"]), text(&row["attack"]))).collect()
+    };
+    // Its weights are attacked, and images drawn from it as those of the release of images.
+    let (weights, images) = (attacks("weights"), attacks("vae"));
+    let (own, drawn): (Vec<_>, Vec<_>) = weights.into_iter().partition(|(access, _)| access == "generator");
+    assert_eq!(own.iter().map(|(_, attack)| attack.as_str()).collect::<Vec<_>>(), ["latent-search", "elbo"]);
+    assert_eq!(drawn, images);
+    assert_eq!(release("weights")["kind"], "generator");
+    assert_eq!(release("weights")["utility"], release("vae")["utility"]);
+    assert_eq!(release("weights")["guarantee"], Value::Null);
+    assert_eq!(release("private-weights")["guarantee"], release("private")["guarantee"]);
+    assert!(release("private-weights")["guarantee"]["epsilon"].as_f64().unwrap() <= 2.0);
+
+    let names = "[attacks]\nnames = [\"latent-search\"]\n";
+    for (study, said) in [
+        (STUDY.replace("[attacks]\n", names), "without a [[released_generator]]"),
+        (study.replace("[attacks]\n", "[attacks]\nnames = [\"logan\"]\n"), "runs in `standin attack` alone"),
+        (format!("{STUDY}{}", released("weights", "vea")), "vea"),
+        (format!("{STUDY}{}", released("vae", "vae")), "vae"),
+    ] {
+        fs::write(folder.join("study.toml"), study).unwrap();
+        let output = standin(folder, &["bench", "study.toml"]);
+        let message = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && message.contains(said), "{message}");
+    }
+}
+
+#[test]
 fn a_killed_study_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

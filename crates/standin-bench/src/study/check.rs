@@ -195,7 +195,8 @@ fn check_releases(study: &Study) -> Result<(), Refusal> {
     let generators = || study.generators.iter().map(|generator| generator.name.as_str());
     let released = study.released_classifiers.iter().map(|released| released.name.as_str());
     let given = study.images.iter().map(|images| images.name.as_str());
-    let releases: Vec<&str> = generators().chain(given).chain(released).collect();
+    let opened = study.released_generators.iter().map(|released| released.name.as_str());
+    let releases: Vec<&str> = generators().chain(given).chain(released).chain(opened).collect();
     require(
         !releases.is_empty(),
         || "no [[generator]], no [[images]] and no [[released_classifier]]".into(),
@@ -207,6 +208,9 @@ fn check_releases(study: &Study) -> Result<(), Refusal> {
         if let Some(generator) = &release.generator {
             known("generator", generator, generators())?;
         }
+    }
+    for release in &study.released_generators {
+        known("generator", &release.generator, generators())?;
     }
     Ok(())
 }
@@ -233,11 +237,18 @@ fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
     )?;
     for attack in &attacks.names {
         known("attack", attack, standin_attack::ATTACKS.iter().map(|f| f.name))?;
-        let needs_more = |family: &Family| family.access == Access::Generator || family.needs.contains(&Need::Pictures);
+        let family = |fits: &dyn Fn(&Family) -> bool| {
+            standin_attack::ATTACKS.iter().any(|family| family.name == attack && fits(family))
+        };
         require(
-            !standin_attack::ATTACKS.iter().any(|family| family.name == attack && needs_more(family)),
+            !family(&|family| family.needs.contains(&Need::Pictures)),
             || format!("attack \"{attack}\" in a study"),
             "it runs in `standin attack` alone: leave it out here",
+        )?;
+        require(
+            !study.released_generators.is_empty() || !family(&|family| family.access == Access::Generator),
+            || format!("attack \"{attack}\" without a [[released_generator]]"),
+            "it needs the weights of a generator: release one, or leave the attack out",
         )?;
         let shadowed = standin_attack::ATTACKS.iter().any(|f| f.name == attack && f.needs_shadows());
         require(

@@ -42,6 +42,9 @@ pub struct Study {
     /// Classifiers that are releases themselves.
     #[serde(default, rename = "released_classifier")]
     pub released_classifiers: Vec<ReleasedClassifier>,
+    /// Generators that are releases themselves, with their weights.
+    #[serde(default, rename = "released_generator", skip_serializing_if = "Vec::is_empty")]
+    pub released_generators: Vec<ReleasedGenerator>,
     /// What else is trained and tested to measure utility.
     #[serde(default)]
     pub utility: Protocols,
@@ -351,6 +354,16 @@ pub struct ReleasedClassifier {
     /// Name of the generator whose images it is trained on; the private images if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
+}
+
+/// A generator that is itself released: whoever has it can draw any number of images, and look inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleasedGenerator {
+    /// Name in the report.
+    pub name: String,
+    /// Name of one of the study's generators.
+    pub generator: String,
 }
 
 /// Fidelity, variety and copying.

@@ -10,7 +10,7 @@ mod verdict;
 
 pub use configuration::{
     Attacks, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Measures, NoCopies,
-    Privacy, Protocols, ReleasedClassifier, Sampling, Side, Study, StudyError,
+    Privacy, Protocols, ReleasedClassifier, ReleasedGenerator, Sampling, Side, Study, StudyError,
 };
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;

@@ -1,6 +1,7 @@
 //! From a study to its graph of stages.
 
 mod classifiers;
+mod generators;
 mod images;
 mod sampling;
 
@@ -205,6 +206,11 @@ impl Planner<'_> {
             let Some(classifier) = study.classifier(&released.classifier) else { continue };
             let generator = released.generator.as_deref().and_then(|name| study.generator(name));
             releases.push(self.classifier(division, &splits, &released.name, classifier, generator)?);
+        }
+        for released in &study.released_generators {
+            // The study's check has found it.
+            let Some(generator) = study.generator(&released.generator) else { continue };
+            releases.push(self.generator(division, &splits, &released.name, generator)?);
         }
         self.graph.add(Summarise { study: study.clone(), source, division, split: splits[0], releases })
     }

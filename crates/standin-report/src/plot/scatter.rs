@@ -14,6 +14,7 @@ pub(crate) enum Marker {
     Circle,
     Diamond,
     Square,
+    Triangle,
 }
 
 /// One release.
@@ -193,6 +194,7 @@ fn class_of(marker: Marker) -> &'static str {
         Marker::Circle => "images",
         Marker::Diamond => "on-synthetic",
         Marker::Square => "on-real",
+        Marker::Triangle => "generator",
     }
 }
 
@@ -208,6 +210,10 @@ fn draw_marker(drawing: &mut Drawing, marker: Marker, filled: bool, (x, y): (f64
         Marker::Square => {
             let r = 0.9 * r;
             format!("M{:.1} {:.1}h{d}v{d}h-{d}Z", x - r, y - r, d = 2.0 * r)
+        }
+        Marker::Triangle => {
+            let r = 1.2 * r;
+            format!("M{x:.1} {:.1}L{:.1} {:.1}H{:.1}Z", y - r, x + r, y + 0.8 * r, x - r)
         }
     };
     drawing.path(&class, &path);

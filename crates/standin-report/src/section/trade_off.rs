@@ -82,6 +82,7 @@ impl Section {
                 (marker_sample(Marker::Circle, false), "synthetic images"),
                 (marker_sample(Marker::Diamond, false), "classifier trained on synthetic images"),
                 (marker_sample(Marker::Square, false), "classifier trained on the private images"),
+                (marker_sample(Marker::Triangle, false), "generator with its weights"),
                 (marker_sample(Marker::Circle, true), "filled: passes the thresholds"),
                 (front_sample(), "Pareto front"),
             ],
@@ -98,6 +99,7 @@ fn marker(kind: ReleaseKind) -> Marker {
         ReleaseKind::Images => Marker::Circle,
         ReleaseKind::ClassifierOnSynthetic => Marker::Diamond,
         ReleaseKind::ClassifierOnReal => Marker::Square,
+        ReleaseKind::Generator => Marker::Triangle,
     }
 }
 

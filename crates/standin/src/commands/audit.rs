@@ -238,6 +238,7 @@ impl Arguments {
                 .map(|name| Classifier { name, family: None, settings: Default::default() })
                 .collect(),
             released_classifiers: Vec::new(),
+            released_generators: Vec::new(),
             utility: Protocols { real_on_synthetic: true, augmented: self.augmented, groups: self.groups },
             measures: Measures {
                 encoders: encoders.clone(),

@@ -77,10 +77,8 @@ impl Planner<'_> {
         classifier: &Classifier,
         generator: Option<&Generator>,
     ) -> Result<ShadowRun, UnknownInput> {
-        let root = self.study.data.split_seed;
-        let split = self.split(division, Draw::Shadow { index, seed: root })?;
-        let label = format!("shadow {index}");
-        let seed = Seed::new(root).derive(&label);
+        let split = self.split(division, Draw::Shadow { index, seed: self.study.data.split_seed })?;
+        let (seed, label) = self.shadow_seed(index);
         let run = Run { division, split, seed, label: &label, attacked: true };
         let classify = match generator {
             None => self.real(&run, classifier)?,

@@ -37,24 +37,7 @@ impl Planner<'_> {
                 Maker::Other { take, .. } => take,
             };
             let mut repetition = Repetition { sample: Some(sample), ..Repetition::default() };
-            for classifier in classifiers {
-                repetition.classify.push(self.synthetic(&run, classifier, maker, sample)?);
-                let real = self.real(&run, classifier)?;
-                repetition.real.push(real);
-                if study.utility.real_on_synthetic {
-                    let label = format!("{} trained on real images, on {name}, {label}", classifier.name);
-                    repetition.on_sample.push(self.graph.add(AnswerOnSample { classify: real, sample, label })?);
-                }
-                if study.utility.augmented {
-                    let together = TrainingSet::Augmented { split, sample };
-                    repetition.augmented.push(self.classify(
-                        &run,
-                        classifier,
-                        together,
-                        &format!("real and {name}"),
-                    )?);
-                }
-            }
+            self.utility(&run, maker, sample, classifiers, &mut repetition)?;
             // The same images on all sides give the same figures again, whatever the seed.
             let again =
                 matches!(maker, Maker::Other { .. }) && self.holdout != Holdout::Drawn && !repetitions.is_empty();
@@ -80,6 +63,33 @@ impl Planner<'_> {
             gallery,
             scores,
         })
+    }
+
+    /// Trains what says how useful one repetition's sample is.
+    pub(super) fn utility(
+        &mut self,
+        run: &Run<'_>,
+        maker: Maker<'_>,
+        sample: StageId,
+        classifiers: &[Classifier],
+        repetition: &mut Repetition,
+    ) -> Result<(), UnknownInput> {
+        let (name, label) = (maker.name(), run.label);
+        for classifier in classifiers {
+            repetition.classify.push(self.synthetic(run, classifier, maker, sample)?);
+            let real = self.real(run, classifier)?;
+            repetition.real.push(real);
+            if self.study.utility.real_on_synthetic {
+                let label = format!("{} trained on real images, on {name}, {label}", classifier.name);
+                repetition.on_sample.push(self.graph.add(AnswerOnSample { classify: real, sample, label })?);
+            }
+            if self.study.utility.augmented {
+                let together = TrainingSet::Augmented { split: run.split, sample };
+                let trained_on = format!("real and {name}");
+                repetition.augmented.push(self.classify(run, classifier, together, &trained_on)?);
+            }
+        }
+        Ok(())
     }
 
     /// Measures one repetition's sample through every encoder; pictures and single images through the first.
@@ -153,7 +163,7 @@ impl Planner<'_> {
     }
 
     /// Attacks one repetition's sample through every encoder, if there is a holdout to compare with.
-    fn attack(
+    pub(super) fn attack(
         &mut self,
         run: &Run<'_>,
         maker: Maker<'_>,

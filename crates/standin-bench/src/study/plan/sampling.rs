@@ -7,16 +7,21 @@ use crate::study::configuration::Generator;
 use crate::study::stages::{AnswerOnSample, Filter, Generate, Images, Refine, Sample};
 
 impl Planner<'_> {
-    /// Trains a generator and draws what it releases.
-    pub(super) fn sample(&mut self, run: &Run<'_>, generator: &Generator) -> Result<StageId, UnknownInput> {
-        let generate = self.graph.add(Generate {
+    /// Trains a generator.
+    pub(super) fn generate(&mut self, run: &Run<'_>, generator: &Generator) -> Result<StageId, UnknownInput> {
+        self.graph.add(Generate {
             generator: generator.clone(),
             privacy: self.study.privacy.clone(),
             seed: run.seed.derive("generate"),
             split: run.split,
             public: self.public.get(&generator.name).copied(),
             label: run.label.to_owned(),
-        })?;
+        })
+    }
+
+    /// Trains a generator and draws what it releases.
+    pub(super) fn sample(&mut self, run: &Run<'_>, generator: &Generator) -> Result<StageId, UnknownInput> {
+        let generate = self.generate(run, generator)?;
         let sampling = &generator.sampling;
         let count = self.study.released_by(generator, self.sizes.train);
         let filtered = sampling.looks_at_private_images();

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use standin_attack::{ATTACKS, Access, ClassifierTarget, Family, ImagesTarget, Logits, Need, Shadow, Target};
+use standin_attack::{
+    ATTACKS, Access, ClassifierTarget, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits, Need, Shadow,
+    Target,
+};
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Metric};
 use standin_privacy::{Adjacency, Guarantee};
@@ -32,6 +35,16 @@ impl Attacked {
         ATTACKS.iter().filter(move |family| {
             family.access == access && (self.names.is_empty() || self.names.iter().any(|name| name == family.name))
         })
+    }
+
+    /// At most `limit` members and so many non-members, members first, and how many these are.
+    fn candidates(&self, members: &Members, limit: usize) -> (Vec<usize>, usize) {
+        let limited = |side: &[usize], purpose: &str| -> Vec<usize> {
+            let rows = draw(side.len(), limit, self.seed.derive(purpose));
+            rows.into_iter().map(|row| side[row]).collect()
+        };
+        let (inside, outside) = (limited(&members.train, "members"), limited(&members.holdout, "non-members"));
+        ([inside.as_slice(), &outside].concat(), inside.len())
     }
 
     /// Runs attacks on the target; the candidates' first `members` rows are the members.
@@ -98,7 +111,7 @@ fn exchange_delta(guarantee: &Guarantee) -> f64 {
 
 /// The protocol of an attack that uses no shadows, even where there are some.
 fn without_shadows(access: Access, stamp: &str) -> String {
-    if access == Access::Classifier { "no shadows".to_owned() } else { stamp.to_owned() }
+    if access == Access::Images { stamp.to_owned() } else { "no shadows".to_owned() }
 }
 
 /// Membership inference from released images. Output: `attacks.json`.
@@ -273,12 +286,7 @@ impl Stage for AttackClassifier {
         let pool = ImageSet::open(&inputs.folder(self.division)?.join("pool"))?;
         let all_labels = &pool.require_labels("an attack on a classifier")?.values;
         let members = Members::read(inputs.folder(self.split)?)?;
-        let limited = |side: &[usize], purpose: &str| -> Vec<usize> {
-            let rows = draw(side.len(), self.limit, self.attacked.seed.derive(purpose));
-            rows.into_iter().map(|row| side[row]).collect()
-        };
-        let (inside, outside) = (limited(&members.train, "members"), limited(&members.holdout, "non-members"));
-        let candidates = [inside.as_slice(), &outside].concat();
+        let (candidates, inside) = self.attacked.candidates(&members, self.limit);
         let labels: Vec<u32> = candidates.iter().map(|&index| all_labels[index]).collect();
 
         let answers = |stage| -> Result<(Vec<f32>, usize), BoxedError> {
@@ -310,7 +318,7 @@ impl Stage for AttackClassifier {
             .filter(|family| !shadows.is_empty() || !family.needs_shadows())
             .collect();
         let attacked = self.attacked(inputs)?;
-        write_json(&out.join("attacks.json"), &attacked.run(&families, &target, inside.len(), &stamp, progress)?)
+        write_json(&out.join("attacks.json"), &attacked.run(&families, &target, inside, &stamp, progress)?)
     }
 
     fn name(&self) -> String {
@@ -319,5 +327,102 @@ impl Stage for AttackClassifier {
 
     fn weight(&self) -> u64 {
         2
+    }
+}
+
+/// One shadow of a generator: which images it was trained on, and the generator.
+#[derive(Clone, Copy, Debug)]
+pub struct GeneratorShadowRun {
+    /// The split.
+    pub split: StageId,
+    /// The generator.
+    pub generate: StageId,
+}
+
+/// Membership inference on a released generator with its weights. Output: `attacks.json`.
+pub struct AttackGenerator {
+    /// The division, for the images of the pool.
+    pub division: StageId,
+    /// The target's split.
+    pub split: StageId,
+    /// The target.
+    pub generate: StageId,
+    /// Shadow generators.
+    pub shadows: Vec<GeneratorShadowRun>,
+    /// At most so many members and so many non-members.
+    pub limit: usize,
+    /// Attacks, seed, δ.
+    pub attacked: Attacked,
+}
+
+impl Stage for AttackGenerator {
+    fn kind(&self) -> &'static str {
+        "attack-generator"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        json!({
+            "names": self.attacked.names,
+            "seed": self.attacked.seed.value(),
+            "delta": self.attacked.delta,
+            "limit": self.limit,
+        })
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.generate]);
+        [self.division, self.split, self.generate].into_iter().chain(shadows).collect()
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let pool = ImageSet::open(&inputs.folder(self.division)?.join("pool"))?;
+        let members = Members::read(inputs.folder(self.split)?)?;
+        let (candidates, inside) = self.attacked.candidates(&members, self.limit);
+        let images = pool.select(&candidates);
+        let generator = standin_generate::load(inputs.folder(self.generate)?)?;
+        let families: Vec<&Family> = self
+            .attacked
+            .wanted(Access::Generator)
+            .filter(|family| {
+                family.needs.iter().all(|&need| match need {
+                    Need::Labels => true,
+                    Need::ShadowsInAndOut | Need::ShadowsOut => !self.shadows.is_empty(),
+                    need => GeneratorTarget::holds(generator.as_ref(), need),
+                })
+            })
+            .collect();
+        // Shadows are read where an attack uses them.
+        let used = if families.iter().any(|family| family.needs_shadows()) { self.shadows.as_slice() } else { &[] };
+        let shadows = used
+            .iter()
+            .map(|shadow| {
+                let flags = Members::read(inputs.folder(shadow.split)?)?.flags();
+                let member: Vec<bool> = candidates.iter().map(|&index| flags[index]).collect();
+                Ok((standin_generate::load(inputs.folder(shadow.generate)?)?, member))
+            })
+            .collect::<Result<Vec<_>, BoxedError>>()?;
+        let shadows: Vec<GeneratorShadow<'_>> = shadows
+            .iter()
+            .map(|(generator, member)| GeneratorShadow { generator: generator.as_ref(), member })
+            .collect();
+        let stamp = match shadows.len() {
+            0 => "no shadows".to_owned(),
+            n => format!("{n} shadow generators"),
+        };
+        let seed = self.attacked.seed.derive("generator");
+        let target = Target::Generator(GeneratorTarget::new(generator.as_ref(), &images, &shadows, seed)?);
+        write_json(&out.join("attacks.json"), &self.attacked.run(&families, &target, inside, &stamp, progress)?)
+    }
+
+    fn name(&self) -> String {
+        self.attacked.label.clone()
+    }
+
+    fn weight(&self) -> u64 {
+        10
     }
 }

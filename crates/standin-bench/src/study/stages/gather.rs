@@ -61,6 +61,9 @@ impl Gathering<'_> {
     /// sample's generator, whatever a classifier promises about the sample.
     fn guarantee(&self, release: &ReleasedRun) -> Result<Option<Guarantee>, BoxedError> {
         let Some(repetition) = release.repetitions.first() else { return Ok(None) };
+        if let Some(generate) = repetition.generate {
+            return Ok(standin_generate::load(self.inputs.folder(generate)?)?.guarantee().cloned());
+        }
         match (repetition.sample, release.kind, repetition.classify.first()) {
             (Some(sample), ..) => read_json(&self.inputs.folder(sample)?.join("guarantee.json")),
             (None, ReleaseKind::ClassifierOnReal, Some(&classify)) => {

@@ -32,6 +32,8 @@ pub struct Repetition {
     pub attacks: Vec<StageId>,
     /// The synthetic sample behind the release.
     pub sample: Option<StageId>,
+    /// The trained generator, where it is the release itself.
+    pub generate: Option<StageId>,
 }
 
 /// The stages behind a release.
@@ -86,9 +88,10 @@ impl Stage for Summarise {
         let mut inputs = vec![self.division, self.split];
         for release in &self.releases {
             for repetition in &release.repetitions {
-                let Repetition { classify, real, on_sample, augmented, measures, attacks, sample } = repetition;
+                let Repetition { classify, real, on_sample, augmented, measures, attacks, sample, generate } =
+                    repetition;
                 let stages = [classify, real, on_sample, augmented, measures, attacks];
-                inputs.extend(stages.into_iter().flatten().copied().chain(*sample));
+                inputs.extend(stages.into_iter().flatten().copied().chain(*sample).chain(*generate));
             }
             inputs.extend(release.gallery.into_iter().chain(release.scores));
         }

@@ -1,0 +1,82 @@
+//! The stages behind a generator that is a release itself.
+
+use standin_data::Seed;
+
+use super::{Holdout, Maker, Planner, Run};
+use crate::graph::UnknownInput;
+use crate::stage::StageId;
+use crate::study::configuration::Generator;
+use crate::study::stages::{AttackGenerator, Attacked, Draw, GeneratorShadowRun, ReleasedRun, Repetition};
+use crate::summary::ReleaseKind;
+
+impl Planner<'_> {
+    /// A generator that is a release itself, with its shadows. It is as useful as the images drawn from it, and whoever has it
+    /// can attack such images, too.
+    pub(super) fn generator(
+        &mut self,
+        division: StageId,
+        splits: &[StageId],
+        name: &str,
+        generator: &Generator,
+    ) -> Result<ReleasedRun, UnknownInput> {
+        let study = self.study;
+        let attacked = self.holdout != Holdout::None;
+        let shadows = (0..if attacked { study.attacks.shadows } else { 0 })
+            .map(|index| self.generator_shadow(division, index, generator))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut repetitions = Vec::new();
+        for (&seed, &split) in study.seeds.iter().zip(splits) {
+            let label = format!("seed {seed}");
+            let run = Run { division, split, seed: Seed::new(seed), label: &label, attacked: false };
+            let (generate, sample) = (self.generate(&run, generator)?, self.sample(&run, generator)?);
+            let mut repetition = Repetition { generate: Some(generate), sample: Some(sample), ..Repetition::default() };
+            self.utility(&run, Maker::Generator(generator), sample, &study.classifiers, &mut repetition)?;
+            if attacked {
+                repetition.attacks.push(self.graph.add(AttackGenerator {
+                    division,
+                    split,
+                    generate,
+                    shadows: shadows.clone(),
+                    limit: study.attacks.limit,
+                    attacked: Attacked {
+                        names: study.attacks.names.clone(),
+                        seed: run.seed.derive("attack"),
+                        delta: self.delta(Some(generator)),
+                        label: format!("attacks on {name}, {label}"),
+                    },
+                })?);
+                self.attack(&run, Maker::Generator(generator), sample, &mut repetition)?;
+            }
+            repetitions.push(repetition);
+        }
+        Ok(ReleasedRun {
+            name: name.to_owned(),
+            kind: ReleaseKind::Generator,
+            generator: Some((generator.name.clone(), generator.family.clone())),
+            source: None,
+            classifiers: study.classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
+            repetitions,
+            gallery: None,
+            scores: None,
+        })
+    }
+
+    /// One shadow: the generator, retrained on another half of the pool; the same as behind a shadow classifier.
+    fn generator_shadow(
+        &mut self,
+        division: StageId,
+        index: usize,
+        generator: &Generator,
+    ) -> Result<GeneratorShadowRun, UnknownInput> {
+        let (run_seed, label) = self.shadow_seed(index);
+        let split = self.split(division, Draw::Shadow { index, seed: self.study.data.split_seed })?;
+        let run = Run { division, split, seed: run_seed, label: &label, attacked: false };
+        Ok(GeneratorShadowRun { split, generate: self.generate(&run, generator)? })
+    }
+
+    /// The seed of a shadow's trainings and its name for people.
+    pub(super) fn shadow_seed(&self, index: usize) -> (Seed, String) {
+        let label = format!("shadow {index}");
+        (Seed::new(self.study.data.split_seed).derive(&label), label)
+    }
+}
