@@ -52,3 +52,7 @@ pub use latent_diffusion::{LatentDiffusion, LatentDiffusionOptions};
 pub use options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions};
 pub use pdp::{PdpDiffusion, PdpDiffusionOptions};
 pub use priv_image::{PrivImage, PrivImageOptions};
+
+/// The families whose network takes noise off images themselves, as [`Trained::denoiser`](crate::Trained::denoiser) gives it.
+pub const OF_IMAGES: &[&str] =
+    &[Edm::NAME, Dpdm::NAME, PdpDiffusion::NAME, PrivImage::NAME, DpFeta::NAME, DpLora::NAME];

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use standin_data::{Column, ImageSet, Labels, Progress, Provenance, Seed, Shape, Silent, digits};
+use standin_generate::diffusion::OF_IMAGES;
 use standin_generate::{Balance, Fit, Generator, Protection, SampleRequest, Solver, Trained, Work, family, load};
 use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate, gaussian};
 
@@ -121,6 +122,7 @@ fn private_training_learns_digits_when_the_budget_is_large() {
 fn every_family_survives_the_disk_and_answers_small_requests_as_large_ones() {
     for name in FAMILIES {
         let trained = small(name, 1);
+        assert_eq!(trained.denoiser().is_some(), OF_IMAGES.contains(&name), "{name}");
         let folder = tempfile::tempdir().unwrap();
         trained.save(folder.path()).unwrap();
         let loaded = load(folder.path()).unwrap();

@@ -541,7 +541,7 @@ mod tests {
         let study = Study::built_in();
         let again = Study::parse(&study.to_toml(), Path::new("printed")).unwrap();
         assert_eq!(again, study);
-        assert_eq!(study.generators.len() + study.released_classifiers.len(), 5);
+        assert_eq!(study.generators.len() + study.released_classifiers.len() + study.released_generators.len(), 7);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The stages behind a generator that is a release itself.
 
 use standin_data::Seed;
+use standin_generate::diffusion::OF_IMAGES;
 
 use super::{Holdout, Maker, Planner, Run};
 use crate::graph::UnknownInput;
@@ -21,7 +22,9 @@ impl Planner<'_> {
     ) -> Result<ReleasedRun, UnknownInput> {
         let study = self.study;
         let attacked = self.holdout != Holdout::None;
-        let shadows = (0..if attacked { study.attacks.shadows } else { 0 })
+        // The attacks with shadows are those on diffusion models of images.
+        let shadowed = attacked && OF_IMAGES.contains(&generator.family.as_str());
+        let shadows = (0..if shadowed { study.attacks.shadows } else { 0 })
             .map(|index| self.generator_shadow(division, index, generator))
             .collect::<Result<Vec<_>, _>>()?;
         let mut repetitions = Vec::new();
