@@ -139,12 +139,13 @@ fn generators(repetitions: u64) -> Result<(), Failure> {
                 fit("gan", &gan, &train, repetition)?,
             ];
             for (family, found) in families.iter().zip(&mut found) {
-                let holds = |trained: &&Box<dyn Trained>| {
+                let holds = |trained: &&dyn Trained| {
                     let of_release = |need: &&Need| !matches!(need, Need::Labels);
-                    family.needs.iter().filter(of_release).all(|need| GeneratorTarget::holds(trained.as_ref(), *need))
+                    family.needs.iter().filter(of_release).all(|need| GeneratorTarget::holds(*trained, *need))
                 };
-                let trained = trained.iter().find(holds).ok_or("no generator has what the attack needs")?;
-                let target = GeneratorTarget::new(trained.as_ref(), &candidates, &[], Seed::new(repetition))?;
+                let trained =
+                    trained.iter().map(AsRef::as_ref).find(holds).ok_or("no generator has what the attack needs")?;
+                let target = GeneratorTarget::new(trained, &candidates, &[], Seed::new(repetition))?;
                 found[size].add(&family.build().score(&Target::Generator(target))?, repetition)?;
             }
         }

@@ -99,7 +99,7 @@ fn likelihood_ratios_with_shadows_find_members_and_nothing_else() {
     let candidates = images(0).concat(&images(1)).unwrap();
     let mut shadows = Vec::new();
     for pair in 0..2_u64 {
-        let half: Vec<bool> = (0..2 * SIDE).map(|at| (at / (1 + pair as usize)) % 2 == 0).collect();
+        let half: Vec<bool> = (0..2 * SIDE).map(|at| (at / (1 + pair as usize)).is_multiple_of(2)).collect();
         for member in [half.clone(), half.iter().map(|inside| !inside).collect()] {
             let rows: Vec<usize> = (0..2 * SIDE).filter(|&at| member[at]).collect();
             shadows.push((edm(&candidates.select(&rows), 10 + pair), member));

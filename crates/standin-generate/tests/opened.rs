@@ -13,7 +13,7 @@ fn train() -> ImageSet {
 }
 
 fn fit(name: &str, options: toml::Table) -> Box<dyn Trained> {
-    let protection = family(name).unwrap().private.then(|| Protection {
+    let protection = family(name).unwrap().private.then_some(Protection {
         target: PrivacyTarget { epsilon: 10.0, delta: Delta::Value(1e-4), allow_large_delta: false },
         unit: Unit::Image,
         noise: NoiseOrigin::Reproducible,

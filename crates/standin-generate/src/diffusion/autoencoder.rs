@@ -217,8 +217,7 @@ pub(crate) fn planes(
     device: &Device,
 ) -> Tensor<4> {
     let n = places.len();
-    let values: Vec<f32> =
-        places.flat_map(|place| canvas.pack(images.image(place), |pixel: u8| f32::from(pixel) / 127.5 - 1.0)).collect();
+    let values: Vec<f32> = places.flat_map(|place| canvas.symmetric(images.image(place))).collect();
     Tensor::from_data(TensorData::new(values, [n, canvas.channels(), canvas.height, canvas.width]), device)
 }
 

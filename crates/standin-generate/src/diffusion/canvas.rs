@@ -65,6 +65,11 @@ impl Canvas {
         self.sources().map(|source| value(image[source])).collect()
     }
 
+    /// An image's plane with values in [−1, 1].
+    pub(crate) fn symmetric(&self, image: &[u8]) -> Vec<f32> {
+        self.pack(image, |pixel| f32::from(pixel) / 127.5 - 1.0)
+    }
+
     /// Images from planes, one after the other.
     pub(crate) fn unpack(&self, planes: &[f32]) -> Vec<f32> {
         let Self { shape, patch, height, width } = *self;

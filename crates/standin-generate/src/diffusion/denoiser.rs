@@ -198,8 +198,7 @@ impl Denoise for OpenedDiffusion<'_> {
     fn planes(&self, images: &ImageSet) -> Result<Vec<f32>> {
         let ImageArchitecture { canvas, .. } = self.architecture;
         same_shape(images, canvas.shape)?;
-        let plane = |image| canvas.pack(images.image(image), |pixel| f32::from(pixel) / 127.5 - 1.0);
-        Ok((0..images.len()).flat_map(plane).collect())
+        Ok((0..images.len()).flat_map(|image| canvas.symmetric(images.image(image))).collect())
     }
 
     fn noise(&self, planes: &[f32], sigma: f64, classes: &[u32]) -> Vec<f32> {

@@ -40,7 +40,7 @@ pub(crate) enum Planes<'a> {
 impl Planes<'_> {
     fn clean(&self, index: usize, volume: usize) -> Vec<f32> {
         match *self {
-            Self::Images(set, canvas) => canvas.pack(set.image(index), |pixel| f32::from(pixel) / 127.5 - 1.0),
+            Self::Images(set, canvas) => canvas.symmetric(set.image(index)),
             Self::Codes(rows) => rows[index * volume..(index + 1) * volume].to_vec(),
         }
     }
