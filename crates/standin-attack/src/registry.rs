@@ -20,8 +20,7 @@ const RMIA: &str =
 const DOMIAS: &str = "van Breugel, Sun, Qian & van der Schaar 2023, \"Membership inference attacks against synthetic data through overfitting detection\", arXiv 2302.12580";
 const LOGAN: &str = "Hayes, Melis, Danezis & De Cristofaro 2019, \"LOGAN\", arXiv 1705.07663, black box";
 const PIA: &str = "Kong et al. 2024, \"An efficient membership inference attack for the diffusion model by proximal initialization\", arXiv 2305.18355";
-const EXTRACTION: &str =
-    "Carlini et al. 2023, \"Extracting training data from diffusion models\", arXiv 2301.13188, section 7.1";
+const EXTRACTION: &str = "Carlini et al. 2023, \"Extracting training data from diffusion models\", arXiv 2301.13188";
 const MONTE_CARLO: &str =
     "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\", arXiv 1906.03006";
 

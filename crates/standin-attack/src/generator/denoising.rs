@@ -19,12 +19,12 @@ const BLOCK: usize = 2048;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denoising {
     /// The error of the noise that it sees, at t = 100, averaged over [`DRAWS`](Denoising::DRAWS) noises which all
-    /// candidates share (Carlini et al. 2023, section 7.1; Matsumoto, Miura & Yanai 2023).
+    /// candidates share (Carlini et al. 2023; Matsumoto, Miura & Yanai 2023).
     Loss,
-    /// SecMI (Duan, Kong, Wang, Shi & Xu 2023, equation 9, the statistic): the candidate is taken to t = 100 by
+    /// SecMI (Duan, Kong, Wang, Shi & Xu 2023, the statistic): the candidate is taken to t = 100 by
     /// deterministic steps of 10, then one step on and one back; the squared distance from where it was.
     StepwiseError,
-    /// PIA (Kong et al. 2024, equation 11): ε̂(y; t = 0) is the noise that takes the candidate to t; the distance of what
+    /// PIA (Kong et al. 2024): ε̂(y; t = 0) is the noise that takes the candidate to t; the distance of what
     /// is seen there from it, in the norm of p = 4, summed over t = 20, 40, … 100.
     ///
     /// PIAN, which scales that noise to the mean absolute value of normal noise, is left out: a network that knows an image by

@@ -10,13 +10,13 @@ use crate::{Attack, Need, Result, Target};
 /// What is asked of the latent space. Latent values u of a candidate are found by Adam, with the class given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Latent {
-    /// The nearest image that the generator can draw (Chen et al. 2020, GAN-Leaks, the white-box attack, equation 7):
+    /// The nearest image that the generator can draw (Chen et al. 2020, GAN-Leaks, the white-box attack):
     /// −min_u ‖y − G(u)‖²/d, found with (‖u‖²/k − 1)², k the latent values, as the paper's penalty on unlikely latents.
     /// The best of [`STARTS`](Latent::STARTS) beginnings that all candidates share.
     NearestImage,
     /// The variational bound of ln p(y | class) under the generator, with a Gaussian posterior of each candidate's own:
     /// E ln p(y | u) − KL(N(m, s²) ‖ N(0, I)) in nats. An autoencoder that was released without its encoder has that bound
-    /// still, and it is no lower than its encoder's. From released autoencoders: Hilprecht, Härterich & Bernau 2019 (the
+    /// still, as far as the search finds it. From released autoencoders: Hilprecht, Härterich & Bernau 2019 (the
     /// reconstruction attack), Chen et al. 2020.
     Bound,
 }
@@ -150,6 +150,126 @@ impl Adam {
             *mean += 0.1 * (slope - *mean);
             *square += 0.001 * (slope * slope - *square);
             *value -= rate * (*mean / first) / ((*square / second).sqrt() + 1e-8);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use standin_data::{ImageSet, Labels, Seed, Shape};
+    use standin_generate::{Description, Misfits, SampleRequest, Trained};
+
+    use super::*;
+
+    /// One latent value u and two pixels: values 0.5 + 0.1 u and 0.5 − 0.2 u, or of logits u and `OTHER`.
+    #[derive(Debug)]
+    struct Line {
+        classes: Vec<String>,
+        options: toml::Table,
+    }
+
+    const OTHER: f64 = 0.7;
+
+    fn softplus(x: f64) -> f64 {
+        x.max(0.0) + (-x.abs()).exp().ln_1p()
+    }
+
+    impl Decode for &Line {
+        fn latent(&self) -> usize {
+            1
+        }
+
+        fn has_likelihood(&self) -> bool {
+            true
+        }
+
+        fn misfit(&self, kind: Misfit, latents: &[f32], images: &[f32], _: &[u32]) -> Misfits {
+            let of = |(u, y): (&f32, &[f32])| {
+                let (u, [a, b]) = (f64::from(*u), [f64::from(y[0]), f64::from(y[1])]);
+                match kind {
+                    Misfit::SquaredError => {
+                        let (first, second) = (0.5 + 0.1 * u - a, 0.5 - 0.2 * u - b);
+                        (first * first + second * second, 0.2 * first - 0.4 * second)
+                    }
+                    Misfit::CrossEntropy => {
+                        let value = softplus(u) - u * a + softplus(OTHER) - OTHER * b;
+                        (value, 1.0 / (1.0 + (-u).exp()) - a)
+                    }
+                }
+            };
+            let (values, slopes): (Vec<f64>, Vec<f64>) = latents.iter().zip(images.chunks_exact(2)).map(of).unzip();
+            Misfits { values, slopes: slopes.into_iter().map(|slope| slope as f32).collect() }
+        }
+    }
+
+    impl Trained for Line {
+        fn sample(
+            &self,
+            _: &SampleRequest,
+            _: Seed,
+            _: &dyn standin_data::Progress,
+        ) -> standin_generate::Result<ImageSet> {
+            unreachable!("it is not sampled")
+        }
+
+        fn save(&self, _: &std::path::Path) -> standin_generate::Result<()> {
+            unreachable!("it is not saved")
+        }
+
+        fn guarantee(&self) -> Option<&standin_privacy::Guarantee> {
+            None
+        }
+
+        fn description(&self) -> Description<'_> {
+            let shape = Shape { channels: 1, height: 1, width: 2 };
+            let (classes, options) = (self.classes.as_slice(), &self.options);
+            Description { family: "line", trained_on: "nothing", shape, classes, options, seed: "1" }
+        }
+
+        fn controls(&self) -> &'static [standin_generate::Control] {
+            &[]
+        }
+
+        fn decoder(&self) -> Option<Box<dyn Decode + '_>> {
+            Some(Box::new(self))
+        }
+    }
+
+    fn scores(attack: Latent, pixels: &[u8]) -> Vec<f64> {
+        let line = Line { classes: vec!["any".to_owned()], options: toml::Table::new() };
+        let shape = Shape { channels: 1, height: 1, width: 2 };
+        let labels = Labels { values: vec![0; pixels.len() / 2], classes: line.classes.clone() };
+        let images = ImageSet::new(shape, pixels.to_vec()).unwrap().with_labels(labels).unwrap();
+        let target = GeneratorTarget::new(&line, &images, &[], Seed::new(3)).unwrap();
+        attack.score(&Target::Generator(target)).unwrap()
+    }
+
+    /// The nearest point of the line to (a, b) leaves the part of (a, b) − ½ across its direction (1, −2)/√5.
+    #[test]
+    fn the_nearest_image_is_the_projection() {
+        let pixels = [150, 90, 100, 160, 140, 140];
+        for (found, pixels) in scores(Latent::NearestImage, &pixels).iter().zip(pixels.chunks_exact(2)) {
+            let [a, b] = [0, 1].map(|at| f64::from(pixels[at]) / 255.0 - 0.5);
+            let across = (2.0 * a + b) / 5_f64.sqrt();
+            let expected = -0.5 * across * across;
+            assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
+        }
+    }
+
+    /// The likelihood is an integral over u, here by sums; the bound lies below, by little for a posterior near a Gaussian.
+    #[test]
+    fn the_bound_lies_just_below_the_likelihood() {
+        let pixels = [255, 0, 0, 255, 128, 60];
+        for (found, pixels) in scores(Latent::Bound, &pixels).iter().zip(pixels.chunks_exact(2)) {
+            let [a, b] = [0, 1].map(|at| f64::from(pixels[at]) / 255.0);
+            let density = |u: f64| {
+                let ln = u * a - softplus(u) + OTHER * b - softplus(OTHER) - 0.5 * u * u;
+                ln.exp() / (2.0 * std::f64::consts::PI).sqrt()
+            };
+            let likelihood: f64 = (-8000..=8000).map(|at| density(f64::from(at) * 1e-3) * 1e-3).sum();
+            // Sixteen draws estimate the bound within some hundredths.
+            let gap = likelihood.ln() - found;
+            assert!((-0.1..0.15).contains(&gap), "{found} for {}", likelihood.ln());
         }
     }
 }

@@ -3,7 +3,7 @@ use crate::classifier::lira::Lira;
 use crate::{Attack, Result, Target};
 
 /// LiRA with the losses of diffusion models in the place of a classifier's confidences (Carlini et al. 2023, "Extracting
-/// training data from diffusion models", section 7.1): what is compared is minus the loss at t = 100, with the same noises
+/// training data from diffusion models"): what is compared is minus the logarithm of the loss at t = 100, with the same noises
 /// for the target and all shadows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LossRatio {
