@@ -35,10 +35,12 @@ echo '-- an audit of images made elsewhere: here real ones stand in for them, so
   --classifier logistic --repetitions 1 --gate 'scores.copies_share < 0.05' --filter-copies kept --quiet --out audit
 test -s audit/report.html && test -s kept/left-out.csv
 
-echo '-- membership inference on images, and on a classifier'
+echo '-- membership inference on images, on a classifier, and on a generator'
 "$standin" attack --synthetic sides@test --members sides@train --non-members sides@holdout --attacks gan-leaks,monte-carlo
 "$standin" classify --train sides@train --test sides@test --classifier logistic --out attacked
 "$standin" attack --classifier attacked --members sides@train --non-members sides@holdout --json --scores scores.csv
+"$standin" generate --train sides@train --generator vae --set least_steps=200 --set epochs=1 --out opened --quiet
+"$standin" attack --generator opened --members sides@train --non-members sides@holdout
 test -s scores.csv
 
 echo '-- one number, from images and from their features'

@@ -87,6 +87,6 @@ impl Planner<'_> {
                 self.synthetic(&run, classifier, Maker::Generator(generator), sample)?
             }
         };
-        Ok(ShadowRun { split, classify })
+        Ok(ShadowRun { split, model: classify })
     }
 }

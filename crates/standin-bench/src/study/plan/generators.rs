@@ -7,7 +7,7 @@ use super::{Holdout, Maker, Planner, Run};
 use crate::graph::UnknownInput;
 use crate::stage::StageId;
 use crate::study::configuration::Generator;
-use crate::study::stages::{AttackGenerator, Attacked, Draw, GeneratorShadowRun, ReleasedRun, Repetition};
+use crate::study::stages::{AttackGenerator, Attacked, Draw, ReleasedRun, Repetition, ShadowRun};
 use crate::summary::ReleaseKind;
 
 impl Planner<'_> {
@@ -70,11 +70,11 @@ impl Planner<'_> {
         division: StageId,
         index: usize,
         generator: &Generator,
-    ) -> Result<GeneratorShadowRun, UnknownInput> {
+    ) -> Result<ShadowRun, UnknownInput> {
         let (run_seed, label) = self.shadow_seed(index);
         let split = self.split(division, Draw::Shadow { index, seed: self.study.data.split_seed })?;
         let run = Run { division, split, seed: run_seed, label: &label, attacked: false };
-        Ok(GeneratorShadowRun { split, generate: self.generate(&run, generator)? })
+        Ok(ShadowRun { split, model: self.generate(&run, generator)? })
     }
 
     /// The seed of a shadow's trainings and its name for people.

@@ -37,6 +37,11 @@ impl Attacked {
         })
     }
 
+    /// What decides the scores of an attack on a model.
+    fn configuration(&self, limit: usize) -> Value {
+        json!({ "names": self.names, "seed": self.seed.value(), "delta": self.delta, "limit": limit })
+    }
+
     /// At most `limit` members and so many non-members, members first, and how many these are.
     fn candidates(&self, members: &Members, limit: usize) -> (Vec<usize>, usize) {
         let limited = |side: &[usize], purpose: &str| -> Vec<usize> {
@@ -232,13 +237,21 @@ impl AttackImages {
     }
 }
 
-/// One shadow: which images it was trained on, and the classifier its pipeline ended with.
+/// One shadow: which images it was trained on, and the model its pipeline ended with.
 #[derive(Clone, Copy, Debug)]
 pub struct ShadowRun {
     /// The split.
     pub split: StageId,
-    /// The classifier.
-    pub classify: StageId,
+    /// The classifier or the generator.
+    pub model: StageId,
+}
+
+impl ShadowRun {
+    /// Whether each candidate was among the images it was trained on.
+    fn members(self, inputs: &Inputs, candidates: &[usize]) -> Result<Vec<bool>, BoxedError> {
+        let flags = Members::read(inputs.folder(self.split)?)?.flags();
+        Ok(candidates.iter().map(|&index| flags[index]).collect())
+    }
 }
 
 /// Membership inference on a released classifier. Output: `attacks.json`.
@@ -269,16 +282,11 @@ impl Stage for AttackClassifier {
     }
 
     fn configuration(&self) -> Value {
-        json!({
-            "names": self.attacked.names,
-            "seed": self.attacked.seed.value(),
-            "delta": self.attacked.delta,
-            "limit": self.limit,
-        })
+        self.attacked.configuration(self.limit)
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.classify]);
+        let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.model]);
         [self.division, self.split, self.classify].into_iter().chain(shadows).collect()
     }
 
@@ -298,9 +306,8 @@ impl Stage for AttackClassifier {
             .shadows
             .iter()
             .map(|shadow| {
-                let flags = Members::read(inputs.folder(shadow.split)?)?.flags();
-                let member: Vec<bool> = candidates.iter().map(|&index| flags[index]).collect();
-                Ok((answers(shadow.classify)?.0, member))
+                let member = shadow.members(inputs, &candidates)?;
+                Ok((answers(shadow.model)?.0, member))
             })
             .collect::<Result<Vec<_>, BoxedError>>()?;
         let shadows = shadow_answers
@@ -330,15 +337,6 @@ impl Stage for AttackClassifier {
     }
 }
 
-/// One shadow of a generator: which images it was trained on, and the generator.
-#[derive(Clone, Copy, Debug)]
-pub struct GeneratorShadowRun {
-    /// The split.
-    pub split: StageId,
-    /// The generator.
-    pub generate: StageId,
-}
-
 /// Membership inference on a released generator with its weights. Output: `attacks.json`.
 pub struct AttackGenerator {
     /// The division, for the images of the pool.
@@ -348,7 +346,7 @@ pub struct AttackGenerator {
     /// The target.
     pub generate: StageId,
     /// Shadow generators.
-    pub shadows: Vec<GeneratorShadowRun>,
+    pub shadows: Vec<ShadowRun>,
     /// At most so many members and so many non-members.
     pub limit: usize,
     /// Attacks, seed, δ.
@@ -365,16 +363,11 @@ impl Stage for AttackGenerator {
     }
 
     fn configuration(&self) -> Value {
-        json!({
-            "names": self.attacked.names,
-            "seed": self.attacked.seed.value(),
-            "delta": self.attacked.delta,
-            "limit": self.limit,
-        })
+        self.attacked.configuration(self.limit)
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.generate]);
+        let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.model]);
         [self.division, self.split, self.generate].into_iter().chain(shadows).collect()
     }
 
@@ -400,9 +393,8 @@ impl Stage for AttackGenerator {
         let shadows = used
             .iter()
             .map(|shadow| {
-                let flags = Members::read(inputs.folder(shadow.split)?)?.flags();
-                let member: Vec<bool> = candidates.iter().map(|&index| flags[index]).collect();
-                Ok((standin_generate::load(inputs.folder(shadow.generate)?)?, member))
+                let member = shadow.members(inputs, &candidates)?;
+                Ok((standin_generate::load(inputs.folder(shadow.model)?)?, member))
             })
             .collect::<Result<Vec<_>, BoxedError>>()?;
         let shadows: Vec<GeneratorShadow<'_>> = shadows

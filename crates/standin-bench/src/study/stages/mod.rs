@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use standin_nn::DeviceChoice;
 
-pub use attack::{AttackClassifier, AttackGenerator, AttackImages, Attacked, GeneratorShadowRun, ShadowRun};
+pub use attack::{AttackClassifier, AttackGenerator, AttackImages, Attacked, ShadowRun};
 pub use classify::{AnswerOnSample, Classify, TrainingSet};
 pub use divide::{Divide, Division};
 pub use embed::{ChosenEncoder, Embed, FitEncoder, Images};
