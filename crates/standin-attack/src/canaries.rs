@@ -8,6 +8,8 @@
 //! elsewhere. Natural ones show the average case, which flatters (Aerni, Zhang & Tramèr 2024, "Evaluations of machine learning
 //! privacy defenses are misleading").
 
+pub mod runs;
+
 use rand::RngExt;
 use rand::seq::index;
 use standin_data::{ImageSet, Labels, Seed};
@@ -77,6 +79,14 @@ impl Canaries {
         canaries.pixels = Some(others.select(&chosen).pixels().to_vec());
         canaries.label_at_random(train, &mut rng)?;
         Ok(canaries)
+    }
+
+    /// The same canaries with other coins, for another run.
+    #[must_use]
+    pub fn with_coins(mut self, seed: Seed) -> Self {
+        let mut coins = seed.derive("coins").rng();
+        self.included.iter_mut().for_each(|included| *included = coins.random());
+        self
     }
 
     fn natural_with(train: &ImageSet, count: usize, seed: Seed, rng: &mut impl rand::Rng) -> Result<Self> {
@@ -177,6 +187,16 @@ mod tests {
         assert!(canaries.images.iter().zip(&canaries.labels).all(|(&image, &wrong)| labels[image] != wrong));
         let included = canaries.included.iter().filter(|&&included| included).count();
         assert!((70..130).contains(&included), "{included} of 200, four standard deviations are 28");
+    }
+
+    #[test]
+    fn other_coins_leave_the_canaries_as_they_are() {
+        let train = train();
+        let canaries = Canaries::mislabelled(&train, 200, Seed::new(1)).unwrap();
+        let again = canaries.clone().with_coins(Seed::new(2));
+        assert_eq!(again.questions(&train).unwrap().digest(), canaries.questions(&train).unwrap().digest());
+        let same = again.included.iter().zip(&canaries.included).filter(|(a, b)| a == b).count();
+        assert!((70..130).contains(&same), "{same} of 200, four standard deviations are 28");
     }
 
     #[test]

@@ -115,7 +115,10 @@ impl<'a> ClassifierTarget<'a> {
 /// φ = log p_y − log Σ_{j≠y} p_j = z_y − log Σ_{j≠y} e^{z_j}, the logit of the probability of class y, for each row and its class.
 ///
 /// Taken from the logits it neither saturates nor cancels, however confident the classifier (Carlini et al. 2022).
-pub(crate) fn scaled_confidences(logits: Logits<'_>, labels: &[u32]) -> Vec<f64> {
+///
+/// # Panics
+/// If there are more labels than rows, or a label is none of the classes.
+pub fn scaled_confidences(logits: Logits<'_>, labels: &[u32]) -> Vec<f64> {
     let classes = logits.classes();
     let mut confidences = vec![0.0; labels.len()];
     let blocks = confidences.par_chunks_mut(TASK).zip(labels.par_chunks(TASK));

@@ -23,6 +23,9 @@ pub enum Error {
     /// An image set could not be used.
     #[error(transparent)]
     Data(#[from] standin_data::Error),
+    /// A bound on ε could not be computed.
+    #[error(transparent)]
+    Privacy(#[from] standin_privacy::Error),
     /// A classifier could not be trained or asked.
     #[error(transparent)]
     Classify(#[from] standin_classify::Error),

@@ -4,6 +4,7 @@ use standin_encode::Embedding;
 use crate::{Error, Result};
 
 pub mod domias;
+pub mod extraction;
 pub mod gan_leaks;
 pub mod monte_carlo;
 pub mod surrogate;

@@ -6,6 +6,7 @@ use crate::generator::discriminator::Discriminator;
 use crate::generator::latent::Latent;
 use crate::generator::loss_ratio::LossRatio;
 use crate::images::domias::Domias;
+use crate::images::extraction::Extraction;
 use crate::images::gan_leaks::GanLeaks;
 use crate::images::monte_carlo::{MonteCarlo, Radius};
 use crate::images::surrogate::Surrogate;
@@ -20,7 +21,7 @@ const RMIA: &str =
 const DOMIAS: &str = "van Breugel, Sun, Qian & van der Schaar 2023, \"Membership inference attacks against synthetic data through overfitting detection\", arXiv 2302.12580";
 const LOGAN: &str = "Hayes, Melis, Danezis & De Cristofaro 2019, \"LOGAN\", arXiv 1705.07663, black box";
 const PIA: &str = "Kong et al. 2024, \"An efficient membership inference attack for the diffusion model by proximal initialization\", arXiv 2305.18355";
-const EXTRACTION: &str = "Carlini et al. 2023, \"Extracting training data from diffusion models\", arXiv 2301.13188";
+const CARLINI: &str = "Carlini et al. 2023, \"Extracting training data from diffusion models\", arXiv 2301.13188";
 const MONTE_CARLO: &str =
     "Hilprecht et al. 2019, \"Monte Carlo and reconstruction membership inference attacks\", arXiv 1906.03006";
 
@@ -70,6 +71,15 @@ pub const ATTACKS: &[Family] = &[
         cost: "O((candidates + synthetic + reference) · features²), then candidates · (synthetic + reference) · 16",
         source: DOMIAS,
         make: || Box::new(Domias),
+    },
+    Family {
+        name: "extraction",
+        access: Access::Images,
+        needs: &[Need::EuclideanFeatures],
+        summary: "nearness to a synthetic image that was drawn more than once",
+        cost: "one search of the synthetic images among themselves, and one like gan-leaks",
+        source: CARLINI,
+        make: || Box::new(Extraction::Released),
     },
     Family {
         name: "logan",
@@ -221,7 +231,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[Need::Labels, Need::Denoiser, Need::ShadowsInAndOut],
         summary: "likelihood ratio of diffusion-loss under shadows with and without the candidate, one variance for all",
         cost: "the training of the shadows; then 8 passes of each for each candidate",
-        source: EXTRACTION,
+        source: CARLINI,
         make: || Box::new(LossRatio { ratio: Lira { shadows: Shadows::InAndOut, variance: Variance::Fixed } }),
     },
     Family {
@@ -230,7 +240,7 @@ pub const ATTACKS: &[Family] = &[
         needs: &[Need::Labels, Need::Denoiser, Need::ShadowsOut],
         summary: "how far diffusion-loss lies below those of shadows without the candidate, one variance for all",
         cost: "the training of the shadows; then 8 passes of each for each candidate",
-        source: EXTRACTION,
+        source: CARLINI,
         make: || Box::new(LossRatio { ratio: Lira { shadows: Shadows::Out, variance: Variance::Fixed } }),
     },
     Family {
@@ -250,6 +260,15 @@ pub const ATTACKS: &[Family] = &[
         cost: "200 passes there and back for each candidate",
         source: "Hilprecht et al. 2019, arXiv 1906.03006; Chen et al. 2020, arXiv 1909.03935",
         make: || Box::new(Latent::Bound),
+    },
+    Family {
+        name: "drawn-extraction",
+        access: Access::Generator,
+        needs: &[Need::Labels],
+        summary: "nearness, in pixels, to an image that was drawn more than once among 10 000",
+        cost: "10 000 images of the generator, and one search among them",
+        source: CARLINI,
+        make: || Box::new(Extraction::Drawn),
     },
     Family {
         name: "discriminator",

@@ -53,6 +53,7 @@
 pub mod executor;
 pub mod gate;
 pub mod graph;
+pub mod planned;
 pub mod ranking;
 pub mod stage;
 pub mod store;

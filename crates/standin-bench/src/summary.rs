@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use standin_data::Shape;
 use standin_measure::{Estimate, Outcome};
 use standin_privacy::Guarantee;
+use standin_privacy::lower_bound::LowerBound;
 
 /// The name and version of the JSON schema.
-pub const SCHEMA: &str = "standin.summary/3";
+pub const SCHEMA: &str = "standin.summary/4";
 
 /// Everything a study found, without timings: equal configurations on equal data give equal bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,6 +131,9 @@ pub struct Release {
     /// What can be said of single images, for images.
     #[serde(default)]
     pub scores: Option<ImageScores>,
+    /// What audits with canaries found.
+    #[serde(default)]
+    pub canaries: Vec<CanaryRow>,
 }
 
 /// Scores of single synthetic images, in a table beside the summary.
@@ -316,6 +320,48 @@ pub struct AttackRow {
     pub roc: Vec<(f64, f64)>,
     /// Lower bound on ε that the attack demonstrates, where it can be stated.
     pub epsilon_lower: Option<Outcome>,
+}
+
+/// An audit with canaries: the pipeline that leads to the release was trained again, each time with about half of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryRow {
+    /// "mislabelled", "natural", "noise" or "foreign".
+    pub kind: String,
+    /// Canaries in each run.
+    pub canaries: usize,
+    /// Trainings.
+    pub runs: usize,
+    /// Trainings whose coins were guessed; the others showed how each canary looks.
+    pub guessed_runs: usize,
+    /// How canaries were scored.
+    pub score: String,
+    /// Canaries that took part, over all guessed runs.
+    pub members: usize,
+    /// Canaries that did not.
+    pub non_members: usize,
+    /// Area under the ROC curve between them.
+    pub auc: Estimate,
+    /// Probability of so large an AUC if taking part made no difference.
+    pub p_value: f64,
+    /// True-positive rate at fixed false-positive rates.
+    pub true_positive_rates: Vec<RateAt>,
+    /// Guesses behind the bound.
+    pub guesses: u64,
+    /// Those that were right.
+    pub right_guesses: u64,
+    /// ε is at least this, for adding or removing one image.
+    pub epsilon_lower: LowerBound,
+    /// The largest ε that the audited trainings promise for adding or removing one unit; none where they promise none, or only for an
+    /// exchange.
+    pub epsilon_claimed: Option<f64>,
+}
+
+impl CanaryRow {
+    /// Whether more was demonstrated than is promised.
+    pub fn refutes(&self) -> bool {
+        self.epsilon_claimed.is_some_and(|claimed| self.epsilon_lower.epsilon > claimed)
+    }
 }
 
 /// True-positive rate at one false-positive rate.

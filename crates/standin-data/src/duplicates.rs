@@ -68,6 +68,13 @@ pub fn duplicates_within(set: &ImageSet) -> Vec<(usize, usize)> {
     duplicates
 }
 
+/// The set without the images that equal an earlier one, pixel for pixel.
+pub fn without_duplicates(set: &ImageSet) -> ImageSet {
+    let mut kept = vec![true; set.len()];
+    duplicates_within(set).into_iter().for_each(|(index, _)| kept[index] = false);
+    set.select(&(0..set.len()).filter(|&index| kept[index]).collect::<Vec<_>>())
+}
+
 /// Refuses sets that share an image: a holdout image that was trained on makes every privacy number look harmless.
 ///
 /// # Errors

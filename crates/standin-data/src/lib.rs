@@ -45,7 +45,7 @@ mod split;
 
 pub use datasets::{Checksum, DATASETS, Dataset, RemoteFile};
 pub use digits::digits;
-pub use duplicates::{Duplicate, duplicates_across, duplicates_within, require_disjoint};
+pub use duplicates::{Duplicate, duplicates_across, duplicates_within, require_disjoint, without_duplicates};
 pub use error::{Error, Result};
 pub use export::{ExportFormat, Exported, export, first_of_each_class, write_grid, write_png};
 pub use get::get;

@@ -20,7 +20,7 @@ mod one_run;
 mod rates;
 
 pub use binomial::clopper_pearson_at;
-pub use one_run::{Guesses, SHARES, gaussian_one_run, guesses_at, one_run};
+pub use one_run::{Guesses, SHARES, gaussian_one_run, guesses_at, one_run, over_shares};
 pub use rates::{Rates, from_rates, gaussian_from_rates};
 
 use serde::{Deserialize, Serialize};

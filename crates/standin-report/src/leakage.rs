@@ -1,7 +1,7 @@
 //! What attacks and guarantees say together: the strongest attack on a release, the ceiling its guarantee puts on any
 //! attack, and contradictions between the two.
 
-use standin_bench::summary::{AttackRow, Release, ReleaseKind, Summary};
+use standin_bench::summary::{AttackRow, CanaryRow, Release, ReleaseKind, Summary};
 use standin_privacy::{Adjacency, Guarantee};
 
 use crate::number::{Style, fixed, plain, rate};
@@ -65,18 +65,33 @@ pub(crate) fn contradictions(summary: &Summary) -> Contradictions {
             found.failures.extend(broken_guarantee(&release.name, guarantee, attack));
         }
     }
+    let audits = summary.releases.iter().flat_map(|release| release.canaries.iter().map(move |row| (release, row)));
+    found.failures.extend(audits.filter_map(|(release, audit)| refuted(&release.name, audit)));
     found.weak_attacks = summary.releases.iter().filter_map(|release| reversal(summary, release)).collect();
     found
 }
 
+/// What is wrong where canaries show more than was promised for the trainings they took part in.
+fn refuted(release: &str, audit: &CanaryRow) -> Option<String> {
+    let claimed = audit.epsilon_claimed.filter(|_| audit.refutes())?;
+    Some(format!(
+        "{release}: an audit with {} canaries demonstrates ε ≥ {} for adding or removing one image, where ε = {} is promised. {WRONG}",
+        audit.kind,
+        fixed(audit.epsilon_lower.epsilon, 2),
+        plain(claimed),
+    ))
+}
+
+/// What follows from a contradiction between an attack and a guarantee.
+const WRONG: &str = "One of the two is wrong: the mechanism, the accountant or the attack's evaluation has a fault, and the guarantee must \
+                     not be relied on.";
+
 fn broken_guarantee(release: &str, guarantee: &Guarantee, attack: &AttackRow) -> Option<String> {
-    let consequence = "One of the two is wrong: the mechanism, the accountant or the attack's evaluation has a fault, \
-                       and the guarantee must not be relied on.";
     if exceeds_guarantee(guarantee, attack) {
         let lower = attack.epsilon_lower.as_ref()?.estimate()?;
         return Some(format!(
             "{release}: the attack {} demonstrates ε ≥ {} for the exchange of one image, but the guarantee of ε = {} \
-             allows at most {}. {consequence}",
+             allows at most {}. {WRONG}",
             attack.attack,
             fixed(lower.value, 2),
             plain(guarantee.epsilon),
@@ -87,7 +102,7 @@ fn broken_guarantee(release: &str, guarantee: &Guarantee, attack: &AttackRow) ->
     let ceiling = auc_ceiling(epsilon, delta);
     (attack.auc.low > ceiling).then(|| {
         format!(
-            "{release}: the attack {} reaches an AUC of {}, but the guarantee allows at most {}. {consequence}",
+            "{release}: the attack {} reaches an AUC of {}, but the guarantee allows at most {}. {WRONG}",
             attack.attack,
             Style::Decimal.full(&attack.auc),
             fixed(ceiling, 3),

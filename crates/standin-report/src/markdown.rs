@@ -1,7 +1,7 @@
 //! The report as Markdown for a pull request: verdict, gates, the tables that compare releases, warnings.
 
 use standin_bench::ranking::unequal_sizes;
-use standin_bench::summary::{Gate, Place, Ranking, Release, ReleaseVerdict, Summary};
+use standin_bench::summary::{CanaryRow, Gate, Place, Ranking, Release, ReleaseVerdict, Summary};
 use standin_measure::Outcome;
 
 use crate::leakage::{contradictions, strongest};
@@ -27,6 +27,7 @@ pub(crate) fn document(summary: &Summary) -> String {
         ("Utility", utility(summary)),
         ("Accuracy of groups", groups(summary)),
         ("What foretells utility", correlations(summary)),
+        ("Canaries", canaries(summary)),
         ("Copies", copies(summary)),
     ];
     for (title, section) in sections {
@@ -174,6 +175,23 @@ fn correlations(summary: &Summary) -> Option<String> {
     let rows = found.names.iter().zip(&found.with_utility).skip(1).map(row).collect();
     let head = format!("ρ with the {}, over {} sets", inline(&found.utility), found.releases);
     Some(table(&["Figure", &head], rows))
+}
+
+fn canaries(summary: &Summary) -> Option<String> {
+    let audits = summary.releases.iter().flat_map(|release| release.canaries.iter().map(move |audit| (release, audit)));
+    let row = |(release, audit): (&Release, &CanaryRow)| {
+        vec![
+            inline(&release.name),
+            audit.kind.clone(),
+            format!("{} × {}", count(audit.canaries), audit.runs),
+            Style::Decimal.full(&audit.auc),
+            fixed(audit.epsilon_lower.epsilon, 2),
+            audit.epsilon_claimed.map_or("–".into(), plain),
+        ]
+    };
+    let rows: Vec<Vec<String>> = audits.map(row).collect();
+    let head = ["Release", "Canaries", "Number × runs", "AUC", "ε demonstrated", "ε promised"];
+    (!rows.is_empty()).then(|| table(&head, rows))
 }
 
 fn copies(summary: &Summary) -> Option<String> {

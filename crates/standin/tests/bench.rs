@@ -89,7 +89,7 @@ fn a_study_runs_once_and_is_found_again() {
     assert!(text(&second.stderr).contains("nothing to do"), "{}", text(&second.stderr));
 
     let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
-    assert_eq!(found["schema"], "standin.summary/3");
+    assert_eq!(found["schema"], "standin.summary/4");
     assert_eq!(found["releases"].as_array().unwrap().len(), 3);
     let attacks = found["releases"][2]["attacks"].as_array().unwrap();
     assert!(attacks.iter().any(|attack| attack["attack"] == "lira-online"), "shadows are there for LiRA");

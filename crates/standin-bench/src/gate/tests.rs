@@ -92,6 +92,7 @@ fn release(name: &str, fd: f64) -> Release {
             attack("monte-carlo", 0.62, &[(0.01, measured(0.02, 0.005))]),
         ],
         gallery: None,
+        canaries: Vec::new(),
         scores: Some(ImageScores {
             table: "scores.csv".into(),
             stamp: "pixels (28×28)".into(),

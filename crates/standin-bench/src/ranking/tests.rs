@@ -21,6 +21,7 @@ pub(super) fn release(name: &str, rows: Vec<MeasureRow>) -> Release {
         attacks: vec![],
         gallery: None,
         scores: None,
+        canaries: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use standin_attack::{Access, Family, Need};
 
-use super::configuration::{Data, Generator, Side, Study, StudyError};
+use super::configuration::{CanaryKind, Data, Generator, PlantedCanaries, Side, Study, StudyError};
 use super::encoders;
 use crate::gate::{GateError, GateExpression, KnownFigures};
 
@@ -40,6 +40,7 @@ pub(super) fn check(study: &Study) -> Result<(), Refusal> {
     study.generators.iter().try_for_each(|generator| check_generator(study, generator))?;
     check_releases(study)?;
     check_measures_and_attacks(study)?;
+    check_canaries(study)?;
     check_gates(study)
 }
 
@@ -205,6 +206,11 @@ fn check_releases(study: &Study) -> Result<(), Refusal> {
     distinct("releases", releases.into_iter())?;
     for release in &study.released_classifiers {
         known("classifier", &release.classifier, study.classifiers.iter().map(|c| c.name.as_str()))?;
+        require(
+            release.outputs.is_valid(),
+            || format!("released classifier \"{}\": outputs = {:?}", release.name, release.outputs),
+            "give 1 to 6 decimals, \"prediction\" or \"logits\"",
+        )?;
         if let Some(generator) = &release.generator {
             known("generator", generator, generators())?;
         }
@@ -261,6 +267,51 @@ fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
         require(value >= 2, || format!("{key} = {value}"), "give at least 2")?;
     }
     Ok(())
+}
+
+fn check_canaries(study: &Study) -> Result<(), Refusal> {
+    for PlantedCanaries { kind, source, count, runs, releases } in &study.canaries {
+        require(
+            !only_given(study),
+            || "[[canaries]] where all images are made elsewhere".into(),
+            "an audit with canaries trains generators and classifiers again: name one, or leave them out",
+        )?;
+        match (kind, source) {
+            (CanaryKind::Foreign, None) => {
+                return Err(refusal(
+                    "foreign canaries without a source",
+                    "name a set of other images: source = \"SOURCE\"",
+                ));
+            }
+            (CanaryKind::Foreign, Some(_)) | (_, None) => {}
+            (kind, Some(source)) => {
+                let found = format!("{kind} canaries with source = \"{source}\"");
+                return Err(refusal(found, "remove it: only foreign ones come from elsewhere"));
+            }
+        }
+        require(
+            *count >= 10,
+            || format!("canaries.count = {count}"),
+            "give at least 10, and some hundred for a bound above 1",
+        )?;
+        require(*runs >= 1, || format!("canaries.runs = {runs}"), "give at least 1")?;
+        let known_releases = audited(study);
+        for release in releases {
+            known("release that is trained here", release, known_releases.iter().copied())?;
+        }
+    }
+    let kinds: Vec<String> = study.canaries.iter().map(|canaries| canaries.kind.to_string()).collect();
+    distinct("kinds of [[canaries]]", kinds.iter().map(String::as_str))
+}
+
+/// Names of the releases that can be trained again.
+fn audited(study: &Study) -> Vec<&str> {
+    let generators = study.generators.iter().map(|generator| generator.name.as_str());
+    let classifiers = study.released_classifiers.iter().map(|released| released.name.as_str());
+    generators
+        .chain(classifiers)
+        .chain(study.released_generators.iter().map(|released| released.name.as_str()))
+        .collect()
 }
 
 /// What is measured of every set without being asked for.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use standin_classify::Outputs;
 use standin_data::{ImportOptions, Source};
 use standin_generate::{Balance, SampleRequest, Solver};
 use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
@@ -54,6 +55,9 @@ pub struct Study {
     /// Membership inference.
     #[serde(default)]
     pub attacks: Attacks,
+    /// Canaries that every release is audited with, in trainings of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<PlantedCanaries>,
     /// What counts as good enough.
     #[serde(default)]
     pub thresholds: Thresholds,
@@ -84,6 +88,9 @@ pub struct Data {
     /// Attribute column whose values (patients, identities) are never on two sides.
     #[serde(default)]
     pub group: Option<String>,
+    /// Leave out training and holdout images that equal another one pixel by pixel: what is there several times is remembered first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deduplicate: bool,
     /// How files are read: label column, size, channels; the defaults change nothing.
     #[serde(default)]
     pub import: ImportOptions,
@@ -354,6 +361,13 @@ pub struct ReleasedClassifier {
     /// Name of the generator whose images it is trained on; the private images if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator: Option<String>,
+    /// What it answers with.
+    #[serde(default, skip_serializing_if = "is_everything")]
+    pub outputs: Outputs,
+}
+
+fn is_everything(outputs: &Outputs) -> bool {
+    *outputs == Outputs::Logits
 }
 
 /// A generator that is itself released: whoever has it can draw any number of images, and look inside.
@@ -427,6 +441,59 @@ impl Default for Attacks {
     }
 }
 
+/// Canaries of one kind. Every release is trained again with them, once a run, and asked which of them took part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlantedCanaries {
+    /// What they are.
+    pub kind: CanaryKind,
+    /// Where foreign ones come from: as `data.source`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How many training images they take the place of. Each takes part in a run by a fair coin of its own.
+    #[serde(default = "default_canaries")]
+    pub count: usize,
+    /// Pipelines trained with them: with four or more, the first half shows how each canary looks, and the others are guessed about.
+    #[serde(default = "default_runs")]
+    pub runs: usize,
+    /// Releases that are audited; all if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<String>,
+}
+
+/// What canaries are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryKind {
+    /// Training images with wrong labels: what can only be fitted by remembering it.
+    Mislabelled,
+    /// Training images as they are: the average case.
+    Natural,
+    /// Uniform noise with any label.
+    Noise,
+    /// Images of another set with any label.
+    Foreign,
+}
+
+impl std::fmt::Display for CanaryKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Mislabelled => "mislabelled",
+            Self::Natural => "natural",
+            Self::Noise => "noise",
+            Self::Foreign => "foreign",
+        })
+    }
+}
+
+fn default_canaries() -> usize {
+    500
+}
+
+fn default_runs() -> usize {
+    1
+}
+
 fn default_seeds() -> Vec<u64> {
     vec![1, 2, 3]
 }
@@ -487,7 +554,9 @@ impl Study {
             Side::Source { source } => Some(source),
             _ => None,
         });
-        [source].into_iter().chain(sides).chain(self.images.iter_mut().map(|images| &mut images.source))
+        let given = self.images.iter_mut().map(|images| &mut images.source);
+        let foreign = self.canaries.iter_mut().filter_map(|canaries| canaries.source.as_mut());
+        [source].into_iter().chain(sides).chain(given).chain(foreign)
     }
 
     /// Parses and checks a study; `origin` names it in messages.

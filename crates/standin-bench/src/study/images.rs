@@ -17,6 +17,8 @@ pub struct StudyImages {
     pub given: Vec<ImageSet>,
     /// The public images of each generator, in the order of the study.
     pub public: Vec<Option<ImageSet>>,
+    /// The images from elsewhere that are canaries, for each kind of canary in the order of the study.
+    pub foreign: Vec<Option<ImageSet>>,
 }
 
 impl Study {
@@ -57,15 +59,15 @@ impl Study {
                 fitting(set, &images.name, &real, !self.classifiers.is_empty())
             })
             .collect::<Result<_, _>>()?;
-        let public = self
-            .generators
-            .iter()
-            .map(|generator| match &generator.public {
-                Some(source) => Ok(Some(public(Source::parse(source)?.images(options, cache, progress)?, &real)?)),
-                None => Ok(None),
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(StudyImages { real, data, given, public })
+        let alike = |what: &str, source: &Option<String>| -> Result<Option<ImageSet>, Error> {
+            let Some(source) = source else { return Ok(None) };
+            Ok(Some(in_shape(what, Source::parse(source)?.images(options, cache, progress)?, &real)?))
+        };
+        let public = self.generators.iter().map(|generator| alike("public images", &generator.public));
+        let public = public.collect::<Result<_, _>>()?;
+        let foreign = self.canaries.iter().map(|canaries| alike("canaries", &canaries.source));
+        let foreign = foreign.collect::<Result<_, _>>()?;
+        Ok(StudyImages { real, data, given, public, foreign })
     }
 }
 
@@ -98,12 +100,12 @@ fn fitting(set: ImageSet, name: &str, real: &Parts, classified: bool) -> Result<
     }
 }
 
-/// Public images, in the shape of the real ones; their classes may be others.
-fn public(set: ImageSet, real: &Parts) -> Result<ImageSet, Error> {
+/// Images in the shape of the real ones; their classes may be others.
+fn in_shape(what: &str, set: ImageSet, real: &Parts) -> Result<ImageSet, Error> {
     match real.iter().map(|(_, set)| set.shape()).find(|&shape| shape != set.shape()) {
         None => Ok(set),
         Some(expected) => Err(Error::inconsistent(
-            format!("the public images {} are of {}, the real ones of {expected}", set.describe(), set.shape()),
+            format!("the {what} {} are of {}, the real ones of {expected}", set.describe(), set.shape()),
             remedy(set.shape(), expected),
         )),
     }

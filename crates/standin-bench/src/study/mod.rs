@@ -9,8 +9,9 @@ mod stages;
 mod verdict;
 
 pub use configuration::{
-    Attacks, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Measures, NoCopies,
-    Privacy, Protocols, ReleasedClassifier, ReleasedGenerator, Sampling, Side, Study, StudyError,
+    Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Measures,
+    NoCopies, PlantedCanaries, Privacy, Protocols, ReleasedClassifier, ReleasedGenerator, Sampling, Side, Study,
+    StudyError,
 };
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;

@@ -1,5 +1,6 @@
 //! From a study to its graph of stages.
 
+mod canaries;
 mod classifiers;
 mod generators;
 mod images;
@@ -45,7 +46,7 @@ pub enum PlanError {
 /// If the division does not work out: sizes that do not fit, unknown parts or columns, a holdout that overlaps train; or
 /// if an encoder's file cannot be read.
 pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
-    let StudyImages { real, data, given, public } = images;
+    let StudyImages { real, data, given, public, foreign } = images;
     let source = real
         .iter()
         .next()
@@ -79,6 +80,12 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
     }
     let drawn = if let Side::Count(count) = &study.data.holdout { *count } else { 0 };
     let train = holdout_from.unwrap_or(pool.len() - drawn);
+    for canaries in &study.canaries {
+        if canaries.count > train {
+            let found = format!("canaries.count = {} of {train} training images", canaries.count);
+            return Err(standin_data::Error::inconsistent(found, "give no more canaries than training images").into());
+        }
+    }
     let sizes = Sizes { train, holdout: pool.len() - train, tested: !test.is_empty() };
     drop((pool, test));
     let encoders = study.measures.encoders.iter().chain(&study.attacks.encoders);
@@ -93,7 +100,11 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
         let stage = graph.add(Take::new(public, &format!("public images for {}", generator.name)));
         taken.insert(generator.name.clone(), stage.expect("a stage that reads no other can be added"));
     }
-    let mut planner = Planner { study, graph, holdout, sizes, weights, public: taken, scores: Vec::new() };
+    let foreign = foreign.into_iter().map(|set| {
+        set.map(|set| graph.add(Take::new(set, "canaries from elsewhere")).expect("it reads no other stage"))
+    });
+    let foreign = foreign.collect();
+    let mut planner = Planner { study, graph, holdout, sizes, weights, public: taken, foreign, scores: Vec::new() };
     let summary = planner
         .all(divide, source, given)
         .expect("every stage is added after those it reads, which only this function adds");
@@ -113,6 +124,8 @@ struct Planner<'a> {
     weights: HashMap<String, String>,
     /// The stage that took in the public images of a generator, by its name.
     public: HashMap<String, StageId>,
+    /// The stage that took in the images that are canaries, for each kind of canary.
+    foreign: Vec<Option<StageId>>,
     scores: Vec<(String, StageId)>,
 }
 
@@ -205,7 +218,7 @@ impl Planner<'_> {
             // The study's check has found both names.
             let Some(classifier) = study.classifier(&released.classifier) else { continue };
             let generator = released.generator.as_deref().and_then(|name| study.generator(name));
-            releases.push(self.classifier(division, &splits, &released.name, classifier, generator)?);
+            releases.push(self.classifier(division, &splits, released, classifier, generator)?);
         }
         for released in &study.released_generators {
             // The study's check has found it.

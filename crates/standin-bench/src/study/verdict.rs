@@ -404,6 +404,7 @@ mod tests {
             }],
             gallery: None,
             scores: None,
+            canaries: Vec::new(),
         }
     }
 

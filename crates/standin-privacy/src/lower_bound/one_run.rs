@@ -99,6 +99,32 @@ pub fn guesses_at(share: f64, member_scores: &[f64], non_member_scores: &[f64]) 
     Ok(Guesses { canaries: canaries as u64, guesses: 2 * half as u64, correct: (members + non_members) as u64 })
 }
 
+/// The largest of the bounds that guesses from an attack's scores about each of the [`SHARES`] allow, and those guesses; each bound has its part
+/// of the error probability, so that the best one holds with `confidence`. `bound` is [`one_run`] or [`gaussian_one_run`].
+///
+/// # Errors
+/// As for [`guesses_at`] and `bound`.
+pub fn over_shares(
+    member_scores: &[f64],
+    non_member_scores: &[f64],
+    delta: f64,
+    confidence: f64,
+    bound: impl Fn(Guesses, f64, f64) -> Result<LowerBound>,
+) -> Result<(LowerBound, Guesses)> {
+    let each = 1.0 - (1.0 - confidence) / SHARES.len() as f64;
+    let mut best: Option<(LowerBound, Guesses)> = None;
+    for share in SHARES {
+        let guesses = guesses_at(share, member_scores, non_member_scores)?;
+        let bound = bound(guesses, delta, each)?;
+        if best.as_ref().is_none_or(|(known, _)| bound.epsilon > known.epsilon) {
+            best = Some((bound, guesses));
+        }
+    }
+    let (bound, guesses) = best.expect("there is at least one share");
+    let method = format!("{}, best of {} shares of canaries", bound.method, SHARES.len());
+    Ok((LowerBound { confidence, method, ..bound }, guesses))
+}
+
 /// The largest value in [0, [`MOST`]] for which the monotone `refuted` holds, from below; 0 if it holds nowhere.
 fn largest(refuted: impl Fn(f64) -> bool) -> f64 {
     if !refuted(0.0) {

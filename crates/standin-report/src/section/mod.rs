@@ -1,9 +1,10 @@
 //! The page, section by section in the order a steward reads: verdict, questions, trade-off, rankings, utility,
-//! correlations, attacks, measures, copies, pictures, guarantees, appendix. Each section is a view of the summary and a
+//! correlations, attacks, canaries, measures, copies, pictures, guarantees, appendix. Each section is a view of the summary and a
 //! template of the same name, and one with nothing to show is left out.
 
 mod appendix;
 mod attacks;
+mod canaries;
 mod copies;
 mod correlations;
 mod guarantees;
@@ -72,6 +73,7 @@ pub(crate) fn page(content: &Content<'_>) -> String {
         placed("utility", "Utility", utility::Section::new(summary)),
         placed("correlations", "Correlations", correlations::Section::new(summary)),
         placed("attacks", "Attacks", Some(attacks::Section::new(summary))),
+        placed("canaries", "Canaries", canaries::Section::new(summary)),
         placed("measures", "Measures", Some(measures::Section::new(summary))),
         placed("copies", "Copies", copies::Section::new(summary)),
         placed("pictures", "Samples", pictures.any().then_some(pictures)),

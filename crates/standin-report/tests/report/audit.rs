@@ -104,6 +104,7 @@ fn set(truncation: f64, copies: bool) -> Release {
         ],
         gallery: Some(sample::gallery(&name, if copies { 0.2 } else { 2.1 })),
         scores: Some(scores(&name, copies)),
+        canaries: Vec::new(),
     }
 }
 

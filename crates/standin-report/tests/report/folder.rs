@@ -49,11 +49,11 @@ fn foreign_and_damaged_summaries_are_refused() {
         refusal(folder.path())
     };
     assert_says(&refused("not json"), &["summary.json", "not a JSON document"]);
-    assert_says(&refused("{}"), &["names no schema", "standin.summary/3"]);
-    assert_says(&refused(r#"{"schema": "standin.summary/9"}"#), &["standin.summary/9", "standin.summary/3", "version"]);
+    assert_says(&refused("{}"), &["names no schema", "standin.summary/4"]);
+    assert_says(&refused(r#"{"schema": "standin.summary/9"}"#), &["standin.summary/9", "standin.summary/4", "version"]);
     assert_says(
-        &refused(r#"{"schema": "standin.summary/3", "name": 3}"#),
-        &["does not follow standin.summary/3", "line 1"],
+        &refused(r#"{"schema": "standin.summary/4", "name": 3}"#),
+        &["does not follow standin.summary/4", "line 1"],
     );
     let mut document = serde_json::to_value(sample::summary()).unwrap();
     document["releases"][0]["attacks"][0]["auc"]["value"] = serde_json::Value::Null;

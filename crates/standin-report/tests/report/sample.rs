@@ -285,6 +285,7 @@ fn vae() -> Release {
         ],
         gallery: Some(gallery("vae", 0.41)),
         scores: None,
+        canaries: Vec::new(),
     }
 }
 
@@ -320,6 +321,7 @@ fn merf(epsilon: f64, accuracy: f64) -> Release {
         ],
         gallery: Some(gallery(&name, 2.3)),
         scores: None,
+        canaries: Vec::new(),
         name,
     }
 }
@@ -340,6 +342,7 @@ fn classifier_on_synthetic() -> Release {
         ],
         gallery: None,
         scores: None,
+        canaries: Vec::new(),
     }
 }
 
@@ -359,6 +362,7 @@ fn classifier_on_real() -> Release {
         ],
         gallery: None,
         scores: None,
+        canaries: Vec::new(),
     }
 }
 

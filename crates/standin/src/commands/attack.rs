@@ -8,7 +8,7 @@ use standin_attack::{
     ATTACKS, Access, ClassifierTarget, Evaluation, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits,
     Need, Pictures, RateAt, Shadow, Target, attack, epsilon_lower, evaluate, holm, population,
 };
-use standin_classify::TrainedClassifier;
+use standin_classify::{Outputs, TrainedClassifier};
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Metric, nearest};
 use standin_generate::Trained;
@@ -64,6 +64,10 @@ pub struct Arguments {
     #[arg(long = "shadow", value_name = "DIR", conflicts_with = "synthetic")]
     shadows: Vec<PathBuf>,
 
+    /// What the classifier answers with: logits, prediction, or a number of decimals that probabilities are rounded to
+    #[arg(long, value_name = "logits|prediction|N", default_value = "logits", value_parser = outputs, requires = "classifier")]
+    outputs: Outputs,
+
     /// Attacks to run [default: all that see this release and whose needs are met]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     attacks: Vec<String>,
@@ -90,6 +94,17 @@ pub struct Arguments {
 
     #[command(flatten)]
     import: ImportArguments,
+}
+
+fn outputs(text: &str) -> Result<Outputs, String> {
+    let outputs = match (text, text.parse()) {
+        ("logits", _) => Some(Outputs::Logits),
+        ("prediction", _) => Some(Outputs::Prediction),
+        (_, Ok(decimals)) => Some(Outputs::Decimals(decimals)),
+        (_, Err(_)) => None,
+    };
+    let known = outputs.filter(|outputs| outputs.is_valid());
+    known.ok_or_else(|| format!("give logits, prediction, or 1 to {} decimals", Outputs::MOST_DECIMALS))
 }
 
 /// The chance of any false alarm that is accepted.
@@ -413,7 +428,7 @@ impl Arguments {
         let images = candidates.joint(Some(classes))?;
         let labels = &images.require_labels("an attack on a classifier")?.values;
         let answers = |classifier: &dyn TrainedClassifier| -> Result<Vec<f32>, Failure> {
-            Ok(classifier.logits(&images)?.values().to_vec())
+            Ok(self.outputs.shown(&classifier.logits(&images)?).values().to_vec())
         };
         let of_target = answers(classifier)?;
         let mut of_shadows = Vec::new();

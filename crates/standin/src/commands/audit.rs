@@ -226,6 +226,7 @@ impl Arguments {
                 test: side(self.test, Side::Rest),
                 split_seed: self.seed,
                 group: self.identity,
+                deduplicate: false,
                 import: options,
                 from: None,
             },
@@ -248,6 +249,7 @@ impl Arguments {
                 false_match_rate: self.false_match_rate,
             },
             attacks: Attacks { names: self.attacks, encoders, shadows: 0, limit: self.limit },
+            canaries: Vec::new(),
             thresholds: Default::default(),
             gates: self.gates,
         };

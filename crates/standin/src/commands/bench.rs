@@ -6,7 +6,7 @@ use standin_bench::study::{Study, strongest_attack};
 use standin_bench::summary::Summary;
 
 use super::Context;
-use super::run_study::{Folders, gate_line};
+use super::run_study::{Folders, gate_line, plan_table};
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -20,6 +20,7 @@ use crate::output::{Align, table};
 Examples:
   standin bench                                 the built-in study
   standin bench examples/fashion-mnist.toml     a study of your own
+  standin bench study.toml --plan               what it would train and cost
   standin bench --json > summary.json           everything that was found, for scripts
   standin bench --show                          the built-in study file, to start your own from")]
 pub struct Arguments {
@@ -32,6 +33,10 @@ pub struct Arguments {
     /// Print the study with all defaults, and run nothing
     #[arg(long)]
     show: bool,
+
+    /// Print what there is to train and to compute and what it may cost, and run nothing
+    #[arg(long, conflicts_with = "show")]
+    plan: bool,
 }
 
 impl Arguments {
@@ -46,10 +51,44 @@ impl Arguments {
             return Ok(Status::Done);
         }
         let images = study.import(context.cache, &context.terminal.progress(""))?;
+        if self.plan {
+            let expected = self.folders.plan(&study, images)?;
+            context.output.print(&expected, || plan_table(&expected))?;
+            return Ok(Status::Done);
+        }
         let finished = self.folders.run(&study, images, context)?;
         context.output.print(finished.summary(), || results(finished.summary()))?;
         Ok(finished.status(context))
     }
+}
+
+/// What audits with canaries found, if there were some.
+fn canaries(summary: &Summary) -> String {
+    let audits = summary.releases.iter().flat_map(|release| release.canaries.iter().map(move |audit| (release, audit)));
+    let rows: Vec<Vec<String>> = audits
+        .map(|(release, audit)| {
+            vec![
+                release.name.clone(),
+                audit.kind.clone(),
+                format!("{} × {}", audit.canaries, audit.runs),
+                format!("{:.3}", audit.auc),
+                format!("{:.2}", audit.epsilon_lower.epsilon),
+                audit.epsilon_claimed.map_or_else(|| "–".to_owned(), |claimed| format!("{claimed:.2}")),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let header = [
+        ("release", Align::Left),
+        ("canaries", Align::Left),
+        ("number × runs", Align::Right),
+        ("AUC", Align::Left),
+        ("ε at least", Align::Right),
+        ("ε promised", Align::Right),
+    ];
+    format!("\n{}\n\n", table(&header, rows))
 }
 
 /// The results for people: one line a release, then the verdict.
@@ -99,6 +138,7 @@ fn results(summary: &Summary) -> String {
         summary.seeds.len(),
         summary.verdict.headline
     ));
+    text.push_str(&canaries(summary));
     for gate in &summary.gates {
         text.push_str(&gate_line(gate));
     }

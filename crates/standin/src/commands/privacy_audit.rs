@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use standin_privacy::lower_bound::{
-    Guesses, LowerBound, Rates, SHARES, from_rates, gaussian_from_rates, gaussian_one_run, guesses_at, one_run,
+    Guesses, LowerBound, Rates, from_rates, gaussian_from_rates, gaussian_one_run, one_run, over_shares,
 };
 
 use super::Context;
@@ -126,28 +126,10 @@ impl Audit {
     /// The best of guesses about several shares of the canaries, the error probability divided among them.
     fn of_scores(&self, path: &Path) -> Result<(LowerBound, Option<LowerBound>, String), Failure> {
         let (members, others) = read_scores(path)?;
-        let each = 1.0 - (1.0 - self.confidence) / SHARES.len() as f64;
-        let mut best: Option<(LowerBound, Guesses)> = None;
-        let mut best_gaussian: Option<LowerBound> = None;
-        for share in SHARES {
-            let guesses = guesses_at(share, &members, &others)?;
-            let bound = one_run(guesses, self.delta, each)?;
-            if best.as_ref().is_none_or(|(known, _)| bound.epsilon > known.epsilon) {
-                best = Some((bound, guesses));
-            }
-            if let Some(bound) = self.if_gaussian(|| gaussian_one_run(guesses, self.delta, each))?
-                && best_gaussian.as_ref().is_none_or(|known| bound.epsilon > known.epsilon)
-            {
-                best_gaussian = Some(bound);
-            }
-        }
-        let (bound, guesses) = best.expect("there is at least one share");
-        let overall = |bound: LowerBound| LowerBound {
-            confidence: self.confidence,
-            method: format!("{}, best of {} shares of canaries", bound.method, SHARES.len()),
-            ..bound
-        };
-        Ok((overall(bound), best_gaussian.map(overall), described(guesses)))
+        let (bound, guesses) = over_shares(&members, &others, self.delta, self.confidence, one_run)?;
+        let gaussian =
+            self.if_gaussian(|| Ok(over_shares(&members, &others, self.delta, self.confidence, gaussian_one_run)?.0))?;
+        Ok((bound, gaussian, described(guesses)))
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use standin_bench::executor::{Execution, LocalExecutor};
+use standin_bench::planned::{Planned, planned};
 use standin_bench::store::Store;
 use standin_bench::study::{Copy, Plan, Study, StudyImages, plan};
 use standin_bench::summary::{Gate, Summary};
@@ -11,7 +13,9 @@ use standin_report::{Report, Timing};
 
 use super::Context;
 use crate::failure::{Failure, Status};
+use crate::output::{Align, table};
 use crate::stages::StageReporter;
+use crate::terminal::duration;
 
 /// Where stages and the report go.
 #[derive(Debug, clap::Args)]
@@ -52,6 +56,10 @@ impl Folders {
             threads: NonZero::new(context.threads).unwrap_or(NonZero::<usize>::MIN),
             keep_going: !self.fail_fast,
         };
+        let expected = planned(&plan.graph, &store)?;
+        if expected.iter().any(|kind| kind.left() > 0) {
+            context.terminal.note(&to_do(&expected));
+        }
         let reporter = StageReporter::new(context.terminal);
         let execution = executor.run(&plan.graph, &store, &reporter)?;
         if !execution.is_complete() {
@@ -70,6 +78,48 @@ impl Folders {
             context.terminal.note(&format!("report: {}", out.join("report.html").display()));
         }
         Ok(Finished { report, plan, store })
+    }
+}
+
+/// What there is to do, in a line: the trainings and other stages, and what they may cost.
+fn to_do(expected: &[Planned]) -> String {
+    let kinds = expected.iter().filter(|kind| kind.left() > 0);
+    let list: Vec<String> = kinds.map(|kind| format!("{} × {}", kind.left(), kind.kind)).collect();
+    let mut text = format!("to do: {}", list.join(", "));
+    let seconds: f64 = expected.iter().map(|kind| kind.seconds).sum();
+    if seconds > 0.0 {
+        text += &format!("; about {} of one core for those whose like was computed before", spoken(seconds));
+    }
+    text
+}
+
+/// The same as a table.
+pub fn plan_table(expected: &[Planned]) -> String {
+    let header = [
+        ("what", Align::Left),
+        ("stages", Align::Right),
+        ("finished", Align::Right),
+        ("to do", Align::Right),
+        ("time of one core", Align::Right),
+        ("of unknown time", Align::Right),
+    ];
+    let rows = expected.iter().map(|kind| {
+        let numbers = [kind.stages, kind.finished, kind.left()].map(|number| number.to_string());
+        let seconds = if kind.seconds > 0.0 { spoken(kind.seconds) } else { "–".to_owned() };
+        [kind.kind.to_owned()].into_iter().chain(numbers).chain([seconds, kind.unknown.to_string()]).collect()
+    });
+    table(&header, rows)
+}
+
+fn spoken(seconds: f64) -> String {
+    duration(Duration::from_secs_f64(seconds))
+}
+
+impl Folders {
+    /// What the study would cost.
+    pub fn plan(&self, study: &Study, images: StudyImages) -> Result<Vec<Planned>, Failure> {
+        let plan = plan(study, images)?;
+        Ok(planned(&plan.graph, &Store::open(&self.runs)?)?)
     }
 }
 

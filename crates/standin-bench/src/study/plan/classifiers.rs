@@ -2,10 +2,11 @@
 
 use standin_data::Seed;
 
+use super::canaries::Audited;
 use super::{Maker, Planner, Run};
 use crate::graph::UnknownInput;
 use crate::stage::StageId;
-use crate::study::configuration::{Classifier, Generator};
+use crate::study::configuration::{Classifier, Generator, ReleasedClassifier};
 use crate::study::stages::{AttackClassifier, Attacked, Draw, ReleasedRun, Repetition, ShadowRun};
 use crate::summary::ReleaseKind;
 
@@ -15,11 +16,11 @@ impl Planner<'_> {
         &mut self,
         division: StageId,
         splits: &[StageId],
-        name: &str,
+        released: &ReleasedClassifier,
         classifier: &Classifier,
         generator: Option<&Generator>,
     ) -> Result<ReleasedRun, UnknownInput> {
-        let study = self.study;
+        let (study, name) = (self.study, released.name.as_str());
         let shadows = (0..study.attacks.shadows)
             .map(|index| self.shadow(division, index, classifier, generator))
             .collect::<Result<Vec<_>, _>>()?;
@@ -42,6 +43,7 @@ impl Planner<'_> {
                 on_private: generator.is_none(),
                 shadows: shadows.clone(),
                 limit: study.attacks.limit,
+                outputs: released.outputs,
                 attacked: Attacked {
                     names: study.attacks.names.clone(),
                     seed: run.seed.derive("attack"),
@@ -66,6 +68,12 @@ impl Planner<'_> {
             repetitions,
             gallery: None,
             scores: None,
+            audits: self.audits(
+                division,
+                splits[0],
+                name,
+                Audited::Classifier(classifier, generator, released.outputs),
+            )?,
         })
     }
 

@@ -3,6 +3,7 @@
 use standin_data::Seed;
 use standin_generate::diffusion::OF_IMAGES;
 
+use super::canaries::Audited;
 use super::{Holdout, Maker, Planner, Run};
 use crate::graph::UnknownInput;
 use crate::stage::StageId;
@@ -61,6 +62,7 @@ impl Planner<'_> {
             repetitions,
             gallery: None,
             scores: None,
+            audits: self.audits(division, splits[0], name, Audited::Generator(generator))?,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use standin_data::Seed;
 
+use super::canaries::Audited;
 use super::{Holdout, Maker, Planner, Run};
 use crate::graph::UnknownInput;
 use crate::stage::StageId;
@@ -47,6 +48,10 @@ impl Planner<'_> {
             }
             repetitions.push(repetition);
         }
+        let audits = match maker {
+            Maker::Generator(generator) => self.audits(division, splits[0], name, Audited::Images(generator))?,
+            Maker::Other { .. } => Vec::new(),
+        };
         Ok(ReleasedRun {
             name: name.to_owned(),
             kind: ReleaseKind::Images,
@@ -62,6 +67,7 @@ impl Planner<'_> {
             repetitions,
             gallery,
             scores,
+            audits,
         })
     }
 

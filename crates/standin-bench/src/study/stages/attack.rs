@@ -6,6 +6,7 @@ use standin_attack::{
     ATTACKS, Access, ClassifierTarget, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits, Need, Shadow,
     Target,
 };
+use standin_classify::Outputs;
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Metric};
 use standin_privacy::{Adjacency, Guarantee};
@@ -268,6 +269,8 @@ pub struct AttackClassifier {
     pub shadows: Vec<ShadowRun>,
     /// At most so many members and so many non-members.
     pub limit: usize,
+    /// What the target answers with.
+    pub outputs: Outputs,
     /// Attacks, seed, δ.
     pub attacked: Attacked,
 }
@@ -282,7 +285,9 @@ impl Stage for AttackClassifier {
     }
 
     fn configuration(&self) -> Value {
-        self.attacked.configuration(self.limit)
+        let mut configuration = self.attacked.configuration(self.limit);
+        configuration["outputs"] = json!(self.outputs);
+        configuration
     }
 
     fn inputs(&self) -> Vec<StageId> {
@@ -298,7 +303,8 @@ impl Stage for AttackClassifier {
         let labels: Vec<u32> = candidates.iter().map(|&index| all_labels[index]).collect();
 
         let answers = |stage| -> Result<(Vec<f32>, usize), BoxedError> {
-            let logits = Predictions::read(&inputs.folder(stage)?.join("pool.npy"))?;
+            // Whoever trains shadows makes them answer like the target.
+            let logits = self.outputs.shown(&Predictions::read(&inputs.folder(stage)?.join("pool.npy"))?);
             Ok((candidates.iter().flat_map(|&index| logits.row(index)).copied().collect(), logits.classes()))
         };
         let (values, classes) = answers(self.classify)?;

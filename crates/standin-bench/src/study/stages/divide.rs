@@ -3,7 +3,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use standin_data::{Amount, Error, ImageSet, Parts, Progress, Seed, SplitOptions, duplicates_across, require_disjoint};
+use standin_data::{
+    Amount, Error, ImageSet, Parts, Progress, Seed, SplitOptions, duplicates_across, require_disjoint,
+    without_duplicates,
+};
 
 use super::write_json;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
@@ -59,9 +62,12 @@ impl Divide {
                 Some(before) => before.concat(set)?,
             });
         }
-        let remaining = remaining.ok_or_else(|| {
+        let mut remaining = remaining.ok_or_else(|| {
             Error::inconsistent("every part is named as holdout or test", "leave at least one part to train on")
         })?;
+        if self.data.deduplicate {
+            remaining = without_duplicates(&remaining);
+        }
         let holdout_count = if let Side::Count(count) = holdout { *count } else { 0 };
         let (train, test_count) = match (train, test) {
             (&Some(train), Side::Count(count)) => (train, *count),
@@ -107,14 +113,18 @@ impl Stage for Divide {
     }
 
     fn configuration(&self) -> Value {
-        json!({
+        let mut configuration = json!({
             "parts": self.digests,
             "train": self.data.train,
             "holdout": self.data.holdout,
             "test": self.data.test,
             "split_seed": self.data.split_seed,
             "group": self.data.group,
-        })
+        });
+        if self.data.deduplicate {
+            configuration["deduplicate"] = true.into();
+        }
+        configuration
     }
 
     fn inputs(&self) -> Vec<StageId> {

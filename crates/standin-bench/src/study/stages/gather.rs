@@ -54,6 +54,11 @@ impl Gathering<'_> {
             attacks: pool_attacks(&attacks),
             gallery: release.gallery.map(|id| copy_gallery(inputs.folder(id)?, &own, self.out)).transpose()?,
             scores: release.scores.map(|id| copy_scores(inputs.folder(id)?, &own, self.out)).transpose()?,
+            canaries: release
+                .audits
+                .iter()
+                .map(|&id| read_json(&inputs.folder(id)?.join("canaries.json")))
+                .collect::<Result<_, BoxedError>>()?,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The stages of a study, one file for each step of the pipeline.
 
 mod attack;
+mod canaries;
 mod classify;
 mod divide;
 mod embed;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use standin_nn::DeviceChoice;
 
 pub use attack::{AttackClassifier, AttackGenerator, AttackImages, Attacked, ShadowRun};
+pub use canaries::{AuditCanaries, CanariedRun, Ending, Plant};
 pub use classify::{AnswerOnSample, Classify, TrainingSet};
 pub use divide::{Divide, Division};
 pub use embed::{ChosenEncoder, Embed, FitEncoder, Images};

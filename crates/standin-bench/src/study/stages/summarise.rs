@@ -55,6 +55,8 @@ pub struct ReleasedRun {
     pub gallery: Option<StageId>,
     /// Scores of its single images.
     pub scores: Option<StageId>,
+    /// Audits with canaries.
+    pub audits: Vec<StageId>,
 }
 
 /// Gathers everything a study found. Outputs: `summary.json` and the pictures it names.
@@ -77,7 +79,7 @@ impl Stage for Summarise {
     }
 
     fn code_version(&self) -> u32 {
-        4
+        5
     }
 
     fn configuration(&self) -> Value {
@@ -93,7 +95,7 @@ impl Stage for Summarise {
                 let stages = [classify, real, on_sample, augmented, measures, attacks];
                 inputs.extend(stages.into_iter().flatten().copied().chain(*sample).chain(*generate));
             }
-            inputs.extend(release.gallery.into_iter().chain(release.scores));
+            inputs.extend(release.gallery.into_iter().chain(release.scores).chain(release.audits.iter().copied()));
         }
         inputs
     }
