@@ -247,11 +247,6 @@ fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
             standin_attack::ATTACKS.iter().any(|family| family.name == attack && fits(family))
         };
         require(
-            !family(&|family| family.needs.contains(&Need::Pictures)),
-            || format!("attack \"{attack}\" in a study"),
-            "it runs in `standin attack` alone: leave it out here",
-        )?;
-        require(
             !study.released_generators.is_empty() || !family(&|family| family.access == Access::Generator),
             || format!("attack \"{attack}\" without a [[released_generator]]"),
             "it needs the weights of a generator: release one, or leave the attack out",
@@ -322,9 +317,13 @@ fn check_gates(study: &Study) -> Result<(), Refusal> {
         measures: study.measures.names.iter().map(String::as_str).chain(OF_IMAGES).map(str::to_owned).collect(),
         attacks: standin_attack::ATTACKS
             .iter()
-            .filter(|family| family.access == Access::Images && !family.needs.contains(&Need::Pictures))
+            .filter(|family| family.access == Access::Images)
+            .filter(|family| match study.attacks.names.as_slice() {
+                // Those that train networks run only where they are named.
+                [] => !family.needs.contains(&Need::Pictures),
+                names => names.iter().any(|name| name == family.name),
+            })
             .map(|family| family.name.to_owned())
-            .filter(|name| study.attacks.names.is_empty() || study.attacks.names.contains(name))
             .collect(),
         classifiers: study.classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
         encoders: study.measures.encoders.iter().chain(&study.attacks.encoders).map(|name| stamped(name)).collect(),

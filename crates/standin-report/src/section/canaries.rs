@@ -2,7 +2,7 @@ use askama::Template;
 use standin_bench::summary::{CanaryRow, Release, Summary};
 
 use crate::cell::{Cell, Note, Notes};
-use crate::number::{Style, count, fixed, plain, probability};
+use crate::number::{Style, count, fixed, probability};
 use crate::plot::interval_bar;
 
 /// What audits with canaries found, beside what is promised.
@@ -48,6 +48,11 @@ impl<'a> Section<'a> {
     }
 }
 
+/// A promised ε, never below what is promised.
+fn claimed(epsilon: f64) -> String {
+    fixed((100.0 * epsilon).ceil() / 100.0, 2)
+}
+
 fn row<'a>(release: &'a Release, audit: &'a CanaryRow, notes: &mut Notes) -> Row<'a> {
     let mut auc = Cell::estimate(&audit.auc, Style::Decimal, notes);
     auc.drawing = interval_bar(&audit.auc, (0.4, 1.0), 0.5, 0.5);
@@ -61,6 +66,6 @@ fn row<'a>(release: &'a Release, audit: &'a CanaryRow, notes: &mut Notes) -> Row
         rate: Cell::optional(at_1_percent.map(|rate| &rate.outcome), Style::Percent, notes),
         guesses: format!("{} of {}", audit.right_guesses, audit.guesses),
         lower: fixed(audit.epsilon_lower.epsilon, 2),
-        claimed: audit.epsilon_claimed.map_or("–".into(), plain),
+        claimed: audit.epsilon_claimed.map_or("–".into(), claimed),
     }
 }

@@ -1,5 +1,6 @@
 //! The stages behind a release of images.
 
+use standin_attack::{ATTACKS, Need};
 use standin_data::Seed;
 
 use super::canaries::Audited;
@@ -8,7 +9,7 @@ use crate::graph::UnknownInput;
 use crate::stage::StageId;
 use crate::study::configuration::Classifier;
 use crate::study::stages::{
-    AnswerOnSample, AttackImages, Attacked, DrawGallery, Images, Measure, MeasureImages, ReleasedRun, Repetition,
+    AnswerOnSample, AttackImages, Attacked, DrawGallery, Embedded, Images, Measure, MeasureImages, ReleasedRun, Repetition,
     ScoreImages, TrainingSet,
 };
 use crate::summary::ReleaseKind;
@@ -182,17 +183,22 @@ impl Planner<'_> {
         let study = self.study;
         let (name, label, split) = (maker.name(), run.label, run.split);
         let side = |stage, folder| Images { stage, folder };
-        for encoder in &study.attacks.encoders {
+        for (position, encoder) in study.attacks.encoders.iter().enumerate() {
             let (limit, whole) = (study.attacks.limit, usize::MAX);
             let encoder = self.encoder(run, encoder)?;
-            let train = self.embed(side(split, "train"), &encoder, limit, format!("members, {label}"))?;
-            let holdout = self.embed(side(split, "holdout"), &encoder, limit, format!("non-members, {label}"))?;
-            let reference = if self.sizes.tested && self.holdout != Holdout::IsTest {
-                Some(self.embed(side(run.division, "test"), &encoder, whole, "reference".into())?)
-            } else {
-                None
+            let mut embed = |images, limit, label| -> Result<Embedded, UnknownInput> {
+                Ok(Embedded { features: self.embed(images, &encoder, limit, label)?, images })
             };
-            let synthetic = self.embed(side(sample, "images"), &encoder, whole, format!("{name}, {label}"))?;
+            let train = embed(side(split, "train"), limit, format!("members, {label}"))?;
+            let holdout = embed(side(split, "holdout"), limit, format!("non-members, {label}"))?;
+            let synthetic = embed(side(sample, "images"), whole, format!("{name}, {label}"))?;
+            let reference = match self.sizes.tested && self.holdout != Holdout::IsTest {
+                true => {
+                    let images = side(run.division, "test");
+                    Some(Embedded { features: self.embed(images, &encoder, whole, "reference".into())?, images })
+                }
+                false => None,
+            };
             let generator = match maker {
                 Maker::Generator(generator) => Some(generator),
                 Maker::Other { .. } => None,
@@ -206,6 +212,8 @@ impl Planner<'_> {
                     _ => None,
                 },
                 synthetic,
+                // What encoders see makes no difference to them.
+                pictures: position == 0 && looks_at_pictures(&study.attacks.names),
                 attacked: Attacked {
                     names: study.attacks.names.clone(),
                     seed: run.seed.derive("attack"),
@@ -216,4 +224,9 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether attacks are named that train networks on the images.
+fn looks_at_pictures(names: &[String]) -> bool {
+    ATTACKS.iter().any(|family| family.needs.contains(&Need::Pictures) && names.iter().any(|name| name == family.name))
 }

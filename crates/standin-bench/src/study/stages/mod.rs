@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use standin_nn::DeviceChoice;
 
-pub use attack::{AttackClassifier, AttackGenerator, AttackImages, Attacked, ShadowRun};
+pub use attack::{AttackClassifier, AttackGenerator, AttackImages, Attacked, Embedded, ShadowRun};
 pub use canaries::{AuditCanaries, CanariedRun, Ending, Plant};
 pub use classify::{AnswerOnSample, Classify, TrainingSet};
 pub use divide::{Divide, Division};
