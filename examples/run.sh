@@ -30,6 +30,11 @@ echo '-- one generator sampled from timidly to boldly'
 "$standin" bench "$examples/sweep.toml" --quiet --out sweep
 test -s sweep/report.html
 
+echo '-- canaries in what is released: what it will cost, and what they show'
+"$standin" bench "$examples/canaries.toml" --plan
+"$standin" bench "$examples/canaries.toml" --quiet --out canaries
+grep -q 'id="canaries"' canaries/report.html
+
 echo '-- an audit of images made elsewhere: here real ones stand in for them, so that nothing is copied'
 "$standin" audit --train sides@train --holdout sides@holdout --synthetic honest=sides@test --encoder pixels \
   --classifier logistic --repetitions 1 --gate 'scores.copies_share < 0.05' --filter-copies kept --quiet --out audit

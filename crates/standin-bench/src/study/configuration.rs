@@ -616,7 +616,14 @@ mod tests {
     #[test]
     fn the_example_studies_are_valid() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        for name in ["fashion-mnist.toml", "generators.toml", "own-images.toml", "sweep.toml"] {
+        for name in [
+            "canaries.toml",
+            "fashion-mnist.toml",
+            "generators.toml",
+            "mitigations.toml",
+            "own-images.toml",
+            "sweep.toml",
+        ] {
             Study::read(&folder.join(name)).unwrap();
         }
     }

@@ -236,6 +236,24 @@ fn a_lower_bound_above_the_guarantee_is_an_alarm() {
 }
 
 #[test]
+fn canaries_that_show_more_than_is_promised_are_an_alarm() {
+    let mut summary = sample::summary();
+    summary.releases[1].canaries = vec![sample::canaries("noise", 0.9, 1.99, Some(2.0))];
+    let before = html(&summary);
+    assert!(!before.contains("This run has failed") && before.contains("500 × 8 runs, 4 guessed"));
+    summary.releases[1].canaries = vec![sample::canaries("noise", 0.9, 2.25, Some(1.9999))];
+    let report = report(&summary);
+    let page = report.html();
+    assert!(page.contains("demonstrates ε ≥ 2.25 for adding or removing one image, where ε = 1.9999 is promised"));
+    assert!(
+        page.contains("2.25 — above the promise") && page.contains(">2.00</td>"),
+        "2.00 is not below what is promised"
+    );
+    let markdown = report.markdown();
+    assert!(markdown.contains("**This run has failed.**") && markdown.contains("## Canaries"));
+}
+
+#[test]
 fn an_attack_above_the_ceiling_of_the_guarantee_is_an_alarm() {
     let mut summary = sample::summary();
     let attack = &mut summary.releases[1].attacks[0];

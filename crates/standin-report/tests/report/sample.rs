@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use standin_bench::summary::{
-    Answer, AttackRow, DataSummary, Gallery, MeasureRow, NearCopy, RateAt, Release, ReleaseKind, ReleaseVerdict,
-    SCHEMA, Summary, Thresholds, Utility, Verdict,
+    Answer, AttackRow, CanaryRow, DataSummary, Gallery, MeasureRow, NearCopy, RateAt, Release, ReleaseKind,
+    ReleaseVerdict, SCHEMA, Summary, Thresholds, Utility, Verdict,
 };
 use standin_data::{Seed, Shape};
 use standin_measure::{Estimate, Outcome, clopper_pearson, wilson};
+use standin_privacy::lower_bound::LowerBound;
 use standin_privacy::{Adjacency, Guarantee, NoiseOrigin, Unit};
 use standin_report::Timing;
 
@@ -326,6 +327,29 @@ fn merf(epsilon: f64, accuracy: f64) -> Release {
     }
 }
 
+/// An audit in which canaries had this AUC and demonstrated this ε.
+pub fn canaries(kind: &str, auc: f64, demonstrated: f64, claimed: Option<f64>) -> CanaryRow {
+    CanaryRow {
+        kind: kind.into(),
+        canaries: 500,
+        runs: 8,
+        guessed_runs: 4,
+        score: "scaled confidence of its label".into(),
+        members: 1012,
+        non_members: 988,
+        auc: Estimate { value: auc, low: auc - 0.02, high: auc + 0.02, n: 2000, method: "DeLong".into() },
+        p_value: 1e-9,
+        true_positive_rates: vec![RateAt {
+            false_positive_rate: 0.01,
+            outcome: Outcome::Measured(clopper_pearson(120, 1012)),
+        }],
+        guesses: 200,
+        right_guesses: 150,
+        epsilon_lower: LowerBound { epsilon: demonstrated, delta: 1e-5, confidence: 0.95, method: "one run".into() },
+        epsilon_claimed: claimed,
+    }
+}
+
 fn classifier_on_synthetic() -> Release {
     Release {
         name: "classifier-vae".into(),
@@ -362,7 +386,7 @@ fn classifier_on_real() -> Release {
         ],
         gallery: None,
         scores: None,
-        canaries: Vec::new(),
+        canaries: vec![canaries("mislabelled", 0.97, 2.4, None), canaries("natural", 0.55, 0.0, None)],
     }
 }
 

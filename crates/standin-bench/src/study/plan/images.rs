@@ -9,8 +9,8 @@ use crate::graph::UnknownInput;
 use crate::stage::StageId;
 use crate::study::configuration::Classifier;
 use crate::study::stages::{
-    AnswerOnSample, AttackImages, Attacked, DrawGallery, Embedded, Images, Measure, MeasureImages, ReleasedRun, Repetition,
-    ScoreImages, TrainingSet,
+    AnswerOnSample, AttackImages, Attacked, DrawGallery, Embedded, Images, Measure, MeasureImages, ReleasedRun,
+    Repetition, ScoreImages, TrainingSet,
 };
 use crate::summary::ReleaseKind;
 
