@@ -1,12 +1,12 @@
 //! How large a leak must be for each attack to find it, on digits:
 //!
 //! ```text
-//! cargo run --release -p standin -p standin-attack --example power -- [--repetitions N]
+//! cargo run --release -p standin-attack --example power -- [--repetitions N] [--attacks NAME,NAME…]
 //! ```
 //!
 //! Each figure is the mean AUC of 300 members against 300 non-members over the repetitions, and the share of these in which the
-//! p-value is at most 0.05. Images: a share of the members is released once each among 600 other images, with wrong labels, so that
-//! what a label tells can be known by heart alone. Generators and classifiers: the same 60 (300 for classifiers) members, seen more and more often.
+//! p-value is at most 0.05. Images: a share of the members is released, once or four times each, among 600 other images, with wrong
+//! labels, so that what a label tells can be known by heart alone. Generators and classifiers: the same 60 (300 for classifiers) members, seen more and more often.
 
 use standin_attack::ATTACKS;
 use standin_attack::{
@@ -43,15 +43,32 @@ impl Found {
 }
 
 fn main() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let repetitions = match &arguments[..] {
-        [] => 10,
-        [option, number] if option == "--repetitions" => number.parse()?,
-        _ => return Err("the one option is --repetitions N".into()),
-    };
-    images(repetitions)?;
-    generators(repetitions)?;
-    classifiers(repetitions)
+    let mut asked = Asked { repetitions: 10, attacks: None };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(option) = arguments.next() {
+        match (option.as_str(), arguments.next()) {
+            ("--repetitions", Some(number)) => asked.repetitions = number.parse()?,
+            ("--attacks", Some(names)) => asked.attacks = Some(names.split(',').map(str::to_owned).collect()),
+            _ => return Err("the options are --repetitions N and --attacks NAME,NAME…".into()),
+        }
+    }
+    images(&asked, 1)?;
+    images(&asked, 4)?;
+    generators(&asked)?;
+    classifiers(&asked)
+}
+
+/// What is measured, and how often.
+struct Asked {
+    repetitions: u64,
+    /// All if none are named.
+    attacks: Option<Vec<String>>,
+}
+
+impl Asked {
+    fn wants(&self, attack: &str) -> bool {
+        self.attacks.as_ref().is_none_or(|names| names.iter().any(|name| name == attack))
+    }
 }
 
 /// Prints a table with a row for each attack.
@@ -81,46 +98,54 @@ fn part(images: &ImageSet, from: usize, to: usize) -> ImageSet {
     images.select(&(from..to).collect::<Vec<_>>())
 }
 
-fn images(repetitions: u64) -> Result<(), Failure> {
+fn images(asked: &Asked, times: usize) -> Result<(), Failure> {
     const SHARES: [f64; 5] = [0.0, 0.02, 0.05, 0.1, 0.3];
-    let families: Vec<&Family> = ATTACKS.iter().filter(|family| family.access == Access::Images).collect();
+    let all = ATTACKS.iter().filter(|family| family.access == Access::Images);
+    let families: Vec<&Family> = all.filter(|family| asked.wants(family.name)).collect();
+    if families.is_empty() {
+        return Ok(());
+    }
     let mut found = vec![vec![Found::default(); SHARES.len()]; families.len()];
     let pixels = encoder("pixels")?;
-    for repetition in 0..repetitions {
+    for repetition in 0..asked.repetitions {
         let all = drawn(repetition, true)?;
         let (candidates, reference) = (part(&all, 0, 600), part(&all, 600, 1100));
         let [of_candidates, of_reference] = [&candidates, &reference].map(|set| pixels.encode(set, &Silent));
         let (of_candidates, of_reference) = (of_candidates?, of_reference?);
         for (size, share) in SHARES.iter().enumerate() {
             let copied = (300.0 * share).round() as usize;
-            let released = part(&all, 1100, 1700).concat(&part(&all, 0, copied))?;
+            let copies: Vec<usize> = (0..times * copied).map(|copy| copy % copied).collect();
+            let released = part(&all, 1100, 1700).concat(&all.select(&copies))?;
             let of_released = pixels.encode(&released, &Silent)?;
             let pictures = Pictures { released: &released, reference: Some(&reference), candidates: &candidates };
             let target = ImagesTarget::new(&of_released, Some(&of_reference), &of_candidates)?;
             let target = Target::Images(target.with_pictures(pictures)?);
             for (family, found) in families.iter().zip(&mut found) {
                 // Trainings take longer.
-                if !family.needs.contains(&Need::Pictures) || repetition < repetitions.div_ceil(5) {
+                if !family.needs.contains(&Need::Pictures) || repetition < asked.repetitions.div_ceil(5) {
                     found[size].add(&family.build().score(&target)?, repetition)?;
                 }
             }
         }
     }
     let rows: Vec<_> = families.iter().map(|family| family.name).zip(found).collect();
-    table("members released", &SHARES.map(|share| format!("{:.0} %", 100.0 * share)), &rows);
+    table(&format!("members released {times} ×"), &SHARES.map(|share| format!("{:.0} %", 100.0 * share)), &rows);
     Ok(())
 }
 
-fn generators(repetitions: u64) -> Result<(), Failure> {
+fn generators(asked: &Asked) -> Result<(), Failure> {
     const STEPS: [usize; 4] = [30, 100, 300, 1000];
     let fit = |name: &str, options: &str, train: &ImageSet, seed: u64| -> Result<Box<dyn Trained>, Failure> {
         let generator = (family(name)?.build)(&toml::from_str(options)?)?;
         Ok(generator.fit(train, Fit::new(Seed::new(seed), &Silent))?)
     };
-    let families: Vec<&Family> =
-        ATTACKS.iter().filter(|family| family.access == Access::Generator && !family.needs_shadows()).collect();
+    let all = ATTACKS.iter().filter(|family| family.access == Access::Generator && !family.needs_shadows());
+    let families: Vec<&Family> = all.filter(|family| asked.wants(family.name)).collect();
+    if families.is_empty() {
+        return Ok(());
+    }
     let mut found = vec![vec![Found::default(); STEPS.len()]; families.len()];
-    for repetition in 0..repetitions {
+    for repetition in 0..asked.repetitions {
         let all = drawn(repetition, false)?;
         let (train, candidates) = (part(&all, 0, 60), part(&all, 0, 120));
         for (size, steps) in STEPS.into_iter().enumerate() {
@@ -155,11 +180,15 @@ fn generators(repetitions: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn classifiers(repetitions: u64) -> Result<(), Failure> {
+fn classifiers(asked: &Asked) -> Result<(), Failure> {
     const EPOCHS: [f64; 4] = [5.0, 20.0, 60.0, 200.0];
     let names = ["loss", "confidence", "entropy", "modified-entropy", "gap", "rmia-offline", "lira-offline-fixed"];
+    let names: Vec<&str> = names.into_iter().filter(|name| asked.wants(name)).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
     let mut found = vec![vec![Found::default(); EPOCHS.len()]; names.len()];
-    for repetition in 0..repetitions {
+    for repetition in 0..asked.repetitions {
         let all = drawn(repetition, true)?;
         let (train, candidates) = (part(&all, 0, 300), part(&all, 0, 600));
         let labels = &candidates.require_labels("this example")?.values;
@@ -179,7 +208,7 @@ fn classifiers(repetitions: u64) -> Result<(), Failure> {
                 .collect::<standin_attack::Result<Vec<_>>>()?;
             let logits = Logits::new(target.values(), target.classes())?;
             let target = Target::Classifier(ClassifierTarget::new(logits, labels, &shadows)?);
-            for (name, found) in names.into_iter().zip(&mut found) {
+            for (name, found) in names.iter().zip(&mut found) {
                 found[size].add(&attack(name)?.build().score(&target)?, repetition)?;
             }
         }
