@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rand::seq::SliceRandom;
 use standin_data::{ImageSet, Seed, Silent, digits};
 use standin_generate::{Balance, Fit, SampleRequest, Trained, family, load};
 
@@ -10,10 +11,12 @@ fn train() -> ImageSet {
 }
 
 fn fit(options: &str, train: &ImageSet) -> Box<dyn Trained> {
-    let sizes = "latent = 4\nwidth = 4\nbatch_size = 16\nepochs = 0.1\n";
-    let options: toml::Table = toml::from_str(&format!("{sizes}{options}")).unwrap();
-    let generator = (family("gan").unwrap().build)(&options).unwrap();
-    generator.fit(train, Fit::new(Seed::new(1), &Silent)).unwrap()
+    fit_from(&format!("latent = 4\nwidth = 4\nbatch_size = 16\nepochs = 0.1\n{options}"), train, 1)
+}
+
+fn fit_from(options: &str, train: &ImageSet, seed: u64) -> Box<dyn Trained> {
+    let generator = (family("gan").unwrap().build)(&toml::from_str(options).unwrap()).unwrap();
+    generator.fit(train, Fit::new(Seed::new(seed), &Silent)).unwrap()
 }
 
 fn sample(trained: &dyn Trained, request: &SampleRequest, seed: u64) -> ImageSet {
@@ -119,4 +122,39 @@ fn options_outside_their_range_are_refused_with_the_remedy() {
     let generator = (family("gan").unwrap().build)(&table).unwrap();
     let message = generator.fit(&few, Fit::new(Seed::new(1), &Silent)).unwrap_err().to_string();
     assert!(message.contains("class \"0\" has 2 images") && message.contains("fewer generators"), "{message}");
+}
+
+/// How often a member is nearer to the drawn images of its class than another image to those of its own: the AUC of GAN-Leaks.
+fn leak(drawn: &ImageSet, members: &ImageSet, others: &ImageSet) -> f64 {
+    let of_class = drawn.labels().unwrap().by_class();
+    let nearest = |images: &ImageSet| -> Vec<u32> {
+        let difference =
+            |a: &[u8], b: &[u8]| -> u32 { a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b)).pow(2)).sum() };
+        let of_image = |image: usize| {
+            let class = images.labels().unwrap().values[image] as usize;
+            of_class[class].iter().map(|&one| difference(images.image(image), drawn.image(one))).min().unwrap()
+        };
+        (0..images.len()).map(of_image).collect()
+    };
+    let (of_members, of_others) = (nearest(members), nearest(others));
+    let nearer = |member: &u32| of_others.iter().filter(|&other| member < other).count();
+    of_members.iter().map(nearer).sum::<usize>() as f64 / (members.len() * others.len()) as f64
+}
+
+/// On 100 images, each seen 400 times by the discriminator of its part. Without weight the AUC was 0.74 to 0.76 in four divisions and with it 0.66 to 0.69,
+/// and in each division 0.06 to 0.09 less.
+#[test]
+fn the_adversary_brings_the_images_of_pairs_further_from_those_they_learnt() {
+    let sizes = "latent = 8\nwidth = 16\nbatch_size = 20\nepochs = 1.0\nleast_steps = 1000\nlearning_rate = 2e-3\naverage_decay = 0.99";
+    let all = digits();
+    for seed in [1, 2] {
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        order.shuffle(&mut Seed::new(100 + seed).rng());
+        let (members, others) = (all.select(&order[..100]), all.select(&order[100..500]));
+        let leaks = [0.0, 1.0].map(|weight| {
+            let trained = fit_from(&format!("{sizes}\nprivacy_game.weight = {weight:.1}"), &members, seed);
+            leak(&sample(&*trained, &SampleRequest::new(1000).with_balance(Balance::Uniform), 5), &members, &others)
+        });
+        assert!(leaks[0] > 0.7 && leaks[1] < leaks[0] - 0.03, "{leaks:?}");
+    }
 }
