@@ -103,9 +103,9 @@ pub const GENERATORS: &[Family] = &[
         public: false,
         cost: "time: epochs × images × pixels × width²; 700 images of 8×8 in seconds, 55 000 of 28×28 in a quarter of an \
                hour; a gradient penalty doubles it",
-        source: "Goodfellow et al. 2014; Miyato & Koyama 2018; Miyato et al. 2018; Gulrajani et al. 2017",
+        source: "Goodfellow et al. 2014; Miyato & Koyama 2018; Miyato et al. 2018; Gulrajani et al. 2017; Mukherjee et al. 2021",
         build: |options| Ok(Box::new(Gan::new(read_options(Gan::NAME, options)?)?)),
-        load: TrainedNetwork::<ConvolutionalGenerator>::load,
+        load: Gan::load,
     },
     Family {
         name: DpGan::NAME,

@@ -63,7 +63,7 @@ mod vqvae;
 mod work;
 
 pub use adversarial::{
-    DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, Regularisation, StyleGan, StyleGanOptions,
+    DpGan, DpGanOptions, Gan, GanOptions, GsWgan, GsWganOptions, PrivacyGame, Regularisation, StyleGan, StyleGanOptions,
 };
 pub use distillation::{DistributionMatching, DistributionMatchingOptions, DpDistillation, DpDistillationOptions};
 pub use error::{Error, Result};

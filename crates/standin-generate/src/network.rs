@@ -310,6 +310,13 @@ pub(crate) fn family_of(folder: &Path) -> Result<String> {
     }
 }
 
+/// Whether the architecture of the network saved in `folder` has an entry of this name: what tells two kinds of one family
+/// apart.
+pub(crate) fn architecture_has(folder: &Path, entry: &str) -> Result<bool> {
+    let card: toml::Table = read_architecture(&weights_path(folder))?;
+    Ok(card.get("architecture").and_then(|architecture| architecture.get(entry)).is_some())
+}
+
 fn weights_path(folder: &Path) -> PathBuf {
     folder.join(WEIGHTS)
 }

@@ -36,6 +36,12 @@ pub trait Decode: Send + Sync {
     /// # Panics
     /// If the lengths differ, or a likelihood is asked for where there is none.
     fn misfit(&self, kind: Misfit, latents: &[f32], images: &[f32], classes: &[u32]) -> Misfits;
+
+    /// The networks of a mixture, any of which may have drawn an image, each as a decoder of its own; none where it is one network.
+    /// The misfit of the whole is that of the part that fits best.
+    fn parts(&self) -> Vec<&dyn Decode> {
+        Vec::new()
+    }
 }
 
 /// A discriminator that was trained against a generator, and kept.
@@ -119,6 +125,41 @@ impl<F: Fn(Tensor<2>, &[u32]) -> Tensor<2> + Send + Sync> Decode for Pass<F> {
         let parts: Vec<_> = blocks.zip(classes.par_chunks(COMPARED)).map(of_block).collect();
         let (values, slopes): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         Misfits { values: values.concat(), slopes: slopes.concat() }
+    }
+}
+
+/// A mixture of networks of equally many latent values, without a likelihood.
+pub(crate) struct Mixed<'a> {
+    /// At least one.
+    pub(crate) parts: Vec<Box<dyn Decode + 'a>>,
+}
+
+impl Decode for Mixed<'_> {
+    fn latent(&self) -> usize {
+        self.parts[0].latent()
+    }
+
+    fn has_likelihood(&self) -> bool {
+        false
+    }
+
+    fn misfit(&self, kind: Misfit, latents: &[f32], images: &[f32], classes: &[u32]) -> Misfits {
+        let mut best = self.parts[0].misfit(kind, latents, images, classes);
+        for part in &self.parts[1..] {
+            let found = part.misfit(kind, latents, images, classes);
+            let rows = best.slopes.chunks_exact_mut(self.latent()).zip(found.slopes.chunks_exact(self.latent()));
+            for ((value, found), (slope, along)) in best.values.iter_mut().zip(found.values).zip(rows) {
+                if found < *value {
+                    *value = found;
+                    slope.copy_from_slice(along);
+                }
+            }
+        }
+        best
+    }
+
+    fn parts(&self) -> Vec<&dyn Decode> {
+        self.parts.iter().map(|part| part.as_ref() as &dyn Decode).collect()
     }
 }
 

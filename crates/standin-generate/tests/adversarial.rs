@@ -58,6 +58,11 @@ const SMALL: &[(&str, &str, f64)] = &[
         0.95,
     ),
     ("dp-distillation", "images_per_class = 5\nwidth = 16\nsteps = 200\nnetworks = 20", 0.9),
+    (
+        "gan",
+        "privacy_game.generators = 3\nleast_steps = 300\nwidth = 8\nlatent = 8\nepochs = 1.0\nbatch_size = 32",
+        0.9,
+    ),
 ];
 
 fn protection(epsilon: f64, unit: Unit) -> Protection {
@@ -182,7 +187,7 @@ impl Progress for KilledAfter {
 #[test]
 fn a_killed_fit_continues_as_if_it_had_not_been() {
     let train = bars(300, 1);
-    for (name, options, _) in [SMALL[0], SMALL[1], SMALL[3], SMALL[4], SMALL[5], SMALL[6], SMALL[8]] {
+    for (name, options, _) in [SMALL[0], SMALL[1], SMALL[3], SMALL[4], SMALL[5], SMALL[6], SMALL[8], SMALL[9]] {
         let options = shortened(options);
         let folder = tempfile::tempdir().unwrap();
         let work = Work::new(folder.path(), Duration::ZERO, None, "of the test");

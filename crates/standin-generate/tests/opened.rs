@@ -31,11 +31,20 @@ fn decoders() -> Vec<(&'static str, Box<dyn Trained>)> {
         subsets = 4
         frequencies = 4
     };
+    let mixture = toml::toml! {
+        latent = 4
+        width = 4
+        least_steps = 20
+        epochs = 0.1
+        keep_discriminator = true
+        privacy_game.generators = 3
+    };
     [
         ("vae", toml::toml! { latent = 4 least_steps = 200 }),
         ("gan", toml::toml! { latent = 4 width = 4 least_steps = 20 epochs = 0.1 keep_discriminator = true }),
         ("stylegan", toml::toml! { latent = 4 width = 4 least_steps = 20 epochs = 0.1 keep_discriminator = true }),
         ("gs-wgan", gs_wgan),
+        ("gan", mixture),
     ]
     .into_iter()
     .map(|(name, options)| (name, fit(name, options)))
@@ -86,6 +95,25 @@ fn decoders_draw_what_is_sampled() {
         // What is left is the rounding of pixels to 8 bits.
         let rounding = images.shape().volume() as f64 * (0.501_f64 / 255.0).powi(2);
         assert!(misfits.values.iter().all(|&misfit| misfit <= rounding), "{name}: {misfits:?}");
+    }
+}
+
+#[test]
+fn the_misfit_of_a_mixture_is_that_of_the_generator_that_fits_best() {
+    let images = train().select(&[3, 90, 141]);
+    let (values, classes) = (unit_values(&images), images.labels().unwrap().values.clone());
+    let latents = [0.3; 3 * LATENT];
+    let (_, mixture) = decoders().pop().unwrap();
+    let decoder = mixture.decoder().unwrap();
+    let whole = decoder.misfit(Misfit::SquaredError, &latents, &values, &classes);
+    let parts: Vec<_> =
+        decoder.parts().iter().map(|part| part.misfit(Misfit::SquaredError, &latents, &values, &classes)).collect();
+    assert_eq!(parts.len(), 3);
+    for image in 0..3 {
+        let best = parts.iter().min_by(|a, b| a.values[image].total_cmp(&b.values[image])).unwrap();
+        assert_eq!(whole.values[image], best.values[image]);
+        let row = image * LATENT..(image + 1) * LATENT;
+        assert_eq!(whole.slopes[row.clone()], best.slopes[row]);
     }
 }
 

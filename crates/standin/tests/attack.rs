@@ -183,3 +183,24 @@ fn generators_are_attacked_with_their_weights() {
     let both = refusal(path, &[&sides[..], &["--generator", "vae", "--synthetic", "honest"]].concat());
     assert!(both.contains("--synthetic"), "{both}");
 }
+
+/// Two generators on 30 images each: every candidate is searched for in both, and shown to both discriminators.
+#[test]
+fn a_mixture_of_generators_is_attacked_in_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (name, from) in [("members", 0), ("others", 600)] {
+        digits().select(&(from..from + 60).map(row).collect::<Vec<_>>()).save(&path.join(name)).unwrap();
+    }
+    let settings = ["least_steps=1500", "batch_size=15", "width=16", "regularisation=r1", "penalty=0.1"];
+    let game = ["keep_discriminator=true", "privacy_game.generators=2", "privacy_game.weight=0.1"];
+    let given = ["generate", "--train", "members", "--generator", "gan", "--out", "pairs", "--quiet"];
+    let settings = settings.iter().chain(&game).flat_map(|setting| ["--set", *setting]);
+    let output = command(path, &given.into_iter().chain(settings).collect::<Vec<_>>());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found = document(path, &["--members", "members", "--non-members", "others", "--generator", "pairs"]);
+    let attacks = found["attacks"].as_array().unwrap();
+    let names: Vec<&str> = attacks.iter().map(|row| row["attack"].as_str().unwrap()).collect();
+    assert_eq!(names, ["latent-search", "discriminator"]);
+    assert!(attacks.iter().all(|row| row["corrected_p_value"].as_f64().unwrap() < 1e-2), "{found}");
+}

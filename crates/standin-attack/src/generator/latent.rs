@@ -41,11 +41,25 @@ impl Attack for Latent {
         let decoder = target.decoder()?;
         let images = target.values();
         match self {
-            Self::NearestImage => Ok(nearest_image(decoder.as_ref(), &images, target)),
+            Self::NearestImage => Ok(match decoder.parts().as_slice() {
+                [] => nearest_image(decoder.as_ref(), &images, target),
+                parts => nearest_of_parts(parts, &images, target),
+            }),
             Self::Bound if decoder.has_likelihood() => Ok(bound(decoder.as_ref(), &images, target)),
             Self::Bound => Err(target.lacks(Need::Likelihood)),
         }
     }
+}
+
+/// Minus the least mean squared error of the networks of a mixture, each searched by itself: a search that may change between
+/// them stays with the one that is nearest where it begins.
+fn nearest_of_parts(parts: &[&dyn Decode], images: &[f32], target: &GeneratorTarget<'_>) -> Vec<f64> {
+    let mut best = vec![f64::NEG_INFINITY; target.classes().len()];
+    for part in parts {
+        let found = nearest_image(*part, images, target);
+        best.iter_mut().zip(found).for_each(|(best, found)| *best = best.max(found));
+    }
+    best
 }
 
 /// Minus the least mean squared error.

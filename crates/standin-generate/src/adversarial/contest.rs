@@ -74,6 +74,11 @@ impl<'a, G: Synthesis> Contest<'a, G> {
         })
     }
 
+    /// How it is played.
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// The discriminator as it is now.
     pub(crate) fn discriminator(&self) -> Discriminator {
         let network = self.discriminator.finished();
@@ -87,7 +92,7 @@ impl<'a, G: Synthesis> Contest<'a, G> {
     }
 
     /// One step of the discriminator; returns its loss.
-    fn discriminate(&mut self, batch: &Batch<'_>) -> Result<f64> {
+    pub(super) fn discriminate(&mut self, batch: &Batch<'_>) -> Result<f64> {
         let labels: Vec<u32> = batch.indices.iter().map(|&index| self.labels.values[index]).collect();
         let n = labels.len();
         let real = pixels(self.images, batch.indices, PixelRange::Symmetric, &self.device);
@@ -140,8 +145,13 @@ impl<'a, G: Synthesis> Contest<'a, G> {
         Ok(shown)
     }
 
-    /// One step of the generator, with the classes of the batch.
-    fn generate(&mut self, batch: &Batch<'_>) -> Result<()> {
+    /// One step of the generator, with the classes of the batch. `total` makes the loss to minimise from the generated images
+    /// and the loss against the discriminator.
+    pub(super) fn generate(
+        &mut self,
+        batch: &Batch<'_>,
+        total: impl FnOnce(Tensor<4>, Tensor<1>) -> Tensor<1>,
+    ) -> Result<()> {
         let labels: Vec<u32> = batch.indices.iter().map(|&index| self.labels.values[index]).collect();
         let discriminator = self.discriminator.model().clone().no_grad();
         let discriminator = match &self.bound {
@@ -153,8 +163,8 @@ impl<'a, G: Synthesis> Contest<'a, G> {
         };
         let seed = batch.seed.derive("generated for the generator");
         let images = self.generator.model().synthesise(&labels, seed, &self.device);
-        let loss = self.rules.objective.generator(discriminator.score(images, &labels)).mean();
-        self.generator.step(&loss, batch)?;
+        let loss = self.rules.objective.generator(discriminator.score(images.clone(), &labels)).mean();
+        self.generator.step(&total(images, loss), batch)?;
         Ok(())
     }
 }
@@ -168,7 +178,7 @@ impl<G: Synthesis> Learner for Contest<'_, G> {
     fn learn(&mut self, batch: &Batch<'_>) -> Result<f64> {
         let loss = self.discriminate(batch)?;
         if (batch.step + 1).is_multiple_of(self.rules.discriminator_steps) {
-            self.generate(batch)?;
+            self.generate(batch, |_, loss| loss)?;
         }
         show(self.watch.as_deref_mut(), batch, || self.generator.finished())?;
         Ok(loss)

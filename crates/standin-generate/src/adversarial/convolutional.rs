@@ -188,23 +188,13 @@ pub(crate) struct Discriminator {
 impl Discriminator {
     /// A discriminator with initial weights, of `2 · width` features.
     pub(crate) fn initial(architecture: &Architecture, seed: Seed, device: &Device) -> Self {
-        let halvings = architecture.doublings();
-        let channels = |halvings: usize| match halvings {
-            0 => architecture.shape.channels,
-            halvings => architecture.channels(halvings),
-        };
-        let halving = |level: usize| {
-            let seed = seed.derive(&format!("halving {level}"));
-            Conv2d::new(channels(level - 1), channels(level), 3, seed, device).with_stride(2).with_padding(1)
-        };
-        let [height, width] = architecture.planes(halvings);
         let features = 2 * architecture.width;
-        let inputs = channels(halvings) * height * width;
+        let (halvings, inputs) = halvings(architecture, seed, device);
         // The scale at which the class's part of the score starts like the other's.
         let deviation = (features as f64).sqrt().recip();
         let class = normal([architecture.classes, features], deviation, seed.derive("class"), device);
         Self {
-            halvings: (1..=halvings).map(halving).collect(),
+            halvings,
             features: Linear::new(inputs, features, seed.derive("features"), device),
             class: Embedding { weight: Param::from_tensor(class) },
             out: Linear::new(features, 1, seed.derive("out"), device),
@@ -215,16 +205,33 @@ impl Discriminator {
     pub(crate) fn score(&self, images: Tensor<4>, labels: &[u32]) -> Tensor<1> {
         let n = labels.len();
         let device = images.device();
-        let mut x = images;
-        for halving in &self.halvings {
-            x = silu(halving.forward(x));
-        }
-        let [_, channels, height, width] = x.dims();
-        let features = silu(self.features.forward(x.reshape([n, channels * height * width])));
+        let features = features(&self.halvings, &self.features, images);
         let class = self.class.forward(indices(labels.iter().copied(), &device));
         let projection = (class * features.clone()).sum_dim(1);
         (self.out.forward(features) + projection).reshape([n])
     }
+}
+
+/// The strided convolutions that take an image to its smallest planes, and the number of values there.
+pub(crate) fn halvings(architecture: &Architecture, seed: Seed, device: &Device) -> (Vec<Conv2d>, usize) {
+    let halvings = architecture.doublings();
+    let channels = |halvings: usize| match halvings {
+        0 => architecture.shape.channels,
+        halvings => architecture.channels(halvings),
+    };
+    let halving = |level: usize| {
+        let seed = seed.derive(&format!("halving {level}"));
+        Conv2d::new(channels(level - 1), channels(level), 3, seed, device).with_stride(2).with_padding(1)
+    };
+    let [height, width] = architecture.planes(halvings);
+    ((1..=halvings).map(halving).collect(), channels(halvings) * height * width)
+}
+
+/// φ: n images through their halvings and a layer of features, with x·σ(x) after each.
+pub(crate) fn features(halvings: &[Conv2d], layer: &Linear, images: Tensor<4>) -> Tensor<2> {
+    let x = halvings.iter().fold(images, |x, halving| silu(halving.forward(x)));
+    let [n, channels, height, width] = x.dims();
+    silu(layer.forward(x.reshape([n, channels * height * width])))
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
-use standin_data::ImageSet;
+use standin_data::{ImageSet, Labels, Seed, Shape};
 use standin_nn::{DeviceChoice, Optimization, Optimizer, Plan, Watch, train};
 
 use super::contest::{Bound, Contest, Rules, spectral};
 use super::convolutional::{Architecture, ConvolutionalGenerator, Discriminator};
 use super::kept::KeptDiscriminator;
+use super::mixture::{Mixture, MixtureArchitecture};
 use super::objective::Objective;
 use super::penalty::Penalty;
+use super::privacy_game::{Pairs, PrivacyGame};
 use crate::families::write_options;
 use crate::generator::training_labels;
-use crate::network::{Card, TrainedNetwork};
+use crate::network::{Card, TrainedNetwork, architecture_has};
 use crate::options::{above_zero, at_least};
 use crate::{Fit, Generator, Result, Trained};
 
@@ -54,6 +58,10 @@ pub struct GanOptions {
     /// Keep the discriminator, as `discriminator.safetensors` beside the generator: to be attacked, not released, as it knows the
     /// training images better than the generator does.
     pub keep_discriminator: bool,
+    /// Several pairs of networks on disjoint parts of the images, against an adversary that tells their images apart; none for one
+    /// pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy_game: Option<PrivacyGame>,
 }
 
 impl Default for GanOptions {
@@ -70,12 +78,14 @@ impl Default for GanOptions {
             learning_rate: 5e-4,
             average_decay: 0.998,
             keep_discriminator: false,
+            privacy_game: None,
         }
     }
 }
 
 /// A conditional generative adversarial network of convolutions (Goodfellow et al. 2014; Radford, Metz & Chintala 2016;
-/// class by projection, Miyato & Koyama 2018). Samples come from a moving average of the generator.
+/// class by projection, Miyato & Koyama 2018). Samples come from a moving average of the generator; with
+/// [`PrivacyGame`] there are several generators, and each draws its share.
 #[derive(Clone, Debug)]
 pub struct Gan {
     options: GanOptions,
@@ -107,6 +117,7 @@ impl Gan {
                 return Err(crate::Error::Options { family: Self::NAME, reason });
             }
         }
+        options.privacy_game.map_or(Ok(()), |game| game.check(Self::NAME))?;
         let gan = Self { options };
         gan.rules().generator.check()?;
         Ok(gan)
@@ -125,22 +136,27 @@ impl Gan {
         };
         Rules { objective, discriminator_steps, generator, discriminator }
     }
-}
 
-impl Generator for Gan {
-    fn fit(&self, train_set: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
-        run.refuse_protection(Self::NAME)?;
-        run.refuse_public(Self::NAME)?;
+    fn plan(&self, images: usize, seed: Seed) -> Plan {
+        let plan = Plan::epochs(images, self.options.batch_size, self.options.epochs, seed.derive("training"));
+        Plan { steps: plan.steps.max(self.options.least_steps), ..plan }
+    }
+
+    fn architecture(&self, classes: usize, shape: Shape) -> Architecture {
+        Architecture { latent: self.options.latent, width: self.options.width, classes, shape }
+    }
+
+    /// One pair of networks before its first step.
+    fn contest<'a>(
+        &self,
+        train_set: &'a ImageSet,
+        labels: &'a Labels,
+        seed: Seed,
+        watch: Option<&'a mut dyn Watch<ConvolutionalGenerator>>,
+    ) -> Result<Contest<'a, ConvolutionalGenerator>> {
         let options = &self.options;
-        let labels = training_labels(Self::NAME, train_set)?;
-        let architecture = Architecture {
-            latent: options.latent,
-            width: options.width,
-            classes: labels.classes.len(),
-            shape: train_set.shape(),
-        };
+        let architecture = self.architecture(labels.classes.len(), train_set.shape());
         let device = DeviceChoice::chosen().training();
-        let seed = run.seed;
         let generator = ConvolutionalGenerator::initial(&architecture, seed.derive("generator"), &device);
         let discriminator = Discriminator::initial(&architecture, seed.derive("discriminator"), &device);
         let bound = match options.regularisation {
@@ -148,17 +164,66 @@ impl Generator for Gan {
             Regularisation::GradientPenalty => Bound::Between(Penalty::UnitNorm(options.penalty.unwrap_or(10.0))),
             Regularisation::R1 => Bound::AtReal(Penalty::R1(options.penalty.unwrap_or(1.0)), 1),
         };
-        let mut plan = Plan::epochs(train_set.len(), options.batch_size, options.epochs, seed.derive("training"));
-        plan.steps = plan.steps.max(options.least_steps);
+        Ok(Contest::new((generator, discriminator), self.rules(), bound, train_set, labels, watch)?)
+    }
+
+    fn fit_pair(&self, train_set: &ImageSet, labels: &Labels, run: &Fit<'_>) -> Result<Box<dyn Trained>> {
+        let seed = run.seed;
+        let architecture = self.architecture(labels.classes.len(), train_set.shape());
         let checkpoints = run.checkpoints(Self::NAME)?;
         let mut samples = run.watch(Self::NAME, &architecture, |generator: ConvolutionalGenerator| generator)?;
         let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<ConvolutionalGenerator>);
-        let mut contest = Contest::new((generator, discriminator), self.rules(), bound, train_set, labels, watch)?;
-        train(&mut contest, &plan, checkpoints.as_ref(), run.progress)?;
+        let mut contest = self.contest(train_set, labels, seed, watch)?;
+        train(&mut contest, &self.plan(train_set.len(), seed), checkpoints.as_ref(), run.progress)?;
         let (generator, discriminator) = (contest.generator.finished(), contest.discriminator());
-        let kept = options.keep_discriminator.then(|| KeptDiscriminator::new(discriminator, architecture.clone()));
+        let kept = self.options.keep_discriminator.then(|| KeptDiscriminator::new(discriminator, architecture.clone()));
         let card = Card::new(Self::NAME, train_set, labels, seed, self.options(), architecture);
         Ok(Box::new(TrainedNetwork::new(generator, card).with_discriminator(kept)))
+    }
+
+    fn fit_pairs(
+        &self,
+        game: PrivacyGame,
+        train_set: &ImageSet,
+        labels: &Labels,
+        run: &Fit<'_>,
+    ) -> Result<Box<dyn Trained>> {
+        let seed = run.seed;
+        let each = self.architecture(labels.classes.len(), train_set.shape());
+        let architecture = MixtureArchitecture { generators: game.generators, each: each.clone() };
+        let parts = game.parts(Self::NAME, train_set, labels, seed.derive("parts"))?;
+        let largest = parts.iter().map(Vec::len).max().unwrap_or(0);
+        let checkpoints = run.checkpoints(Self::NAME)?;
+        let mut samples = run.watch(Self::NAME, &architecture, |mixture: Mixture| mixture)?;
+        let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<Mixture>);
+        let contest = |pair: usize| self.contest(train_set, labels, seed.derive(&format!("pair {pair}")), None);
+        let contests = (0..game.generators).map(contest).collect::<Result<Vec<_>>>()?;
+        let mut pairs = Pairs::new(game, contests, parts, (train_set, labels), &each, seed.derive("adversary"), watch)?;
+        train(&mut pairs, &self.plan(largest, seed), checkpoints.as_ref(), run.progress)?;
+        let kept =
+            self.options.keep_discriminator.then(|| KeptDiscriminator::several(pairs.discriminators(), each.clone()));
+        let card = Card::new(Self::NAME, train_set, labels, seed, self.options(), architecture);
+        Ok(Box::new(TrainedNetwork::new(pairs.mixture(), card).with_discriminator(kept)))
+    }
+
+    /// Reads what [`Trained::save`] wrote.
+    pub(crate) fn load(folder: &Path) -> Result<Box<dyn Trained>> {
+        if architecture_has(folder, MixtureArchitecture::ENTRY)? {
+            return TrainedNetwork::<Mixture>::load(folder);
+        }
+        TrainedNetwork::<ConvolutionalGenerator>::load(folder)
+    }
+}
+
+impl Generator for Gan {
+    fn fit(&self, train_set: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
+        run.refuse_protection(Self::NAME)?;
+        run.refuse_public(Self::NAME)?;
+        let labels = training_labels(Self::NAME, train_set)?;
+        match self.options.privacy_game {
+            None => self.fit_pair(train_set, labels, &run),
+            Some(game) => self.fit_pairs(game, train_set, labels, &run),
+        }
     }
 
     fn options(&self) -> toml::Table {
