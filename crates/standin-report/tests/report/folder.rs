@@ -133,7 +133,8 @@ fn markdown_table_is_aligned_and_complete() {
     summary.verdict.releases[0].name = "a|b".into();
     sample::write(folder.path(), &summary);
     let markdown = Report::load(folder.path()).unwrap().markdown();
-    let table: Vec<&str> = markdown.lines().filter(|line| line.starts_with('|')).collect();
+    let in_table = |line: &&str| line.starts_with('|');
+    let table: Vec<&str> = markdown.lines().skip_while(|line| !in_table(line)).take_while(in_table).collect();
     assert_eq!(table.len(), summary.releases.len() + 2);
     let bars = |line: &&str| -> Vec<usize> {
         let characters: Vec<char> = line.chars().collect();
