@@ -119,21 +119,40 @@ impl<'a> ClassifierTarget<'a> {
 /// # Panics
 /// If there are more labels than rows, or a label is none of the classes.
 pub fn scaled_confidences(logits: Logits<'_>, labels: &[u32]) -> Vec<f64> {
+    of_margins(logits, labels, |margins, sums| {
+        margins.iter_mut().zip(sums).for_each(|(margin, sum)| *margin -= f64::ln(*sum));
+    })
+}
+
+/// p_y for each row and its class, to some units in the last place however small it is.
+pub(crate) fn probabilities(logits: Logits<'_>, labels: &[u32]) -> Vec<f64> {
+    of_margins(logits, labels, |margins, sums| {
+        // e to the minus |margin|: no power is above 1, so that none overflows.
+        let mut powers: Vec<f64> = margins.iter().map(|margin| -margin.abs()).collect();
+        exponentials(&mut powers);
+        for ((margin, sum), power) in margins.iter_mut().zip(sums).zip(powers) {
+            *margin = if *margin >= 0.0 { 1.0 / (1.0 + sum * power) } else { power / (power + sum) };
+        }
+    })
+}
+
+/// What `finish` makes of z_y − max_{j≠y} z_j and Σ_{j≠y} e^(z_j − max_{j≠y} z_j) of some rows at a time, for each row and its class y.
+fn of_margins(logits: Logits<'_>, labels: &[u32], finish: impl Fn(&mut [f64], &[f64]) + Sync) -> Vec<f64> {
     let classes = logits.classes();
-    let mut confidences = vec![0.0; labels.len()];
-    let blocks = confidences.par_chunks_mut(TASK).zip(labels.par_chunks(TASK));
-    blocks.zip(logits.values.par_chunks(TASK * classes)).for_each(|((confidences, labels), logits)| {
+    let mut margins = vec![0.0; labels.len()];
+    let blocks = margins.par_chunks_mut(TASK).zip(labels.par_chunks(TASK));
+    blocks.zip(logits.values.par_chunks(TASK * classes)).for_each(|((margins, labels), logits)| {
         // Of some rows at a time, class by class: what follows is done to all these rows at once.
         let at_once = (SCRATCH / classes).clamp(1, labels.len());
         let mut scratch = vec![0.0; at_once * classes];
-        let blocks = confidences.chunks_mut(at_once).zip(labels.chunks(at_once));
-        for ((confidences, labels), logits) in blocks.zip(logits.chunks(at_once * classes)) {
+        let blocks = margins.chunks_mut(at_once).zip(labels.chunks(at_once));
+        for ((margins, labels), logits) in blocks.zip(logits.chunks(at_once * classes)) {
             let rows = labels.len();
             let scratch = &mut scratch[..rows * classes];
             for (row, logits) in logits.chunks_exact(classes).enumerate() {
                 logits.iter().enumerate().for_each(|(class, &z)| scratch[class * rows + row] = f64::from(z));
                 let own = labels[row] as usize * rows + row;
-                confidences[row] = std::mem::replace(&mut scratch[own], f64::NEG_INFINITY);
+                margins[row] = std::mem::replace(&mut scratch[own], f64::NEG_INFINITY);
             }
             let mut largest = vec![f64::NEG_INFINITY; rows];
             for of_class in scratch.chunks_exact(rows) {
@@ -150,12 +169,11 @@ pub fn scaled_confidences(logits: Logits<'_>, labels: &[u32]) -> Vec<f64> {
             for of_class in scratch.chunks_exact(rows) {
                 sums.iter_mut().zip(of_class).for_each(|(sum, power)| *sum += power);
             }
-            for ((confidence, largest), sum) in confidences.iter_mut().zip(&largest).zip(&sums) {
-                *confidence -= largest + f64::ln(*sum);
-            }
+            margins.iter_mut().zip(&largest).for_each(|(margin, largest)| *margin -= largest);
+            finish(margins, &sums);
         }
     });
-    confidences
+    margins
 }
 
 /// Rows of a task, and numbers that a task works on at a time.
@@ -176,6 +194,19 @@ mod tests {
         assert_eq!(scaled_confidence(&[1000.0, 0.0], 0), 1000.0);
         assert_eq!(scaled_confidence(&[1000.0, 0.0], 1), -1000.0);
         assert!((scaled_confidence(&[0.0; 10], 3) + 9_f64.ln()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn probabilities_are_those_of_the_softmax() {
+        let values = [1000.0, 0.0, -2.0, 0.5, 0.4, 0.3, -3.0, 7.0, 7.0, 0.0, -200.0, 0.0];
+        let labels = [0, 1, 0, 1];
+        let found = probabilities(Logits::new(&values, 3).unwrap(), &labels);
+        for ((row, &label), found) in values.chunks_exact(3).zip(&labels).zip(found) {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f64> = row.iter().map(|&z| f64::from(z - largest).exp()).collect();
+            let expected = powers[label as usize] / powers.iter().sum::<f64>();
+            assert!((found / expected - 1.0).abs() < 1e-14, "{found} for {expected}");
+        }
     }
 
     #[test]

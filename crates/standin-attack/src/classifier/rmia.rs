@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 use standin_data::Seed;
 
-use crate::classifier::{ClassifierTarget, Logits, Shadow, scaled_confidences};
+use crate::classifier::{ClassifierTarget, Shadow, probabilities};
 use crate::evaluation::evaluate;
 use crate::{Attack, Error, Result, Target};
 
@@ -40,13 +40,9 @@ const UNTUNED: f64 = 0.3;
 impl Attack for Rmia {
     fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
         let target = target.classifier()?;
-        let probabilities = |logits: Logits<'_>| -> Vec<f64> {
-            let mut confidences = scaled_confidences(logits, target.labels());
-            confidences.par_iter_mut().for_each(|confidence| *confidence = 1.0 / (1.0 + (-*confidence).exp()));
-            confidences
-        };
-        let of_target = probabilities(target.logits());
-        let of_shadows: Vec<Vec<f64>> = target.shadows().iter().map(|shadow| probabilities(shadow.logits)).collect();
+        let of_target = probabilities(target.logits(), target.labels());
+        let of_shadow = |shadow: &Shadow<'_>| probabilities(shadow.logits, target.labels());
+        let of_shadows: Vec<Vec<f64>> = target.shadows().iter().map(of_shadow).collect();
         let answers = Answers { target, of_shadows: &of_shadows };
         match self {
             Self::Online => answers.online(&of_target),
@@ -54,6 +50,9 @@ impl Attack for Rmia {
         }
     }
 }
+
+/// Numbers that are worked on at a time: a few such blocks stay in the first cache.
+const BLOCK: usize = 1024;
 
 /// What is known of the shadows.
 struct Answers<'a> {
@@ -93,25 +92,32 @@ impl Answers<'_> {
         means.into_iter().enumerate().map(|(candidate, mean)| mean.ok_or_else(|| missing(candidate))).collect()
     }
 
-    /// The same for some candidates, leaving out one shadow, and nothing for a candidate without any.
+    /// The same for some candidates, leaving out one shadow, and nothing for a candidate without any. Candidates are taken in blocks, and shadow after shadow within a
+    /// block: all of them side by side would be more streams of numbers than caches follow.
     fn some_means(
         &self,
         member: bool,
         left_out: Option<usize>,
-        candidates: impl IntoParallelIterator<Item = usize, Iter: IndexedParallelIterator>,
+        candidates: impl Iterator<Item = usize>,
     ) -> Vec<Option<f64>> {
-        let shadows = || self.target.shadows().iter().zip(self.of_shadows).enumerate();
-        let mean = |candidate: usize| {
-            let (mut sum, mut count) = (0.0, 0);
-            for (index, (Shadow { member: members, .. }, probabilities)) in shadows() {
-                if members[candidate] == member && Some(index) != left_out {
-                    sum += probabilities[candidate];
-                    count += 1;
+        let candidates: Vec<usize> = candidates.collect();
+        let block = |candidates: &[usize]| -> Vec<Option<f64>> {
+            let (mut sums, mut counts) = (vec![0.0; candidates.len()], vec![0_u32; candidates.len()]);
+            for (index, (Shadow { member: members, .. }, probabilities)) in
+                self.target.shadows().iter().zip(self.of_shadows).enumerate()
+            {
+                if Some(index) == left_out {
+                    continue;
+                }
+                for ((&candidate, sum), count) in candidates.iter().zip(&mut sums).zip(&mut counts) {
+                    let counted = members[candidate] == member;
+                    *sum += if counted { probabilities[candidate] } else { 0.0 };
+                    *count += u32::from(counted);
                 }
             }
-            (count > 0).then(|| sum / f64::from(count))
+            sums.into_iter().zip(counts).map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
         };
-        candidates.into_par_iter().map(mean).collect()
+        candidates.par_chunks(BLOCK).flat_map_iter(block).collect()
     }
 
     /// The a that tells members of shadows from their other candidates best, on average over the shadows attacked.
@@ -138,7 +144,7 @@ impl Answers<'_> {
         let all = self.target.labels().len();
         let count = all.min(PRACTISED);
         let chosen: Vec<usize> = (0..count).map(|at| at * all / count).collect();
-        let without = self.some_means(false, Some(shadow), chosen.clone());
+        let without = self.some_means(false, Some(shadow), chosen.iter().copied());
         let member = self.target.shadows()[shadow].member;
         let mut practice = Practice { members: Vec::new(), non_members: Vec::new() };
         for (candidate, mean) in chosen.into_iter().zip(without) {
