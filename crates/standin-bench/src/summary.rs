@@ -83,11 +83,13 @@ pub struct Thresholds {
     pub attack_auc: f64,
     /// Largest true-positive rate at 1 % false positives, at the upper end of its interval where measurable.
     pub attack_tpr_at_1_percent: f64,
+    /// Largest area under the ROC curve between canaries that took part and those that did not, at the upper end of its interval.
+    pub canary_auc: f64,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { replacement_ratio: 0.9, attack_auc: 0.6, attack_tpr_at_1_percent: 0.05 }
+        Self { replacement_ratio: 0.9, attack_auc: 0.6, attack_tpr_at_1_percent: 0.05, canary_auc: 0.75 }
     }
 }
 

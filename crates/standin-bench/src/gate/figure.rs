@@ -474,8 +474,8 @@ impl Comparison {
             figures.push(Figure { holds: false, text });
             return false;
         }
-        if matches!(self.quantity, Quantity::Attack { name: None, .. }) {
-            found = strongest(found, end);
+        if let Quantity::Attack { name: None, figure, .. } = &self.quantity {
+            found = strongest(found, *figure, end);
         }
         let tested = found.into_iter().map(|(label, outcome)| self.figure(&label, &outcome, relation, end));
         let before = figures.len();
@@ -506,11 +506,13 @@ impl Comparison {
 }
 
 /// The figure that shows the most leakage, or those that are not measurable: one of them might.
-fn strongest(found: Vec<(String, Outcome)>, end: End) -> Vec<(String, Outcome)> {
+fn strongest(found: Vec<(String, Outcome)>, figure: AttackFigure, end: End) -> Vec<(String, Outcome)> {
     let (measured, unknown): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, found)| found.estimate().is_some());
     let tested = |outcome: &Outcome| outcome.estimate().map_or(f64::NAN, |estimate| end.of(estimate));
+    // A small p-value shows more than a large one; of all other figures the large ones do.
+    let leak = |outcome: &Outcome| if figure == AttackFigure::PValue { -tested(outcome) } else { tested(outcome) };
     if unknown.is_empty() {
-        measured.into_iter().max_by(|(_, a), (_, b)| tested(a).total_cmp(&tested(b))).into_iter().collect()
+        measured.into_iter().max_by(|(_, a), (_, b)| leak(a).total_cmp(&leak(b))).into_iter().collect()
     } else {
         unknown
     }

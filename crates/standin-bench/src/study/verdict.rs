@@ -5,7 +5,9 @@
 
 use standin_privacy::Adjacency;
 
-use crate::summary::{Answer, AttackRow, Release, ReleaseKind, ReleaseVerdict, Thresholds, Utility, Verdict};
+use crate::summary::{
+    Answer, AttackRow, CanaryRow, Release, ReleaseKind, ReleaseVerdict, Thresholds, Utility, Verdict,
+};
 
 /// The attack with the largest area under the ROC curve.
 pub fn strongest_attack(release: &Release) -> Option<&AttackRow> {
@@ -26,11 +28,13 @@ pub fn judge(releases: &[Release], thresholds: &Thresholds, most_common: f64) ->
             let (useful, mut reasons) = usefulness(release, thresholds, most_common);
             let (resists_attacks, found) = resistance(release, thresholds);
             reasons.extend(found);
+            let (canaries_are_safe, found) = of_canaries(release, thresholds);
+            reasons.extend(found);
             reasons.extend(guarantee_words(release));
             ReleaseVerdict {
                 name: release.name.clone(),
                 useful,
-                resists_attacks,
+                resists_attacks: resists_attacks && canaries_are_safe,
                 pareto: pareto(release, releases),
                 reasons,
             }
@@ -149,6 +153,27 @@ fn resistance(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>)
         reasons.push(violation);
     }
     (resists, reasons)
+}
+
+/// Whether no audit with canaries found more than is allowed.
+fn of_canaries(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>) {
+    let safe = |audit: &CanaryRow| audit.auc.high <= thresholds.canary_auc && !audit.refutes();
+    let words = |audit: &CanaryRow| {
+        format!(
+            "{} canaries are told apart by whether they took part with AUC {:.3} ({} {}), which shows ε ≥ {:.2}.",
+            audit.kind,
+            audit.auc,
+            if audit.auc.high > thresholds.canary_auc {
+                "its interval reaches above"
+            } else {
+                "its interval stays below"
+            },
+            thresholds.canary_auc,
+            audit.epsilon_lower.epsilon,
+        )
+    };
+    let capital = |text: String| text[..1].to_uppercase() + &text[1..];
+    (release.canaries.iter().all(safe), release.canaries.iter().map(words).map(capital).collect())
 }
 
 /// Attacks that demonstrate more leakage than the guarantee allows: a defect in the mechanism, the accountant or the
@@ -355,6 +380,7 @@ fn join(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use standin_measure::{Estimate, Outcome};
+    use standin_privacy::lower_bound::LowerBound;
     use standin_privacy::{Guarantee, NoiseOrigin, Unit};
 
     use super::*;
@@ -483,6 +509,37 @@ mod tests {
         let classifier = |auc| release("cnn-on-vae", ReleaseKind::ClassifierOnSynthetic, 0.9, auc, 0.0);
         assert!(reversals(&[images.clone(), classifier(0.55)]).is_empty(), "the intervals overlap");
         assert_eq!(reversals(&[images, classifier(0.6)]).len(), 1);
+    }
+
+    #[test]
+    fn a_release_that_remembers_canaries_does_not_resist() {
+        let mut release = release("a", ReleaseKind::Images, 0.9, 0.55, 0.0);
+        let resists = |release: &Release| judged(release).resists_attacks;
+        assert!(resists(&release));
+        let audit = |auc: f64, shown: f64| CanaryRow {
+            kind: "noise".into(),
+            canaries: 100,
+            runs: 1,
+            guessed_runs: 1,
+            score: String::new(),
+            members: 50,
+            non_members: 50,
+            auc: estimate(auc, 0.05),
+            p_value: 0.1,
+            true_positive_rates: vec![],
+            guesses: 10,
+            right_guesses: 9,
+            epsilon_lower: LowerBound { epsilon: shown, delta: 1e-5, confidence: 0.95, method: String::new() },
+            epsilon_claimed: Some(1.0),
+        };
+        release.canaries = vec![audit(0.69, 0.4)];
+        assert!(resists(&release));
+        let words = judged(&release).reasons.join(" ");
+        assert!(words.contains("Noise canaries") && words.contains("ε ≥ 0.40"), "{words}");
+        release.canaries.push(audit(0.72, 0.4));
+        assert!(!resists(&release), "0.77 is above 0.75");
+        release.canaries = vec![audit(0.6, 1.1)];
+        assert!(!resists(&release), "more was shown than is promised");
     }
 
     #[test]

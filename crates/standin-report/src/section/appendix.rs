@@ -74,5 +74,6 @@ fn versions(summary: &Summary) -> Vec<(&'static str, String)> {
         ("Smallest replacement ratio", rate(summary.thresholds.replacement_ratio)),
         ("Largest attack AUC", plain(summary.thresholds.attack_auc)),
         ("Largest TPR at 1 % FPR", rate(summary.thresholds.attack_tpr_at_1_percent)),
+        ("Largest AUC of canaries", plain(summary.thresholds.canary_auc)),
     ]
 }

@@ -94,6 +94,7 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
     let mut facts = Vec::new();
     facts.extend(usefulness(release, verdict.useful, &summary.thresholds));
     facts.extend(leakage(release, &summary.thresholds));
+    facts.extend(canaries(release, &summary.thresholds));
     facts.extend(copies(release, summary.data.holdout));
     facts.push(Fact {
         name: "Guarantee",
@@ -134,7 +135,6 @@ fn usefulness(release: &Release, useful: bool, thresholds: &Thresholds) -> Optio
 
 /// The attacks nearest to or farthest above each threshold, by the upper ends of their intervals as the rules say.
 fn leakage(release: &Release, thresholds: &Thresholds) -> Vec<Fact> {
-    let judgement = |high: f64, allowed: f64| if high <= allowed { "✓ low enough: " } else { "✗ too high: " };
     let area = release.attacks.iter().map(|attack| (&attack.attack, &attack.auc)).max_by(highest);
     let share =
         release.attacks.iter().filter_map(|attack| Some((&attack.attack, at_one_percent(attack)?))).max_by(highest);
@@ -151,6 +151,21 @@ fn leakage(release: &Release, thresholds: &Thresholds) -> Vec<Fact> {
         needed: format!("{name} at {} false alarms, allowed {}", rate(0.01), rate(thresholds.attack_tpr_at_1_percent)),
     });
     area.into_iter().chain(share).collect()
+}
+
+fn judgement(high: f64, allowed: f64) -> &'static str {
+    if high <= allowed { "✓ low enough: " } else { "✗ too high: " }
+}
+
+/// The canaries that were told apart best.
+fn canaries(release: &Release, thresholds: &Thresholds) -> Option<Fact> {
+    let found = release.canaries.iter().max_by(|a, b| a.auc.high.total_cmp(&b.auc.high))?;
+    Some(Fact {
+        name: "AUC of canaries",
+        value: Style::Decimal.full(&found.auc),
+        judgement: judgement(found.auc.high, thresholds.canary_auc),
+        needed: format!("{} ones, allowed {}", found.kind, plain(thresholds.canary_auc)),
+    })
 }
 
 /// Synthetic images nearer to training images than real ones come by chance; of no effect on the verdict.
