@@ -161,11 +161,6 @@ enum Refused {
         "members or non-members have no labels, which attacks on classifiers and generators need; give labelled images"
     )]
     Labels,
-    #[error(
-        "no attack sees into a {family}, which is no diffusion model of images, draws from no latent values and was kept without \
-         discriminator; sample from it and attack the images with --synthetic"
-    )]
-    Opaque { family: String },
     #[error("all {count} non-members are members too, so that there is nothing to compare; give other images")]
     Same { count: usize },
 }
@@ -357,9 +352,6 @@ impl Arguments {
             let (families, others) = all().partition::<Vec<_>, _>(|family| unmet(family).is_empty());
             let left_out =
                 others.iter().map(|family: &&Family| LeftOut { attack: family.name, needs: words(&unmet(family)) });
-            if let (Release::Generator(generator), true) = (release, families.is_empty()) {
-                return Err(Refused::Opaque { family: generator.description().family.to_owned() }.into());
-            }
             return Ok((families, left_out.collect()));
         }
         let mut families = Vec::new();
