@@ -376,6 +376,12 @@ pub struct RateAt {
     pub outcome: Outcome,
 }
 
+impl From<standin_attack::RateAt> for RateAt {
+    fn from(rate: standin_attack::RateAt) -> Self {
+        Self { false_positive_rate: rate.false_positive_rate, outcome: rate.outcome }
+    }
+}
+
 /// Pictures of one set of synthetic images (first seed). Every picture is a PNG file beside the summary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

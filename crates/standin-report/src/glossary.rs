@@ -55,6 +55,11 @@ pub(crate) const TERMS: &[Term] = &[
         "The probability of so large an AUC if the release said nothing about membership. Corrected for the number of attacks on the release (Holm), it is below 0.05 for one harmless release in twenty at most; with several seeds it is twice their mean, which holds however they depend on each other.",
     ),
     term(
+        "canary",
+        "Canary",
+        "An image that took part in a training by the toss of a coin, so that what is released about it can be told from chance. Mislabelled, odd or noisy ones can only be remembered; natural ones are training images as they are.",
+    ),
+    term(
         "roc",
         "ROC curve",
         "True-positive rate against false-positive rate over all thresholds. Logarithmic axes show the left end, where an adversary is certain about a few people.",

@@ -132,6 +132,16 @@ fn a_classifier_that_learnt_its_images_by_heart_is_found() {
     assert!(least_corrected(&shadowed) < 1e-3, "{shadowed}");
     let online = [&sides[..], &["--classifier", "target", "--shadow", "shadow", "--attacks", "lira-online"]].concat();
     assert!(refusal(path, &online).contains("retrain the whole pipeline as shadows"));
+    // The prediction alone tells as much as whether it is right, and nothing else.
+    let hidden = document(path, &[&sides[..], &["--classifier", "target", "--outputs", "prediction"]].concat());
+    let area = |found: &Value, name: &str| {
+        let rows = found["attacks"].as_array().unwrap();
+        rows.iter().find(|row| row["attack"] == name).unwrap()["auc"]["value"].as_f64().unwrap()
+    };
+    assert_eq!(area(&hidden, "loss"), area(&alone, "gap"));
+    assert_eq!(area(&hidden, "confidence"), 0.5);
+    let digits = [&sides[..], &["--classifier", "target", "--outputs", "9"]].concat();
+    assert!(refusal(path, &digits).contains("1 to 6 decimals"));
 }
 
 #[test]

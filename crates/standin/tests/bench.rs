@@ -152,6 +152,50 @@ fn generators_are_releases_themselves() {
 }
 
 #[test]
+fn a_plan_says_what_there_is_to_do_and_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("study.toml"), STUDY).unwrap();
+    let plan = || -> Vec<Value> {
+        let output = standin(folder, &["bench", "study.toml", "--plan", "--json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let of = |plan: &[Value], kind: &str| plan.iter().find(|row| row["kind"] == kind).unwrap().clone();
+    let before = plan();
+    assert!(!folder.join("reports").exists());
+    // Two generators, and one of them for each of four shadows.
+    let generate = of(&before, "generate");
+    assert_eq!((&generate["stages"], &generate["finished"], &generate["unknown"]), (&6.into(), &0.into(), &6.into()));
+    let output = standin(folder, &["bench", "study.toml", "--quiet"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(plan().iter().all(|row| row["stages"] == row["finished"]));
+    // Another seed: trainings like those that are there, whose cost is known.
+    fs::write(folder.join("study.toml"), STUDY.replace("seeds = [1]", "seeds = [2]")).unwrap();
+    let generate = of(&plan(), "generate");
+    assert_eq!((&generate["finished"], &generate["unknown"]), (&4.into(), &0.into()), "{generate}");
+    assert!(generate["seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn images_that_are_there_twice_are_left_out_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let twice = (0..700).chain(0..100).collect::<Vec<_>>();
+    standin_data::digits().select(&twice).save(&folder.join("twice")).unwrap();
+    let study = STUDY.replace("source = \"digits\"", "source = \"twice\"");
+    let warnings = |study: String, out: &str| {
+        fs::write(folder.join("study.toml"), study).unwrap();
+        let found: Value = serde_json::from_slice(&summary(folder, &["--runs", "runs", "--out", out])).unwrap();
+        found["warnings"].to_string()
+    };
+    let said = "equal pixel by pixel and may lie on both sides";
+    assert!(warnings(study.clone(), "a").contains(said));
+    let without = study.replace("train = 200\n", "train = 200\ndeduplicate = true\n");
+    assert!(!warnings(without, "b").contains(said));
+}
+
+#[test]
 fn a_killed_study_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -9,7 +9,7 @@ use standin_data::{Progress, Seed};
 use super::embed::draw;
 use super::{BoxedError, Members};
 use crate::stage::{Inputs, StageId};
-use crate::summary::{AttackRow, RateAt};
+use crate::summary::AttackRow;
 
 pub use classifier::AttackClassifier;
 pub use generator::AttackGenerator;
@@ -91,11 +91,7 @@ impl Attacked {
             p_value: evaluation.p_value,
             corrected_p_value: evaluation.p_value,
             balanced_accuracy: evaluation.balanced_accuracy,
-            true_positive_rates: evaluation
-                .true_positive_rates
-                .into_iter()
-                .map(|rate| RateAt { false_positive_rate: rate.false_positive_rate, outcome: rate.outcome })
-                .collect(),
+            true_positive_rates: evaluation.true_positive_rates.into_iter().map(Into::into).collect(),
             roc: evaluation.roc,
             epsilon_lower: Some(standin_attack::epsilon_lower(members, non_members, self.delta, seed)?),
         })

@@ -11,7 +11,7 @@ use standin_privacy::{Adjacency, Guarantee};
 use super::{BoxedError, on_device, read_json, write_json};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::CanaryKind;
-use crate::summary::{CanaryRow, RateAt};
+use crate::summary::CanaryRow;
 
 /// Puts canaries in the place of training images, those that their coins let take part. Outputs: `train`, the set to train on; `questions`,
 /// all canaries; `coins.json`, whether each takes part; `holdout`, where the split has one.
@@ -258,11 +258,7 @@ impl Stage for AuditCanaries {
             non_members: evaluation.non_members,
             auc: evaluation.auc,
             p_value: evaluation.p_value,
-            true_positive_rates: evaluation
-                .true_positive_rates
-                .into_iter()
-                .map(|rate| RateAt { false_positive_rate: rate.false_positive_rate, outcome: rate.outcome })
-                .collect(),
+            true_positive_rates: evaluation.true_positive_rates.into_iter().map(Into::into).collect(),
             guesses: guesses.guesses,
             right_guesses: guesses.correct,
             epsilon_lower: bound,
