@@ -11,7 +11,7 @@ use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 use super::check::{Refusal, check, explain};
 use crate::summary::Thresholds;
 
-/// The built-in study: handwritten digits, five releases, three seeds.
+/// The built-in study: handwritten digits, seven releases, three seeds.
 pub const BUILT_IN: &str = include_str!("digits.toml");
 
 /// A study: data, generators, classifiers, measures and attacks to compare, over several seeds.

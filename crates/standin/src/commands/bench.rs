@@ -12,7 +12,7 @@ use crate::output::{Align, table};
 
 /// Run a whole study: generate, sample, classify, measure, attack, report
 ///
-/// Without a study file the built-in study runs on built-in data: 1 797 handwritten digits, five releases, three seeds.
+/// Without a study file the built-in study runs on built-in data: 1 797 handwritten digits, seven releases, three seeds.
 /// Every finished stage is kept, so a study that was interrupted goes on where it was, and one that is finished does
 /// nothing. Progress goes to standard error, the results table to standard output.
 #[derive(Debug, clap::Args)]
