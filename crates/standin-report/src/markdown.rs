@@ -18,7 +18,7 @@ pub(crate) fn document(summary: &Summary) -> String {
     text.push_str(&failed_gates(&summary.gates));
     text.push_str(&format!("**{}**\n\n", inline(&summary.verdict.headline)));
     if summary.releases.iter().any(|release| !(release.utility.is_empty() && release.attacks.is_empty())) {
-        text.push_str(&format!("{}\n\n", words::thresholds(&summary.thresholds)));
+        text.push_str(&format!("{}\n\n", words::thresholds(summary)));
     }
     text.push_str(&releases(summary));
     let sections = [

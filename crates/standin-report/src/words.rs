@@ -1,6 +1,6 @@
 //! The words for kinds, sides and chances: one place, so that the page, the Markdown and the plots say the same.
 
-use standin_bench::summary::{Ranking, Release, ReleaseKind, ReleaseVerdict, Thresholds};
+use standin_bench::summary::{Ranking, Release, ReleaseKind, ReleaseVerdict, Summary};
 use standin_privacy::{Adjacency, Guarantee, NoiseOrigin, Unit};
 
 use crate::number::{fixed, plain, power, rate};
@@ -86,11 +86,17 @@ pub(crate) fn mark(release: &Release, verdict: &ReleaseVerdict) -> &'static str 
 }
 
 /// What a release must reach to pass.
-pub(crate) fn thresholds(thresholds: &Thresholds) -> String {
+pub(crate) fn thresholds(summary: &Summary) -> String {
+    let thresholds = &summary.thresholds;
+    let audited = summary.releases.iter().any(|release| !release.canaries.is_empty());
+    let canaries = match audited {
+        true => format!(" No canaries may be told apart with an AUC above {}.", plain(thresholds.canary_auc)),
+        false => String::new(),
+    };
     format!(
         "A release passes when classifiers keep at least {} of the accuracy that the private images give, no attack \
          reaches an AUC above {}, and none finds more than {} of the members at {} false alarms. Attacks are judged at \
-         the upper end of their 95{t}% intervals, and the last rule applies where that rate can be measured.",
+         the upper end of their 95{t}% intervals, and the last rule applies where that rate can be measured.{canaries}",
         rate(thresholds.replacement_ratio),
         plain(thresholds.attack_auc),
         rate(thresholds.attack_tpr_at_1_percent),

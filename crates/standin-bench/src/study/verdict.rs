@@ -159,8 +159,9 @@ fn resistance(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>)
 fn of_canaries(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>) {
     let safe = |audit: &CanaryRow| audit.auc.high <= thresholds.canary_auc && !audit.refutes();
     let words = |audit: &CanaryRow| {
+        let shown = audit.epsilon_lower.epsilon;
         format!(
-            "{} canaries are told apart by whether they took part with AUC {:.3} ({} {}), which shows ε ≥ {:.2}.",
+            "{} canaries are told apart by whether they took part with AUC {:.3} ({} {}), which {}.",
             audit.kind,
             audit.auc,
             if audit.auc.high > thresholds.canary_auc {
@@ -169,7 +170,7 @@ fn of_canaries(release: &Release, thresholds: &Thresholds) -> (bool, Vec<String>
                 "its interval stays below"
             },
             thresholds.canary_auc,
-            audit.epsilon_lower.epsilon,
+            if shown > 0.0 { format!("shows ε ≥ {shown:.2}") } else { "shows no ε above 0".to_owned() },
         )
     };
     let capital = |text: String| text[..1].to_uppercase() + &text[1..];

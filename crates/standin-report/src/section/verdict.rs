@@ -83,7 +83,7 @@ impl<'a> Section<'a> {
             failed_gates,
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,
-            thresholds: if judged { words::thresholds(&summary.thresholds) } else { String::new() },
+            thresholds: if judged { words::thresholds(summary) } else { String::new() },
             cards: cards.map(|(release, verdict)| card(summary, release, verdict)).collect(),
             warnings,
         }
