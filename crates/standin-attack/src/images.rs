@@ -3,6 +3,7 @@ use standin_encode::Embedding;
 
 use crate::{Error, Result};
 
+mod components;
 pub mod domias;
 pub mod extraction;
 pub mod gan_leaks;

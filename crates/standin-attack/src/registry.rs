@@ -52,7 +52,7 @@ pub const ATTACKS: &[Family] = &[
         summary: "share of synthetic images within the median nearest distance",
         cost: "two searches like gan-leaks",
         source: MONTE_CARLO,
-        make: || Box::new(MonteCarlo { radius: Radius::MedianNearest }),
+        make: || Box::new(MonteCarlo { radius: Radius::MedianNearest, components: None }),
     },
     Family {
         name: "monte-carlo-quantile",
@@ -61,7 +61,16 @@ pub const ATTACKS: &[Family] = &[
         summary: "share of synthetic images within the 0.1 % quantile of all distances",
         cost: "one search like gan-leaks, and at most four million distances",
         source: MONTE_CARLO,
-        make: || Box::new(MonteCarlo { radius: Radius::Quantile(0.001) }),
+        make: || Box::new(MonteCarlo { radius: Radius::Quantile(0.001), components: None }),
+    },
+    Family {
+        name: "monte-carlo-components",
+        access: Access::Images,
+        needs: &[Need::EuclideanFeatures],
+        summary: "monte-carlo along 40 principal components of the synthetic images",
+        cost: "O(synthetic · features² + features³), then two searches in 40 dimensions",
+        source: MONTE_CARLO,
+        make: || Box::new(MonteCarlo { radius: Radius::MedianNearest, components: Some(40) }),
     },
     Family {
         name: "domias",
@@ -75,7 +84,7 @@ pub const ATTACKS: &[Family] = &[
     Family {
         name: "extraction",
         access: Access::Images,
-        needs: &[Need::EuclideanFeatures],
+        needs: &[],
         summary: "nearness to a synthetic image that was drawn more than once",
         cost: "one search of the synthetic images among themselves, and one like gan-leaks",
         source: CARLINI,

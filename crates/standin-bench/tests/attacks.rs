@@ -35,5 +35,5 @@ fn attacks_that_train_networks_run_once_where_they_are_named() {
     assert_eq!((count("extraction"), count("logan"), count("auxiliary")), (2, 1, 1), "{found:?}");
     let unnamed = attacks("");
     assert!(unnamed.iter().all(|(attack, _)| attack != "logan" && attack != "auxiliary"), "{unnamed:?}");
-    assert_eq!(unnamed.len(), 12, "six attacks on features, in two encoders: {unnamed:?}");
+    assert_eq!(unnamed.len(), 14, "seven attacks on features, in two encoders: {unnamed:?}");
 }

@@ -4,6 +4,7 @@ use standin_encode::Embedding;
 use standin_measure::Moments;
 
 use crate::images::ImagesTarget;
+use crate::images::components::{Components, Scale};
 use crate::{Attack, Error, Result, Target};
 
 /// DOMIAS (van Breugel, Sun, Qian & van der Schaar 2023, "Membership inference attacks against synthetic data through
@@ -25,9 +26,6 @@ pub struct Domias;
 /// Principal components at most.
 const COMPONENTS: usize = 16;
 
-/// Components with less than this share of the first one's variance are not used.
-const LEAST_VARIANCE: f64 = 1e-9;
-
 /// Added to variances, as a share of the pooled one.
 const RIDGE: f64 = 1e-6;
 
@@ -35,59 +33,27 @@ impl Attack for Domias {
     fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
         let target = target.images()?;
         let reference = target.reference().ok_or(Error::NoReference { attack: "domias" })?;
-        let axes = Axes::of(target, reference)?;
-        let candidates = axes.coordinates(target.candidates());
-        let [released, reference] = [target.synthetic(), reference].map(|set| Density::of(&axes.coordinates(set)));
+        let axes = axes(target, reference)?;
+        let coordinates = |set| Coordinates { values: axes.coordinates(set), dimension: axes.len() };
+        let candidates = coordinates(target.candidates());
+        let [released, reference] = [target.synthetic(), reference].map(|set| Density::of(&coordinates(set)));
         let (released, reference) = (released?, reference?);
         let ratio = |point: &[f64]| released.ln(point) - reference.ln(point);
         Ok(candidates.values.par_chunks_exact(candidates.dimension).map(ratio).collect())
     }
 }
 
-/// What is looked along: leading principal components, scaled to variance 1.
-struct Axes {
-    mean: Vec<f64>,
-    /// One row each.
-    directions: Vec<Vec<f64>>,
-}
-
-impl Axes {
-    fn of(target: &ImagesTarget<'_>, reference: &Embedding) -> Result<Self> {
-        let [released, reference] = [Moments::of(target.synthetic())?, Moments::of(reference)?];
-        let d = released.mean().len();
-        let mean: Vec<f64> = released.mean().iter().zip(reference.mean()).map(|(a, b)| 0.5 * (a + b)).collect();
-        let apart: Vec<f64> = released.mean().iter().zip(reference.mean()).map(|(a, b)| 0.5 * (a - b)).collect();
-        let pooled = Mat::from_fn(d, d, |i, j| {
-            let within = 0.5 * (released.covariance()[i * d + j] + reference.covariance()[i * d + j]);
-            within + apart[i] * apart[j]
-        });
-        let eigen =
-            pooled.self_adjoint_eigen(Side::Lower).map_err(|_| Error::Density { reason: "principal components" })?;
-        let (values, vectors) = (eigen.S(), eigen.U());
-        let largest = values[d - 1];
-        if largest <= 0.0 {
-            return Err(Error::Density { reason: "principal components of images that are all the same" });
-        }
-        let directions = (0..d)
-            .rev()
-            .take(COMPONENTS)
-            .take_while(|&at| values[at] > LEAST_VARIANCE * largest)
-            .map(|at| (0..d).map(|row| vectors[(row, at)] / values[at].sqrt()).collect())
-            .collect();
-        Ok(Self { mean, directions })
-    }
-
-    /// Where the images of a set lie.
-    fn coordinates(&self, set: &Embedding) -> Coordinates {
-        let project = |row: usize| {
-            let centred: Vec<f64> =
-                set.row(row).iter().zip(&self.mean).map(|(&value, mean)| f64::from(value) - mean).collect();
-            let along = move |direction: &Vec<f64>| direction.iter().zip(&centred).map(|(a, b)| a * b).sum::<f64>();
-            self.directions.iter().map(along).collect::<Vec<f64>>()
-        };
-        let values = (0..set.rows()).into_par_iter().flat_map_iter(project).collect();
-        Coordinates { values, dimension: self.directions.len() }
-    }
+/// What is looked along: components of released and reference images with equal weight, scaled to variance 1.
+fn axes(target: &ImagesTarget<'_>, reference: &Embedding) -> Result<Components> {
+    let [released, reference] = [Moments::of(target.synthetic())?, Moments::of(reference)?];
+    let d = released.mean().len();
+    let mean: Vec<f64> = released.mean().iter().zip(reference.mean()).map(|(a, b)| 0.5 * (a + b)).collect();
+    let apart: Vec<f64> = released.mean().iter().zip(reference.mean()).map(|(a, b)| 0.5 * (a - b)).collect();
+    let pooled = Mat::from_fn(d, d, |i, j| {
+        let within = 0.5 * (released.covariance()[i * d + j] + reference.covariance()[i * d + j]);
+        within + apart[i] * apart[j]
+    });
+    Components::leading(mean, &pooled, COMPONENTS, Scale::One)
 }
 
 /// Points, one after the other.

@@ -1,7 +1,9 @@
+use faer::Mat;
 use rayon::prelude::*;
-use standin_encode::{Boundary, Embedding, count_within, nearest, squared_distance};
+use standin_encode::{Boundary, Embedding, Stamp, count_within, nearest, squared_distance};
+use standin_measure::Moments;
 
-use crate::images::ImagesTarget;
+use crate::images::components::{Components, Scale};
 use crate::median::median;
 use crate::{Attack, Error, Result, Target};
 
@@ -15,6 +17,8 @@ const QUANTILE_ROWS: usize = 2000;
 pub struct MonteCarlo {
     /// How ε is chosen.
     pub radius: Radius,
+    /// Take distances along the leading principal components of the released images alone, at most so many (40 in the paper).
+    pub components: Option<usize>,
 }
 
 /// How the Monte Carlo attack chooses ε, the same for all candidates and without knowing who is a member.
@@ -29,16 +33,16 @@ pub enum Radius {
 }
 
 impl Radius {
-    fn of(self, target: &ImagesTarget<'_>) -> Result<f64> {
+    fn of(self, candidates: &Embedding, released: &Embedding) -> Result<f64> {
         match self {
-            Self::MedianNearest => Ok(median(nearest(target.candidates(), target.synthetic(), 1, false)?.at_rank(1))),
+            Self::MedianNearest => Ok(median(nearest(candidates, released, 1, false)?.at_rank(1))),
             Self::Quantile(quantile) if quantile > 0.0 && quantile <= 1.0 => {
-                let (left, right) = (spaced(target.candidates()), spaced(target.synthetic()));
+                let (left, right) = (spaced(candidates), spaced(released));
                 let mut squared: Vec<f64> = left
                     .par_iter()
                     .flat_map_iter(|&row| {
-                        let candidate = target.candidates().row(row);
-                        right.iter().map(move |&other| squared_distance(candidate, target.synthetic().row(other)))
+                        let candidate = candidates.row(row);
+                        right.iter().map(move |&other| squared_distance(candidate, released.row(other)))
                     })
                     .collect();
                 let rank = (quantile * squared.len() as f64).ceil() as usize;
@@ -53,10 +57,26 @@ impl Radius {
 impl Attack for MonteCarlo {
     fn score(&self, target: &Target<'_>) -> Result<Vec<f64>> {
         let target = target.images()?;
-        let released = target.synthetic().rows();
-        let radii = vec![self.radius.of(target)?; released];
-        let counts = count_within(target.candidates(), target.synthetic(), &radii, Boundary::Closed)?;
-        Ok(counts.into_iter().map(|count| count as f64 / released as f64).collect())
+        let Some(most) = self.components else { return self.shares(target.candidates(), target.synthetic()) };
+        let moments = Moments::of(target.synthetic())?;
+        let d = moments.mean().len();
+        let covariance = Mat::from_fn(d, d, |i, j| moments.covariance()[i * d + j]);
+        let components = Components::leading(moments.mean().to_vec(), &covariance, most, Scale::Kept)?;
+        let stamp = Stamp::new("components", &format!("{} of {}", components.len(), target.synthetic().stamp()));
+        let along = |set: &Embedding| {
+            let coordinates = components.coordinates(set).into_iter().map(|value| value as f32).collect();
+            Embedding::new(coordinates, components.len(), stamp.clone())
+        };
+        self.shares(&along(target.candidates())?, &along(target.synthetic())?)
+    }
+}
+
+impl MonteCarlo {
+    /// The share of released images near each candidate.
+    fn shares(&self, candidates: &Embedding, released: &Embedding) -> Result<Vec<f64>> {
+        let radii = vec![self.radius.of(candidates, released)?; released.rows()];
+        let counts = count_within(candidates, released, &radii, Boundary::Closed)?;
+        Ok(counts.into_iter().map(|count| count as f64 / released.rows() as f64).collect())
     }
 }
 
