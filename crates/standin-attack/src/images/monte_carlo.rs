@@ -62,7 +62,7 @@ impl Attack for MonteCarlo {
         let d = moments.mean().len();
         let covariance = Mat::from_fn(d, d, |i, j| moments.covariance()[i * d + j]);
         let components = Components::leading(moments.mean().to_vec(), &covariance, most, Scale::Kept)?;
-        let stamp = Stamp::new("components", &format!("{} of {}", components.len(), target.synthetic().stamp()));
+        let stamp = Stamp::new("components", format!("{} of {}", components.len(), target.synthetic().stamp()));
         let along = |set: &Embedding| {
             let coordinates = components.coordinates(set).into_iter().map(|value| value as f32).collect();
             Embedding::new(coordinates, components.len(), stamp.clone())
