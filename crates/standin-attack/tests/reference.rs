@@ -99,3 +99,24 @@ fn image_attacks_equal_scipy() {
         assert_near(&name, &attack(&name).unwrap().build().score(&target).unwrap(), &expected, tolerance);
     }
 }
+
+#[derive(Deserialize)]
+struct Released {
+    dimension: usize,
+    candidates: Vec<f32>,
+    released: Vec<f32>,
+    scores: BTreeMap<String, Vec<f64>>,
+}
+
+#[test]
+fn extraction_and_components_equal_numpy() {
+    let Released { dimension, candidates, released, scores } =
+        serde_json::from_str(include_str!("fixtures/released.json")).unwrap();
+    let embed = |values| Embedding::new(values, dimension, Stamp::new("normal", "none")).unwrap();
+    let (candidates, released) = (embed(candidates), embed(released));
+    let target = Target::Images(ImagesTarget::new(&released, None, &candidates).unwrap());
+    assert_eq!(scores.len(), 2);
+    for (name, expected) in scores {
+        assert_near(&name, &attack(&name).unwrap().build().score(&target).unwrap(), &expected, 1e-12);
+    }
+}

@@ -164,6 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_found_where_taking_part_makes_no_difference() {
+        for count in [1, 6] {
+            let audits: Vec<CanaryAudit> = (0..200)
+                .map(|repetition| {
+                    CanaryAudit::of(&runs(count, 100, 0.0, 2.0, Seed::new(repetition)), 1e-5, Seed::new(1)).unwrap()
+                })
+                .collect();
+            let covered = audits.iter().filter(|a| a.evaluation.auc.low <= 0.5 && 0.5 <= a.evaluation.auc.high).count();
+            // 95 % of 200 is 190, with a standard deviation of 3.1.
+            assert!(covered >= 179, "the interval of the AUC holds 0.5 in {covered} of 200 audits of {count} runs");
+            let shown = audits.iter().filter(|audit| audit.bound.epsilon > 0.0).count();
+            assert!(shown <= 10, "an ε above 0 in {shown} of 200 audits of {count} runs");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_together_is_named() {
         let run = |scores: usize, coins: usize| CanaryRun { scores: vec![0.5; scores], included: vec![true; coins] };
         let message = |runs: &[CanaryRun]| CanaryAudit::of(runs, 1e-5, Seed::new(1)).unwrap_err().to_string();
