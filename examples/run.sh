@@ -31,7 +31,7 @@ echo '-- one generator sampled from timidly to boldly'
 test -s sweep/report.html
 
 echo '-- canaries in what is released: what it will cost, and what they show'
-"$standin" bench "$examples/canaries.toml" --plan
+"$standin" bench "$examples/canaries.toml" --dry-run
 "$standin" bench "$examples/canaries.toml" --quiet --out canaries
 grep -q 'id="canaries"' canaries/report.html
 

@@ -8,10 +8,15 @@
 //!
 //! Urgency is the expected cost of the longest chain of stages that begins with the stage.
 //!
+//! # Memory
+//! A stage is begun only if what it is expected to hold ([`Graph::expect`]) fits beside what the running ones are expected to hold; a less
+//! urgent one that fits goes first. A stage of which nothing is known counts nothing.
+//!
 //! # Failure
 //! An error or a panic ends one stage. What reads it is skipped, the rest goes on unless asked otherwise, and what is
 //! finished stays in the store for the next attempt.
 
+mod log;
 mod memory;
 mod outcome;
 mod reporter;
@@ -25,14 +30,15 @@ use std::thread;
 use std::time::Instant;
 
 use rayon::ThreadPoolBuilder;
-use standin_data::Progress;
 
+pub use memory::{Account, Counting, available_bytes};
 pub use outcome::{End, Execution, Failure, StageOutcome};
 pub use reporter::{Overall, Quiet, Reporter};
 
 use crate::graph::{Graph, Node};
 use crate::stage::Inputs;
 use crate::store::{Claim, Cost, Result, Session, Store};
+use log::Log;
 use schedule::{Patience, Schedule};
 
 /// Stack of each thread a stage runs on, as large as that of a program's first thread, in bytes.
@@ -45,12 +51,19 @@ pub struct LocalExecutor {
     pub threads: NonZero<usize>,
     /// Whether stages that do not depend on a failed one are still begun.
     pub keep_going: bool,
+    /// Bytes that all running stages together may be expected to hold; none for no limit. A stage that is expected to need more by itself
+    /// runs alone.
+    pub memory: Option<u64>,
 }
 
 impl Default for LocalExecutor {
-    /// All cores, and as much of the study as possible.
+    /// All cores, four fifths of the memory that is free now, and as much of the study as possible.
     fn default() -> Self {
-        Self { threads: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN), keep_going: true }
+        Self {
+            threads: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            keep_going: true,
+            memory: available_bytes().map(|bytes| bytes / 5 * 4),
+        }
     }
 }
 
@@ -71,12 +84,18 @@ impl LocalExecutor {
         let mut run = Run { graph, reporter, schedule: Schedule::new(graph), overall: Overall::nothing_of(graph) };
         run.take_finished(store);
         let mut free = self.threads.get();
+        // What the running stages are expected to hold.
+        let mut held = 0;
+        let bytes =
+            |position: usize| graph.nodes()[position].expected().and_then(|expected| expected.bytes).unwrap_or(0);
 
         thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             loop {
                 while free > 0 && (self.keep_going || !run.schedule.any_failed()) {
-                    let Some((position, patience)) = run.schedule.take_next() else { break };
+                    let alone = free == self.threads.get();
+                    let fits = |position| alone || self.memory.is_none_or(|memory| held + bytes(position) <= memory);
+                    let Some((position, patience)) = run.schedule.take_next(fits) else { break };
                     let threads = (free / (1 + run.schedule.waiting())).max(1);
                     let (node, session, sender) = (&graph.nodes()[position], &session, sender.clone());
                     let work = move || {
@@ -85,7 +104,10 @@ impl LocalExecutor {
                         let _ = sender.send((position, threads, end));
                     };
                     match thread::Builder::new().spawn_scoped(scope, work) {
-                        Ok(_) => free -= threads,
+                        Ok(_) => {
+                            free -= threads;
+                            held += bytes(position);
+                        }
                         Err(error) => run.end(position, End::Failed(Failure::Threads(error.to_string()))),
                     }
                 }
@@ -94,6 +116,7 @@ impl LocalExecutor {
                 }
                 let (position, threads, end) = receiver.recv().expect("a running stage holds a sender");
                 free += threads;
+                held -= bytes(position);
                 match end {
                     Some(end) => run.end(position, end),
                     None => run.schedule.postpone(position),
@@ -153,7 +176,7 @@ impl Run<'_> {
 
 /// Runs one stage; `None` if another process computes it and the caller would rather do something else first.
 fn attempt(node: &Node, session: &Session, reporter: &dyn Reporter, threads: usize, patience: Patience) -> Option<End> {
-    // A stage shares nothing mutable with the rest but the store, whose discipline allows for stages that die.
+    // A reporter may panic, too.
     catch_unwind(AssertUnwindSafe(|| compute(node, session, reporter, threads, patience)))
         .unwrap_or_else(|payload| Err(Failure::Panicked(panic_message(&*payload))))
         .unwrap_or_else(|failure| Some(End::Failed(failure)))
@@ -180,21 +203,37 @@ fn compute(
     };
 
     let stage = node.stage();
+    let account = Account::open();
     let inputs = Inputs::new(stage.inputs().into_iter().map(|id| (id, session.store().folder(id))).collect());
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .stack_size(STACK)
+        .start_handler(|_| account.charge_thread())
         .build()
         .map_err(|error| Failure::Threads(error.to_string()))?;
-    let handle = reporter.started(node, threads);
-    let progress: &dyn Progress = &*handle;
+    let log = Log::new(reporter.started(node, threads));
     let begun = Instant::now();
-    let record = pool.install(|| {
-        stage.run(&inputs, work.out(), progress).map_err(Failure::Stage)?;
-        let cost = Cost { wall: begun.elapsed(), threads, peak_memory_bytes: memory::peak_bytes() };
-        Ok::<_, Failure>(work.finish(stage, cost)?)
-    })?;
-    Ok(Some(End::Computed(record)))
+    // A stage shares nothing mutable with the rest but the store, whose discipline allows for stages that die.
+    let computed = catch_unwind(AssertUnwindSafe(|| {
+        pool.install(|| {
+            stage.run(&inputs, work.out(), &log).map_err(Failure::Stage)?;
+            let cost = Cost { wall: begun.elapsed(), threads, peak_memory_bytes: account.most() };
+            Ok::<_, Failure>(work.finish(stage, cost)?)
+        })
+    }))
+    .unwrap_or_else(|payload| Err(Failure::Panicked(panic_message(&*payload))));
+    let path = session.store().log(node.id());
+    match computed {
+        Ok(record) => {
+            // What an earlier attempt said of its failure no longer holds.
+            let _ = std::fs::remove_file(path);
+            Ok(Some(End::Computed(record)))
+        }
+        Err(failure) => {
+            log.write(&path, node, threads, &failure);
+            Err(failure)
+        }
+    }
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::experience::{Expected, Experience};
 use crate::stage::{Stage, StageId};
 
 /// One stage of a graph.
@@ -10,6 +11,7 @@ pub struct Node {
     stage: Box<dyn Stage>,
     inputs: Vec<usize>,
     dependents: Vec<usize>,
+    expected: Option<Expected>,
 }
 
 impl Node {
@@ -21,6 +23,20 @@ impl Node {
     /// The stage.
     pub fn stage(&self) -> &dyn Stage {
         &*self.stage
+    }
+
+    /// What it is expected to cost, if that is known.
+    pub fn expected(&self) -> Option<&Expected> {
+        self.expected.as_ref()
+    }
+
+    /// How much it is expected to take of the whole, in thousandths of what [`Stage::weight`] counts: milliseconds of one core where
+    /// something is known.
+    pub fn weight(&self) -> u64 {
+        match &self.expected {
+            Some(expected) => (expected.core_seconds * 1e3).ceil() as u64,
+            None => self.stage.weight().saturating_mul(1000),
+        }
     }
 
     /// Positions in the graph of the stages it reads, each once.
@@ -72,9 +88,41 @@ impl Graph {
         for &input in &inputs {
             self.nodes[input].dependents.push(position);
         }
-        self.nodes.push(Node { id, stage: Box::new(stage), inputs, dependents: Vec::new() });
+        self.nodes.push(Node { id, stage: Box::new(stage), inputs, dependents: Vec::new(), expected: None });
         self.positions.insert(id, position);
         Ok(id)
+    }
+
+    /// Notes what each stage is expected to cost, by what the like of it cost before.
+    pub fn expect(&mut self, experience: &Experience) {
+        for node in &mut self.nodes {
+            node.expected = experience.expect(&*node.stage);
+        }
+    }
+
+    /// The part of the graph that these stages need, themselves included.
+    pub fn only(self, wanted: impl Fn(&Node) -> bool) -> Self {
+        let mut needed = vec![false; self.nodes.len()];
+        for (position, node) in self.nodes.iter().enumerate().rev() {
+            needed[position] |= wanted(node);
+            if needed[position] {
+                node.inputs.iter().for_each(|&input| needed[input] = true);
+            }
+        }
+        let mut part = Self::new();
+        let mut positions = vec![0; needed.len()];
+        for (position, mut node) in self.nodes.into_iter().enumerate().filter(|&(position, _)| needed[position]) {
+            positions[position] = part.nodes.len();
+            let place = |other: &usize| positions[*other];
+            node.inputs = node.inputs.iter().map(place).collect();
+            node.dependents.clear();
+            for &input in &node.inputs {
+                part.nodes[input].dependents.push(positions[position]);
+            }
+            part.positions.insert(node.id, positions[position]);
+            part.nodes.push(node);
+        }
+        part
     }
 
     /// The stages, each after those it reads.
@@ -161,6 +209,19 @@ mod tests {
             assert!(node.inputs().iter().all(|&input| input < position));
         }
         assert_eq!(graph.nodes()[2].inputs(), [1, 0]);
+    }
+
+    #[test]
+    fn a_part_holds_what_it_needs_and_nothing_else() {
+        let mut graph = Graph::new();
+        let a = graph.add(Empty(0, vec![])).unwrap();
+        graph.add(Empty(1, vec![])).unwrap();
+        let c = graph.add(Empty(2, vec![a])).unwrap();
+        graph.add(Empty(3, vec![c])).unwrap();
+        let part = graph.only(|node| node.id() == c);
+        assert_eq!(part.nodes().iter().map(Node::id).collect::<Vec<_>>(), [a, c]);
+        assert_eq!((part.nodes()[0].dependents(), part.nodes()[1].inputs()), (&[1][..], &[0][..]));
+        assert!(part.get(a).is_some() && part.nodes()[1].dependents().is_empty());
     }
 
     #[test]

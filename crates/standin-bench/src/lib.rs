@@ -51,8 +51,10 @@
 //! ```
 
 pub mod executor;
+pub mod experience;
 pub mod gate;
 pub mod graph;
+pub mod pattern;
 pub mod planned;
 pub mod ranking;
 pub mod stage;

@@ -6,6 +6,7 @@ mod inputs;
 use std::error::Error;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use standin_data::Progress;
 
 pub use identity::{InvalidStageId, StageId};
@@ -51,9 +52,32 @@ pub trait Stage: Send + Sync {
         self.kind().to_owned()
     }
 
-    /// Expected cost relative to the other stages, such as seconds on one core. Decides the order of work and the
-    /// overall progress, never a result. Not part of the identity.
+    /// Expected cost relative to the other stages, such as seconds on one core, for want of experience with the like of it
+    /// ([`Experience`](crate::experience::Experience)). Decides the order of work and the overall progress, never a result. Not part of the
+    /// identity.
     fn weight(&self) -> u64 {
         1
+    }
+
+    /// How much there is to do, so that what one stage cost says what another will. Not part of the identity.
+    fn workload(&self) -> Workload {
+        Workload::default()
+    }
+}
+
+/// How much a stage has to do, and by what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// What does it, such as the family of a generator: stages of one kind and method take time in proportion to their size.
+    pub method: String,
+    /// How much there is of it, such as pixel values that pass through a network.
+    pub size: f64,
+}
+
+impl Default for Workload {
+    /// As much as any other stage of the kind.
+    fn default() -> Self {
+        Self { method: String::new(), size: 1.0 }
     }
 }

@@ -8,6 +8,7 @@
 //!     …                    its outputs
 //!   .tmp-<digest>-<random>/  a stage at work, or what a killed one left
 //!   .locks/                empty files that processes lock
+//!   .logs/                 what stages said that failed
 //! ```
 //!
 //! A stage is finished exactly when its folder has its final name. It gets that name by one atomic rename, after every
@@ -46,6 +47,7 @@ pub const FORMAT: u32 = 1;
 const MARKER: &str = "store.toml";
 const RECORD: &str = "stage.toml";
 const LOCKS: &str = ".locks";
+const LOGS: &str = ".logs";
 const STORE_LOCK: &str = "store";
 const TEMPORARY: &str = ".tmp-";
 
@@ -164,6 +166,11 @@ impl Store {
     /// Where a stage's folder is once it is finished.
     pub fn folder(&self, id: StageId) -> PathBuf {
         self.root.join(id.to_string())
+    }
+
+    /// Where a stage that failed leaves what it said, until it succeeds.
+    pub fn log(&self, id: StageId) -> PathBuf {
+        self.root.join(LOGS).join(format!("{id}.log"))
     }
 
     /// What is recorded about a stage; `None` if it is not finished.

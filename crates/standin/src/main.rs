@@ -15,12 +15,14 @@ use clap::Parser;
 use commands::{Command, Context};
 use failure::Failure;
 use output::Output;
+use standin_bench::executor::Counting;
 use standin_nn::DeviceChoice;
 use terminal::{Color, Terminal};
 
-/// Training makes and drops tensors of megabytes all the time; the system's allocator gives each back to the system.
+/// Training makes and drops tensors of megabytes all the time; the system's allocator gives each back to the system. What each
+/// stage of a study holds is put down.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counting<mimalloc::MiMalloc> = Counting(mimalloc::MiMalloc);
 
 /// Can synthetic images stand in for your real ones?
 ///

@@ -77,7 +77,7 @@ impl Reporter for StageReporter<'_> {
     fn ended(&self, node: &Node, end: &End, overall: Overall) {
         let mut state = self.lock();
         match end {
-            End::Cached(_) => state.cached += node.stage().weight(),
+            End::Cached(_) => state.cached += node.weight(),
             End::Computed(_) => state.computed += 1,
             End::Failed(failure) => self.terminal.warn(&format!("{} failed: {failure}", node.stage().name())),
             End::Skipped(_) | End::NotStarted => {}

@@ -157,24 +157,93 @@ fn a_plan_says_what_there_is_to_do_and_does_nothing() {
     let folder = folder.path();
     fs::write(folder.join("study.toml"), STUDY).unwrap();
     let plan = || -> Vec<Value> {
-        let output = standin(folder, &["bench", "study.toml", "--plan", "--json"]);
+        let output = standin(folder, &["bench", "study.toml", "--dry-run", "--json"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let planned: Value = serde_json::from_slice(&output.stdout).unwrap();
+        planned["stages"].as_array().unwrap().clone()
     };
-    let of = |plan: &[Value], kind: &str| plan.iter().find(|row| row["kind"] == kind).unwrap().clone();
-    let before = plan();
-    assert!(!folder.join("reports").exists());
+    let of = |plan: Vec<Value>| plan.into_iter().filter(|stage| stage["kind"] == "generate").collect::<Vec<_>>();
     // Two generators, and one of them for each of four shadows.
-    let generate = of(&before, "generate");
-    assert_eq!((&generate["stages"], &generate["finished"], &generate["unknown"]), (&6.into(), &0.into(), &6.into()));
+    let before = of(plan());
+    assert!(before.len() == 6 && before.iter().all(|stage| stage["finished"] == false), "{before:?}");
+    assert!(!folder.join("reports").exists());
     let output = standin(folder, &["bench", "study.toml", "--quiet"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(plan().iter().all(|row| row["stages"] == row["finished"]));
+    assert!(plan().iter().all(|stage| stage["finished"] == true));
     // Another seed: trainings like those that are there, whose cost is known.
     fs::write(folder.join("study.toml"), STUDY.replace("seeds = [1]", "seeds = [2]")).unwrap();
-    let generate = of(&plan(), "generate");
-    assert_eq!((&generate["finished"], &generate["unknown"]), (&4.into(), &0.into()), "{generate}");
-    assert!(generate["seconds"].as_f64().unwrap() > 0.0);
+    let other = of(plan());
+    assert_eq!(other.iter().filter(|stage| stage["finished"] == true).count(), 4, "{other:?}");
+    for stage in other.iter().filter(|stage| stage["finished"] == false) {
+        assert_eq!(stage["expected"]["basis"], "same", "{stage}");
+        assert!(stage["expected"]["core_seconds"].as_f64() > Some(0.0) && stage["expected"]["bytes"].as_u64() > Some(0));
+    }
+    for (form, said) in [("--dry-run", "to do; about "), ("--dry-run=stages", "split, seed 2")] {
+        let table = text(&standin(folder, &["bench", "study.toml", form]).stdout);
+        assert!(table.contains(said), "{table}");
+    }
+    let costs = text(&standin(folder, &["runs", "costs"]).stdout);
+    assert!(costs.lines().any(|line| line.starts_with("generate") && line.contains("dp-merf")), "{costs}");
+}
+
+#[test]
+fn a_part_of_a_study_runs_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("study.toml"), STUDY).unwrap();
+    let output = standin(folder, &["bench", "study.toml", "--only", "private*", "--quiet"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let kinds: Value = serde_json::from_slice(&standin(folder, &["runs", "list", "--json"]).stdout).unwrap();
+    let kinds: Vec<&str> = kinds.as_array().unwrap().iter().map(|stage| stage["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"generate") && kinds.contains(&"split") && !kinds.contains(&"classify"), "{kinds:?}");
+    assert!(!folder.join("reports").exists());
+    let nothing = standin(folder, &["bench", "study.toml", "--only", "tarin"]);
+    assert!(nothing.status.code() == Some(2) && text(&nothing.stderr).contains("--dry-run=stages"));
+}
+
+#[test]
+fn a_preset_takes_other_data_and_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let sources = ["--data", "scans", "--set", "data.group=patient", "--set", "seeds=[4]", "--show"];
+    let shown = standin(folder, &[&["bench", "medical"], &sources[..]].concat());
+    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    let study: toml::Table = text(&shown.stdout).parse().unwrap();
+    let source = study["data"]["source"].as_str().unwrap();
+    assert!(Path::new(source).is_absolute() && source.ends_with("scans"), "{source}");
+    assert_eq!((study["data"]["group"].as_str(), study["seeds"].as_array().unwrap().len()), (Some("patient"), 1));
+    let refused = standin(folder, &["bench", "--set", "name.first=x", "--show"]);
+    assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("name.first"));
+}
+
+#[test]
+fn shares_of_images_become_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let shares = STUDY.replace("train = 200\nholdout = 200\ntest = 200", "train = 0.2\nholdout = 0.1\ntest = 0.05");
+    fs::write(folder.join("study.toml"), shares).unwrap();
+    let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
+    let data = &found["data"];
+    assert_eq!((&data["train"], &data["holdout"], &data["test"]), (&359.into(), &179.into(), &89.into()));
+    fs::write(folder.join("study.toml"), STUDY.replace("train = 200", "train = 1.5")).unwrap();
+    let refused = standin(folder, &["bench", "study.toml"]);
+    assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("data.train = 1.5"));
+}
+
+#[test]
+fn several_data_sets_are_several_studies_with_reports_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    standin_data::digits().select(&(0..900).collect::<Vec<_>>()).save(&folder.join("half")).unwrap();
+    let text_of = STUDY.replace("source = \"digits\"\n", "").replace("shadows = 4", "shadows = 0");
+    let text_of = format!("{text_of}\n[matrix.data]\nall = {{ source = \"digits\" }}\nhalf = {{ source = \"half\" }}\n");
+    fs::write(folder.join("study.toml"), text_of).unwrap();
+    let output = standin(folder, &["bench", "study.toml", "--quiet", "--json", "--out", "reports"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> = found.as_array().unwrap().iter().map(|summary| summary["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["small-all", "small-half"]);
+    assert!(names.iter().all(|name| folder.join("reports").join(name).join("report.html").exists()));
 }
 
 #[test]

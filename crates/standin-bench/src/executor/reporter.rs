@@ -52,13 +52,13 @@ pub struct Overall {
 
 impl Overall {
     pub(super) fn nothing_of(graph: &Graph) -> Self {
-        let of_weight = graph.nodes().iter().fold(0, |sum: u64, node| sum.saturating_add(node.stage().weight()));
+        let of_weight = graph.nodes().iter().fold(0, |sum: u64, node| sum.saturating_add(node.weight()));
         Self { stages: 0, of_stages: graph.len(), weight: 0, of_weight }
     }
 
     pub(super) fn add(&mut self, node: &Node) {
         self.stages += 1;
-        self.weight = self.weight.saturating_add(node.stage().weight());
+        self.weight = self.weight.saturating_add(node.weight());
     }
 
     /// The share of the work that is done, from 0 to 1, by weight.

@@ -35,7 +35,7 @@ impl<'a> Schedule<'a> {
         let mut chain = vec![0u64; nodes.len()];
         for (position, node) in nodes.iter().enumerate().rev() {
             let rest = node.dependents().iter().map(|&dependent| chain[dependent]).max().unwrap_or(0);
-            chain[position] = node.stage().weight().saturating_add(rest);
+            chain[position] = node.weight().saturating_add(rest);
         }
         let urgency: Vec<_> =
             chain.into_iter().enumerate().map(|(position, chain)| (Reverse(chain), position)).collect();
@@ -45,12 +45,14 @@ impl<'a> Schedule<'a> {
         Self { graph, urgency, missing, ready, postponed: BTreeSet::new(), ends }
     }
 
-    /// Takes the stage to begin next, and what to do if it is being computed elsewhere.
-    pub fn take_next(&mut self) -> Option<(usize, Patience)> {
-        if let Some((_, position)) = self.ready.pop_first() {
-            return Some((position, Patience::Postpone));
-        }
-        self.postponed.pop_first().map(|(_, position)| (position, Patience::Wait))
+    /// Takes the stage to begin next of those that fit, and what to do if it is being computed elsewhere.
+    pub fn take_next(&mut self, fits: impl Fn(usize) -> bool) -> Option<(usize, Patience)> {
+        let lists = [(&mut self.ready, Patience::Postpone), (&mut self.postponed, Patience::Wait)];
+        lists.into_iter().find_map(|(list, patience)| {
+            let chosen = list.iter().copied().find(|&(_, position)| fits(position))?;
+            list.remove(&chosen);
+            Some((chosen.1, patience))
+        })
     }
 
     /// Number of stages that could begin now.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Error, Result};
-use crate::stage::StageId;
+use crate::stage::{StageId, Workload};
 
 /// What is known about a finished stage: the content of its `stage.toml`.
 ///
@@ -26,8 +26,8 @@ pub struct Record {
     pub wall_seconds: f64,
     /// Threads it was granted.
     pub threads: usize,
-    /// Largest memory of the whole process up to the end of the stage, in bytes; stages that ran earlier or at the same
-    /// time count. Known on Linux only.
+    /// Most memory that the stage held at once, in bytes, files that it mapped into memory not counted; where the program keeps account
+    /// of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub peak_memory_bytes: Option<u64>,
     /// The stages it read.
@@ -35,6 +35,9 @@ pub struct Record {
     /// Its full configuration; JSON inside the TOML, which has neither `null` nor integers beyond 63 bits.
     #[serde(with = "json")]
     pub configuration: Value,
+    /// How much there was to do, where it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub workload: Option<Workload>,
     /// Its outputs, sorted by path.
     #[serde(default)]
     pub outputs: Vec<Output>,
@@ -105,6 +108,7 @@ mod tests {
             finished_unix_seconds: 1_700_000_000,
             wall_seconds: 0.1 + 0.2,
             threads: 3,
+            workload: Some(Workload { method: "vae".to_owned(), size: 1e9 }),
             peak_memory_bytes: None,
             inputs: vec![StageId::from_parts("prepare", 1, &Value::Null, &[])],
             configuration: json!({"seed": u64::MAX, "clip": null, "rate": 1e-300, "text": "'''\"\"\"\\\n"}),

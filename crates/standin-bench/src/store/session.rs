@@ -43,7 +43,7 @@ pub struct Cost {
     pub wall: Duration,
     /// Threads it was granted.
     pub threads: usize,
-    /// Largest memory of the process so far, where known.
+    /// Most memory that the computation held at once, where known.
     pub peak_memory_bytes: Option<u64>,
 }
 
@@ -156,6 +156,7 @@ impl Work {
             finished_unix_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             wall_seconds: cost.wall.as_secs_f64(),
             threads: cost.threads,
+            workload: Some(stage.workload()),
             peak_memory_bytes: cost.peak_memory_bytes,
             inputs: stage.inputs(),
             configuration: stage.configuration(),

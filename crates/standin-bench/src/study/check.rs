@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use standin_attack::{Access, Family, Need};
+use standin_data::Amount;
 
 use super::configuration::{CanaryKind, Data, Generator, PlantedCanaries, Side, Study, StudyError};
 use super::encoders;
@@ -16,7 +17,7 @@ pub(super) struct Refusal {
     pub(super) remedy: String,
 }
 
-fn refusal(found: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+pub(super) fn refusal(found: impl Into<String>, remedy: impl Into<String>) -> Refusal {
     Refusal { found: found.into(), remedy: remedy.into() }
 }
 
@@ -50,16 +51,32 @@ fn only_given(study: &Study) -> bool {
 }
 
 fn check_sides(study: &Study) -> Result<(), Refusal> {
-    let Data { train, holdout, .. } = &study.data;
+    let Data { train, holdout, test, .. } = &study.data;
     let enough = "a study needs at least two images on every side";
-    require(train.is_none_or(|train| train >= 2), || format!("data.train = {}", train.unwrap_or(0)), enough)?;
+    let share = |key: &str, share: f64| {
+        let found = || format!("data.{key} = {share}");
+        require(share > 0.0 && share < 1.0, found, "give a share above 0 and below 1, or a number of images")
+    };
+    match train {
+        Some(Amount::Count(train)) => require(*train >= 2, || format!("data.train = {train}"), enough)?,
+        Some(Amount::Share(of)) => share("train", *of)?,
+        None => {}
+    }
+    if let Side::Share(of) = test {
+        share("test", *of)?;
+    }
     match holdout {
         Side::Count(0) if only_given(study) => Ok(()),
         Side::Count(count) if !study.images.is_empty() && *count > 0 => Err(refusal(
             format!("data.holdout = {count} with [[images]] made elsewhere"),
             "images drawn at random may be some that their generator saw: name a part or { source = … } that it did not",
         )),
+        Side::Share(of) if !study.images.is_empty() => Err(refusal(
+            format!("data.holdout = {of} with [[images]] made elsewhere"),
+            "images drawn at random may be some that their generator saw: name a part or { source = … } that it did not",
+        )),
         Side::Count(count) => require(*count >= 2, || format!("data.holdout = {count}"), enough),
+        Side::Share(of) => share("holdout", *of),
         Side::Part(_) | Side::Source { .. } => Ok(()),
         Side::Rest => Err(refusal("data.holdout is missing", "give a number, the name of a part, or { source = … }")),
     }
@@ -88,7 +105,7 @@ fn check_classifiers(study: &Study) -> Result<(), Refusal> {
 }
 
 fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> {
-    let Generator { name, family, epsilon, public, settings, sampling } = generator;
+    let Generator { name, family, epsilon, public, settings, sampling, released: _ } = generator;
     known("generator family", family, standin_generate::GENERATORS.iter().map(|f| f.name))?;
     let about = |error: &dyn std::fmt::Display| format!("generator \"{name}\": {error}");
     let family = standin_generate::family(family).map_err(|error| refusal(about(&error), SETTINGS))?;
@@ -116,7 +133,11 @@ fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> 
             format!("generator \"{name}\" has epsilon = {epsilon}, but {} gives no guarantee", family.name),
             "remove epsilon, or choose a private family (`standin list generators`)",
         )),
-        (true, Some(epsilon)) => match study.data.train.map(|train| study.privacy.target(epsilon).budget(train)) {
+        // What shares come to is known with the images; the plan checks it.
+        (true, Some(epsilon)) => match study.data.train.map(|train| match train {
+            Amount::Count(train) => study.privacy.target(epsilon).budget(train).map(drop),
+            Amount::Share(_) => Ok(()),
+        }) {
             None => Err(refusal(
                 format!("data.train is missing, and generator \"{name}\" is private"),
                 "give the number of training images, which δ depends on",

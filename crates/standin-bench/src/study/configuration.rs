@@ -1,21 +1,26 @@
 //! The study file: every setting with its default, checked before anything runs.
 
 mod canaries;
+mod data;
+mod entry;
+mod file;
+mod generators;
+mod matrix;
+mod releases;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use standin_classify::Outputs;
 use standin_data::{ImportOptions, Source};
-use standin_generate::{Balance, SampleRequest, Solver};
-use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 
 use super::check::{Refusal, check, explain};
 use crate::summary::Thresholds;
 pub use canaries::{CanaryKind, PlantedCanaries};
-
-/// The built-in study: handwritten digits, seven releases, three seeds.
-pub const BUILT_IN: &str = include_str!("digits.toml");
+pub use data::{Data, Privacy, Side};
+pub use file::{PRESETS, Preset, StudyFile};
+pub use generators::{Confidence, Generator, GeneratorSampling, Likeness, NoCopies};
+pub use matrix::{Matrix, Rule};
+pub use releases::{Classifier, ReleasedClassifier, ReleasedGenerator};
 
 /// A study: data, generators, classifiers, measures and attacks to compare, over several seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,7 +37,7 @@ pub struct Study {
     #[serde(default)]
     pub privacy: Privacy,
     /// The generators; each one's images are a release.
-    #[serde(default, rename = "generator")]
+    #[serde(default, rename = "generator", deserialize_with = "generators::generators")]
     pub generators: Vec<Generator>,
     /// Sets of synthetic images made by any other tool; each is a release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,7 +46,7 @@ pub struct Study {
     #[serde(default)]
     pub sampling: Sampling,
     /// The classifiers that measure utility. The first is the one the verdict rests on.
-    #[serde(default = "default_classifiers", rename = "classifier")]
+    #[serde(default = "default_classifiers", rename = "classifier", deserialize_with = "releases::classifiers")]
     pub classifiers: Vec<Classifier>,
     /// Classifiers that are releases themselves.
     #[serde(default, rename = "released_classifier")]
@@ -67,228 +72,9 @@ pub struct Study {
     /// Conditions on the figures, such as `"fd_holdout < 20"`: the exit status is 1 if one fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<String>,
-}
-
-/// The real images and their division.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Data {
-    /// A built-in data set's name, or a file or folder (relative to the study file); see [`standin_data::Source`].
-    pub source: String,
-    /// Images each generator and classifier is trained on; all that holdout and test leave if absent.
+    /// What is crossed with the generators and classifiers above; none once it has been read into them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub train: Option<usize>,
-    /// Images of the same population that nothing is trained on: a number, the name of a part, or a source of their own.
-    /// 0 only where all releases are given images: nothing can be said about what they leak then.
-    pub holdout: Side,
-    /// Images on which utility is measured: a number, the name of a part, a source of their own, or what train and
-    /// holdout leave if absent. It may be the holdout's part.
-    #[serde(default, skip_serializing_if = "Side::is_rest")]
-    pub test: Side,
-    /// Seed of the division into test and the rest; the study's seeds divide the rest into train and holdout.
-    #[serde(default)]
-    pub split_seed: u64,
-    /// Attribute column whose values (patients, identities) are never on two sides.
-    #[serde(default)]
-    pub group: Option<String>,
-    /// Leave out training and holdout images that equal another one pixel by pixel: what is there several times is remembered first.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub deduplicate: bool,
-    /// How files are read: label column, size, channels; the defaults change nothing.
-    #[serde(default)]
-    pub import: ImportOptions,
-    /// For a public data set: a folder that holds its files already, so that nothing is downloaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<PathBuf>,
-}
-
-/// Where the images of a side come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Side {
-    /// So many, drawn by stratified sampling.
-    Count(usize),
-    /// The part of the data set with this name: the division its makers published.
-    Part(String),
-    /// Other files.
-    Source {
-        /// As `data.source`.
-        source: String,
-    },
-    /// What train and holdout leave.
-    #[default]
-    Rest,
-}
-
-impl Side {
-    fn is_rest(&self) -> bool {
-        *self == Self::Rest
-    }
-}
-
-/// How the private generators get their noise, and δ.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Privacy {
-    /// `secret`: from the operating system, the guarantee holds, repetitions differ. `reproducible`: from the study's
-    /// seeds, for benchmarks on public data; everything made with it is stamped "not private".
-    pub noise: NoiseOrigin,
-    /// δ of every private generator: a number, or `"auto"` for 1/(N ln N).
-    pub delta: Delta,
-    /// Whose presence is protected: `"image"`, or `{ group = "patient" }` for all images that share a value in that column,
-    /// which generators trained by clipped gradients can protect.
-    pub unit: Unit,
-    /// Accept a δ of 1/N or more, which allows a whole record to be published.
-    pub allow_large_delta: bool,
-}
-
-impl Default for Privacy {
-    fn default() -> Self {
-        Self { noise: NoiseOrigin::Secret, delta: Delta::Auto, unit: Unit::Image, allow_large_delta: false }
-    }
-}
-
-impl Privacy {
-    /// What a private generator with this ε is asked for.
-    pub fn target(&self, epsilon: f64) -> PrivacyTarget {
-        PrivacyTarget { epsilon, delta: self.delta, allow_large_delta: self.allow_large_delta }
-    }
-}
-
-/// One generator.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Generator {
-    /// Name in the report.
-    pub name: String,
-    /// Registered family.
-    pub family: String,
-    /// ε of a private generator.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub epsilon: Option<f64>,
-    /// Images that need no protection, for families that learn from public images first: as `data.source`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public: Option<String>,
-    /// The family's settings that differ from its defaults.
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
-    pub settings: toml::Table,
-    /// How its images are drawn. Generators that differ in this alone share their training.
-    #[serde(default, skip_serializing_if = "GeneratorSampling::is_default")]
-    pub sampling: GeneratorSampling,
-}
-
-/// How the images of one generator are drawn, and which of them are released.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct GeneratorSampling {
-    /// Images released; as many as `sampling.count` says if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<usize>,
-    /// How they are divided among the classes.
-    pub balance: Balance,
-    /// See [`SampleRequest::temperature`].
-    pub temperature: f64,
-    /// See [`SampleRequest::guidance`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub guidance: Option<f64>,
-    /// See [`SampleRequest::truncation`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub truncation: Option<f64>,
-    /// See [`SampleRequest::solver`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub solver: Option<Solver>,
-    /// See [`SampleRequest::steps`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<usize>,
-    /// Images drawn for each image released, where filters choose among them.
-    pub surplus: f64,
-    /// Keep images of which a classifier trained on the private images is sure.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub confidence: Option<Confidence>,
-    /// Keep images that look like the private ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub likeness: Option<Likeness>,
-    /// Keep images that are not nearer to a private image than chance allows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_copies: Option<NoCopies>,
-    /// Standard deviation of the Gaussian noise added to every pixel value, of 0 to 255; 0 for none.
-    pub perturbation: f64,
-}
-
-/// The filter by a classifier's confidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Confidence {
-    /// Name of one of the study's classifiers; the first if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classifier: Option<String>,
-    /// Least probability of the image's own label.
-    pub at_least: f64,
-}
-
-/// The filter by likeness to the private images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Likeness {
-    /// The encoder that looks; the first of `measures.encoders` if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encoder: Option<String>,
-    /// Least realism (see [`standin_measure::realism`]): 1 is the edge of the real images' manifold.
-    pub at_least: f64,
-}
-
-/// The filter of near copies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoCopies {
-    /// The encoder that looks; the first of `measures.encoders` if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub encoder: Option<String>,
-    /// Share of holdout images that would be left out by mistake.
-    pub false_match_rate: f64,
-}
-
-impl Default for GeneratorSampling {
-    fn default() -> Self {
-        Self {
-            count: None,
-            balance: Balance::Uniform,
-            temperature: 1.0,
-            guidance: None,
-            truncation: None,
-            solver: None,
-            steps: None,
-            surplus: 2.0,
-            confidence: None,
-            likeness: None,
-            no_copies: None,
-            perturbation: 0.0,
-        }
-    }
-}
-
-impl GeneratorSampling {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether private images decide which images are released: no guarantee covers that.
-    pub fn looks_at_private_images(&self) -> bool {
-        self.confidence.is_some() || self.likeness.is_some() || self.no_copies.is_some()
-    }
-
-    /// The request for `count` images.
-    pub fn request(&self, count: usize) -> SampleRequest {
-        SampleRequest {
-            count,
-            balance: self.balance.clone(),
-            temperature: self.temperature,
-            guidance: self.guidance,
-            truncation: self.truncation,
-            solver: self.solver,
-            steps: self.steps,
-        }
-    }
+    pub matrix: Option<Matrix>,
 }
 
 /// Synthetic images that another tool made.
@@ -330,57 +116,6 @@ pub struct Sampling {
     /// Images per generator; as many as it was trained on if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<usize>,
-}
-
-/// One classifier.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Classifier {
-    /// Name in the report.
-    pub name: String,
-    /// Registered family; the name if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub family: Option<String>,
-    /// The family's settings that differ from its defaults.
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
-    pub settings: toml::Table,
-}
-
-impl Classifier {
-    /// The registered family.
-    pub fn family(&self) -> &str {
-        self.family.as_deref().unwrap_or(&self.name)
-    }
-}
-
-/// A classifier that is itself released.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReleasedClassifier {
-    /// Name in the report.
-    pub name: String,
-    /// Name of one of the study's classifiers.
-    pub classifier: String,
-    /// Name of the generator whose images it is trained on; the private images if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generator: Option<String>,
-    /// What it answers with.
-    #[serde(default, skip_serializing_if = "is_everything")]
-    pub outputs: Outputs,
-}
-
-fn is_everything(outputs: &Outputs) -> bool {
-    *outputs == Outputs::Logits
-}
-
-/// A generator that is itself released: whoever has it can draw any number of images, and look inside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReleasedGenerator {
-    /// Name in the report.
-    pub name: String,
-    /// Name of one of the study's generators.
-    pub generator: String,
 }
 
 /// Fidelity, variety and copying.
@@ -449,7 +184,7 @@ fn default_seeds() -> Vec<u64> {
 }
 
 fn default_classifiers() -> Vec<Classifier> {
-    vec![Classifier { name: "cnn".into(), family: None, settings: toml::Table::new() }]
+    vec![Classifier::from("cnn".to_owned())]
 }
 
 /// What is wrong with a study.
@@ -470,31 +205,31 @@ impl Study {
     /// # Panics
     /// Never: the tests parse it.
     pub fn built_in() -> Self {
-        Self::parse(BUILT_IN, Path::new("built-in study")).expect("the built-in study is valid, as the tests show")
+        let preset = PRESETS.first().expect("there are presets");
+        Self::parse(preset.text, Path::new(preset.name)).expect("the presets are valid, as the tests show")
     }
 
     /// Reads a study file. A relative data source is looked up beside the file.
     ///
     /// # Errors
-    /// If the file cannot be read, is no TOML, has an unknown key, or holds values that cannot work together.
+    /// If the file cannot be read, is no TOML, has an unknown key, or holds values that cannot work together; or if it is
+    /// several studies, one for each of several data sets.
     pub fn read(path: &Path) -> Result<Self, StudyError> {
-        let text = std::fs::read_to_string(path).map_err(|error| StudyError {
-            origin: path.to_path_buf(),
-            found: format!("the study file cannot be read ({error})"),
-            remedy: "give the path of a .toml file, or none for the built-in study".into(),
-        })?;
-        let mut study = Self::parse(&text, path)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        StudyFile::open(path)?.study()
+    }
+
+    /// Looks relative sources up in a folder.
+    fn beside(mut self, folder: &Path, origin: &Path) -> Result<Self, StudyError> {
         let refused = |error: standin_data::Error| StudyError {
-            origin: path.to_path_buf(),
+            origin: origin.to_path_buf(),
             found: error.to_string(),
             remedy: "correct the source".into(),
         };
-        for source in study.sources() {
+        for source in self.sources() {
             *source = Source::parse(source).map_err(refused)?.beside(folder).to_string();
         }
-        study.data.from = study.data.from.map(|from| folder.join(from));
-        Ok(study)
+        self.data.from = self.data.from.map(|from| folder.join(from));
+        Ok(self)
     }
 
     /// Every name of images in the study.
@@ -514,7 +249,11 @@ impl Study {
     /// # Errors
     /// As [`Study::read`].
     pub fn parse(text: &str, origin: &Path) -> Result<Self, StudyError> {
-        let study: Self = toml::from_str(text).map_err(|error| explain(&error, text, origin))?;
+        let mut study: Self = toml::from_str(text).map_err(|error| explain(&error, text, origin))?;
+        if let Some(matrix) = study.matrix.take() {
+            let refused = |Refusal { found, remedy }| StudyError { origin: origin.to_path_buf(), found, remedy };
+            matrix.cross(&mut study).map_err(refused)?;
+        }
         study.check(origin)?;
         Ok(study)
     }
@@ -580,6 +319,6 @@ mod tests {
 
     #[test]
     fn noise_is_secret_unless_a_study_says_otherwise() {
-        assert_eq!(Privacy::default().noise, NoiseOrigin::Secret);
+        assert_eq!(Privacy::default().noise, standin_privacy::NoiseOrigin::Secret);
     }
 }

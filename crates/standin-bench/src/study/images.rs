@@ -50,6 +50,11 @@ impl Study {
                 Parts::divided(sides)?
             }
         };
+        let named = |name: &str| {
+            [&data.holdout, &data.test].iter().any(|side| matches!(side, Side::Part(part) if part == name))
+        };
+        let divided = real.iter().filter(|(name, _)| !named(name)).map(|(_, set)| set.len()).sum();
+        data.count_of(divided);
         let given = self
             .images
             .iter()

@@ -9,9 +9,9 @@ mod stages;
 mod verdict;
 
 pub use configuration::{
-    Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Measures,
-    NoCopies, PlantedCanaries, Privacy, Protocols, ReleasedClassifier, ReleasedGenerator, Sampling, Side, Study,
-    StudyError,
+    Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Matrix,
+    Measures, NoCopies, PRESETS, PlantedCanaries, Preset, Privacy, Protocols, ReleasedClassifier, ReleasedGenerator,
+    Rule, Sampling, Side, Study, StudyError, StudyFile,
 };
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;

@@ -38,6 +38,9 @@ pub enum PlanError {
     /// An encoder cannot be had.
     #[error(transparent)]
     Encoder(#[from] standin_encode::Error),
+    /// There are too few of them for the guarantee that is asked for.
+    #[error(transparent)]
+    Privacy(#[from] standin_privacy::Error),
 }
 
 /// Plans a study on imported images.
@@ -58,6 +61,7 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
         (Side::Part(_), _) => Holdout::Fixed,
         _ => Holdout::Drawn,
     };
+    let drawn = if let Side::Count(count) = &data.holdout { *count } else { 0 };
     let divide = Divide::new(real, data, classified);
     // Everything that can be wrong with the data is found before hours of training.
     let (pool, test, holdout_from) = divide.divide()?;
@@ -78,15 +82,17 @@ pub fn plan(study: &Study, images: StudyImages) -> Result<Plan, PlanError> {
             }
         }
     }
-    let drawn = if let Side::Count(count) = &study.data.holdout { *count } else { 0 };
     let train = holdout_from.unwrap_or(pool.len() - drawn);
+    for epsilon in study.generators.iter().filter_map(|generator| generator.epsilon) {
+        study.privacy.target(epsilon).budget(train)?;
+    }
     for canaries in &study.canaries {
         if canaries.count > train {
             let found = format!("canaries.count = {} of {train} training images", canaries.count);
             return Err(standin_data::Error::inconsistent(found, "give no more canaries than training images").into());
         }
     }
-    let sizes = Sizes { train, holdout: pool.len() - train, tested: !test.is_empty() };
+    let sizes = Sizes { train, holdout: pool.len() - train, test: test.len(), values: pool.shape().volume() };
     drop((pool, test));
     let encoders = study.measures.encoders.iter().chain(&study.attacks.encoders);
     let mut weights = HashMap::new();
@@ -135,8 +141,10 @@ struct Sizes {
     train: usize,
     /// Holdout images.
     holdout: usize,
-    /// Whether there are test images.
-    tested: bool,
+    /// Test images.
+    test: usize,
+    /// Values of each image.
+    values: usize,
 }
 
 /// Where holdout images come from.
@@ -204,7 +212,7 @@ impl Planner<'_> {
             .collect::<Result<Vec<_>, _>>()?;
 
         let mut releases = Vec::new();
-        for generator in &study.generators {
+        for generator in study.generators.iter().filter(|generator| generator.released) {
             releases.push(self.images(division, &splits, Maker::Generator(generator))?);
         }
         for (images, set) in study.images.iter().zip(given) {
@@ -237,6 +245,7 @@ impl Planner<'_> {
         run: &Run<'_>,
         classifier: &Classifier,
         training_set: TrainingSet,
+        images: usize,
         trained_on: &str,
     ) -> Result<StageId, UnknownInput> {
         self.graph.add(Classify {
@@ -246,6 +255,7 @@ impl Planner<'_> {
             attacked: run.attacked,
             seed: run.seed.derive("classify"),
             label: format!("{trained_on}, {}", run.label),
+            images: (images, self.sizes.values),
         })
     }
 
@@ -260,7 +270,7 @@ impl Planner<'_> {
 
     fn real(&mut self, run: &Run<'_>, classifier: &Classifier) -> Result<StageId, UnknownInput> {
         let run = Run { attacked: self.is_released(classifier, None), ..*run };
-        self.classify(&run, classifier, TrainingSet::Real(run.split), "real")
+        self.classify(&run, classifier, TrainingSet::Real(run.split), self.sizes.train, "real")
     }
 
     fn synthetic(
@@ -272,7 +282,8 @@ impl Planner<'_> {
     ) -> Result<StageId, UnknownInput> {
         let attacked = matches!(maker, Maker::Generator(generator) if self.is_released(classifier, Some(generator)));
         let run = Run { attacked, ..*run };
-        self.classify(&run, classifier, TrainingSet::Synthetic(sample), maker.name())
+        let images = maker.size(self.study, &self.sizes);
+        self.classify(&run, classifier, TrainingSet::Synthetic(sample), images, maker.name())
     }
 
     /// An encoder ready to use, fitted by a stage of its own if it has to be: on train and holdout together, so that it
@@ -301,9 +312,11 @@ impl Planner<'_> {
             _ => None,
         };
         let limit = if known.is_some_and(|size| size <= limit) { usize::MAX } else { limit };
+        let known = if images.folder == "test" { self.sizes.test } else { known.unwrap_or(self.sizes.train) };
+        let size = known.min(limit) as f64 * self.sizes.values as f64;
         // One draw for all repetitions: what differs between them is the split and the training.
         let seed = Seed::new(self.study.data.split_seed).derive("embed");
-        self.graph.add(Embed { images, encoder: encoder.clone(), limit, seed, label })
+        self.graph.add(Embed { images, encoder: encoder.clone(), limit, seed, label, size })
     }
 
     /// δ at which attacks state ε lower bounds. Exchanging one training image for another takes two steps of adding or

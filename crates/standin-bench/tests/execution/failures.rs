@@ -109,7 +109,7 @@ fn skipped_stages_name_the_failed_one() {
 #[test]
 fn nothing_is_begun_after_a_failure_unless_asked_to_keep_going() {
     let (_folder, store) = open();
-    let executor = LocalExecutor { threads: NonZero::<usize>::MIN, keep_going: false };
+    let executor = LocalExecutor { threads: NonZero::<usize>::MIN, keep_going: false, memory: None };
     let execution = executor.run(&two_chains(|_| Err("no".into())), &store, &Quiet).unwrap();
     assert_eq!(ends(&execution), "FSSNN");
 }

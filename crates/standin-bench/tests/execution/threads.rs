@@ -126,7 +126,7 @@ fn the_reporter_hears_of_every_stage_in_order() {
     graph.add(Writer::new("good", &[first])).unwrap();
 
     let log = Log::default();
-    let executor = LocalExecutor { threads: NonZero::<usize>::MIN, keep_going: true };
+    let executor = LocalExecutor { threads: NonZero::<usize>::MIN, keep_going: true, memory: None };
     executor.run(&graph, &store, &log).unwrap();
     let expected = [
         "planned 4",

@@ -123,7 +123,7 @@ pub fn noted(folder: &Path) -> Vec<String> {
 }
 
 pub fn run(graph: &Graph, store: &Store, threads: usize) -> Execution {
-    let executor = LocalExecutor { threads: NonZero::new(threads).unwrap(), keep_going: true };
+    let executor = LocalExecutor { threads: NonZero::new(threads).unwrap(), keep_going: true, memory: None };
     executor.run(graph, store, &Quiet).unwrap()
 }
 

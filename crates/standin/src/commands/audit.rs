@@ -252,6 +252,7 @@ impl Arguments {
             canaries: Vec::new(),
             thresholds: Default::default(),
             gates: self.gates,
+            matrix: None,
         };
         Ok((study, self.folders))
     }

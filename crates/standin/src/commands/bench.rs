@@ -1,31 +1,43 @@
-//! `standin bench [STUDY.toml]`.
+//! `standin bench [STUDY]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use standin_bench::study::{Study, strongest_attack};
+use standin_bench::study::{PRESETS, Study, StudyFile, strongest_attack};
 use standin_bench::summary::Summary;
+use standin_data::Source;
 
 use super::Context;
-use super::run_study::{Folders, gate_line, plan_table};
+use super::run_study::{Folders, gate_line, plan_table, stage_table};
+use super::setting::Setting;
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
 /// Run a whole study: generate, sample, classify, measure, attack, report
 ///
-/// Without a study file the built-in study runs on built-in data: 1 797 handwritten digits, seven releases, three seeds.
-/// Every finished stage is kept, so a study that was interrupted goes on where it was, and one that is finished does
-/// nothing. Progress goes to standard error, the results table to standard output.
+/// A study is a file, or one that the program brings along (`standin list presets`); without one it is "quick", on built-in data: 1 797
+/// handwritten digits, seven releases, three seeds. Every finished stage is kept, so a study that was interrupted goes on where it was, and
+/// one that is finished does nothing. Progress goes to standard error, the results table to standard output.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   standin bench                                 the built-in study
+  standin bench standard --dry-run              what a larger one would train, and what that costs
+  standin bench medical --data scans/ --set data.group=patient
   standin bench examples/fashion-mnist.toml     a study of your own
-  standin bench study.toml --plan               what it would train and cost
+  standin bench study.toml --only generate      the trainings first
   standin bench --json > summary.json           everything that was found, for scripts
-  standin bench --show                          the built-in study file, to start your own from")]
+  standin bench --show                          the study file, to start your own from")]
 pub struct Arguments {
-    /// The study [default: the built-in one]
+    /// The study: a file, or quick, standard, medical or full [default: quick]
     study: Option<PathBuf>,
+
+    /// The real images, in the place of the study's: a data set's name, a file or a folder
+    #[arg(long, value_name = "SOURCE")]
+    data: Option<String>,
+
+    /// Change a key of the study, such as data.train=4000 or seeds=[1]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<Setting>,
 
     #[command(flatten)]
     folders: Folders,
@@ -34,31 +46,111 @@ pub struct Arguments {
     #[arg(long)]
     show: bool,
 
-    /// Print what there is to train and to compute and what it may cost, and run nothing
-    #[arg(long, conflicts_with = "show")]
-    plan: bool,
+    /// Print the graph of stages, how many are in the store, and the time and memory that the others are expected to take, and run
+    /// nothing; as kinds of stages or every stage
+    #[arg(long, visible_alias = "plan", value_name = "AS", num_args = 0..=1, require_equals = true, default_missing_value = "kinds", conflicts_with = "show")]
+    dry_run: Option<DryRun>,
+
+    /// Run only the stages of this kind or name and what they need, and write no report; * stands for any letters
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', conflicts_with_all = ["show", "dry_run"])]
+    only: Vec<String>,
+}
+
+/// How a graph is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum DryRun {
+    Kinds,
+    Stages,
 }
 
 impl Arguments {
     /// Runs the study, writes the report, prints the table.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
-        let study = match &self.study {
-            Some(path) => Study::read(path)?,
-            None => Study::built_in(),
-        };
+        let studies = self.studies()?;
         if self.show {
-            context.output.print(&study, || study.to_toml())?;
+            let text = || studies.iter().map(Study::to_toml).collect::<Vec<_>>().join("\n");
+            context.output.print(&OneOrAll::from(studies.as_slice()), text)?;
             return Ok(Status::Done);
         }
-        let images = study.import(context.cache, &context.terminal.progress(""))?;
-        if self.plan {
-            let expected = self.folders.plan(&study, images)?;
-            context.output.print(&expected, || plan_table(&expected))?;
+        let import = |study: &Study| study.import(context.cache, &context.terminal.progress(""));
+        if let Some(shown) = self.dry_run {
+            let expected = studies
+                .iter()
+                .map(|study| self.folders.plan(study, import(study)?, context))
+                .collect::<Result<Vec<_>, Failure>>()?;
+            let tables = expected.iter().map(if shown == DryRun::Kinds { plan_table } else { stage_table });
+            let text = || tables.collect::<Vec<_>>().join("\n");
+            context.output.print(&OneOrAll::from(expected.as_slice()), text)?;
             return Ok(Status::Done);
         }
-        let finished = self.folders.run(&study, images, context)?;
-        context.output.print(finished.summary(), || results(finished.summary()))?;
-        Ok(finished.status(context))
+        if !self.only.is_empty() {
+            for study in &studies {
+                let done = self.folders.run_only(study, import(study)?, &self.only, context)?;
+                context.output.print(&done, || stage_table(&done))?;
+            }
+            return Ok(Status::Done);
+        }
+        let several = studies.len() > 1;
+        let mut summaries = Vec::new();
+        let mut status = Status::Done;
+        for study in &studies {
+            let folders = if several { self.folders.of_one(study) } else { self.folders.clone() };
+            let finished = folders.run(study, import(study)?, context)?;
+            summaries.push(finished.summary().clone());
+            if finished.status(context) == Status::GateFailed {
+                status = Status::GateFailed;
+            }
+        }
+        let text = || {
+            let headed =
+                |summary: &Summary| if several { format!("{}\n\n{}", summary.name, results(summary)) } else { results(summary) };
+            summaries.iter().map(headed).collect::<Vec<_>>().join("\n")
+        };
+        context.output.print(&OneOrAll::from(summaries.as_slice()), text)?;
+        Ok(status)
+    }
+
+    /// The study or studies that are meant, changed by what else was said.
+    fn studies(&self) -> Result<Vec<Study>, Failure> {
+        let path = self.study.as_deref().unwrap_or(Path::new(PRESETS[0].name));
+        let preset = if path.exists() { None } else { path.to_str().and_then(StudyFile::preset) };
+        let mut file = match preset {
+            Some(file) => file,
+            None => StudyFile::open(path)?,
+        };
+        if self.data.is_some() || !self.settings.is_empty() {
+            file = file.amend(|table| self.change(table))?;
+        }
+        Ok(file.studies()?)
+    }
+
+    fn change(&self, table: &mut toml::Table) -> Result<(), Failure> {
+        if let Some(source) = &self.data {
+            // A folder named here is looked up from here, and not beside the study.
+            let source = Source::parse(source)?.beside(&std::env::current_dir()?).to_string();
+            Setting::new(&["data", "source"], source).replace(table)?;
+        }
+        for setting in &self.settings {
+            setting.replace(table)?;
+        }
+        Ok(())
+    }
+}
+
+/// One document for one study, a list for several.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum OneOrAll<'a, T> {
+    One(&'a T),
+    All(&'a [T]),
+}
+
+impl<'a, T> From<&'a [T]> for OneOrAll<'a, T> {
+    fn from(all: &'a [T]) -> Self {
+        match all {
+            [one] => Self::One(one),
+            several => Self::All(several),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use standin_attack::ATTACKS;
+use standin_bench::study::PRESETS;
 use standin_classify::CLASSIFIERS;
 use standin_data::DATASETS;
 use standin_encode::ENCODERS;
@@ -29,10 +30,11 @@ enum Kind {
     Encoders,
     Classifiers,
     Datasets,
+    Presets,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Generators, Kind::Attacks, Kind::Measures, Kind::Encoders, Kind::Classifiers, Kind::Datasets];
+const KINDS: [Kind; 7] =
+    [Kind::Generators, Kind::Attacks, Kind::Measures, Kind::Encoders, Kind::Classifiers, Kind::Datasets, Kind::Presets];
 
 /// One line of the list.
 #[derive(Debug, Serialize)]
@@ -90,6 +92,18 @@ impl Kind {
                     entry(d.name, nature, d.summary, d.licence, d.source)
                 })
                 .collect(),
+            Self::Presets => PRESETS
+                .iter()
+                .map(|p| {
+                    entry(
+                        p.name,
+                        format!("standin bench {}", p.usage),
+                        p.about,
+                        p.cost,
+                        "this program; --show prints it",
+                    )
+                })
+                .collect(),
         }
     }
 
@@ -101,6 +115,7 @@ impl Kind {
             Self::Encoders => "Encoders",
             Self::Classifiers => "Classifiers",
             Self::Datasets => "Data sets",
+            Self::Presets => "Studies",
         }
     }
 }

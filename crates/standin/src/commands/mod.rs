@@ -27,6 +27,7 @@ mod sample;
 mod segment;
 mod setting;
 
+use std::num::NonZero;
 use std::path::Path;
 
 use clap::Subcommand;
@@ -46,6 +47,13 @@ pub struct Context<'a> {
     pub threads: usize,
     /// Keeps downloaded files.
     pub cache: &'a Path,
+}
+
+impl Context<'_> {
+    /// Threads to use.
+    pub fn thread_count(&self) -> NonZero<usize> {
+        NonZero::new(self.threads).unwrap_or(NonZero::<usize>::MIN)
+    }
 }
 
 /// The commands.

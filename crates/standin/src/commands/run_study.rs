@@ -1,11 +1,13 @@
 //! Carries a study out: the part that `bench` and `audit` share.
 
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use standin_bench::executor::{Execution, LocalExecutor};
-use standin_bench::planned::{Planned, planned};
+use standin_bench::executor::{Execution, LocalExecutor, available_bytes};
+use standin_bench::experience::Experience;
+use standin_bench::pattern::fits;
+use standin_bench::planned::Planned;
+use standin_bench::stage::StageId;
 use standin_bench::store::Store;
 use standin_bench::study::{Copy, Plan, Study, StudyImages, plan};
 use standin_bench::summary::{Gate, Summary};
@@ -18,7 +20,7 @@ use crate::stages::StageReporter;
 use crate::terminal::duration;
 
 /// Where stages and the report go.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Folders {
     /// Where finished stages are kept
     #[arg(long, value_name = "DIR", default_value = "runs")]
@@ -32,9 +34,30 @@ pub struct Folders {
     #[arg(long)]
     pub force: bool,
 
-    /// Begin nothing new after a stage has failed
+    /// Begin nothing new after a stage has failed [default: what does not depend on it goes on]
     #[arg(long)]
     fail_fast: bool,
+
+    /// Memory that stages running side by side may hold, such as 8G [default: four fifths of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<u64>,
+}
+
+/// `8G`, `500M`, `1.5 GiB` or a number of bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let letters = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(letters);
+    let factor = match unit.to_ascii_uppercase().trim_end_matches('B').trim_end_matches('I') {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1_u64 << 40,
+        _ => return Err(format!("\"{unit}\" is no unit of memory; give a size such as 8G or 500M")),
+    };
+    let number = number.trim().parse::<f64>().ok().filter(|number| *number > 0.0 && number.is_finite());
+    let number = number.ok_or_else(|| format!("\"{text}\" is no size; give one such as 8G or 500M"))?;
+    Ok((number * factor as f64) as u64)
 }
 
 /// A study that was carried out, with its report written.
@@ -50,20 +73,16 @@ pub struct Finished {
 impl Folders {
     /// Runs the study and writes its report.
     pub fn run(&self, study: &Study, images: StudyImages, context: &Context<'_>) -> Result<Finished, Failure> {
-        let plan = plan(study, images)?;
-        let store = Store::open(&self.runs)?;
-        let executor = LocalExecutor {
-            threads: NonZero::new(context.threads).unwrap_or(NonZero::<usize>::MIN),
-            keep_going: !self.fail_fast,
-        };
-        let expected = planned(&plan.graph, &store)?;
-        if expected.iter().any(|kind| kind.left() > 0) {
+        let (plan, store) = self.prepare(study, images, context)?;
+        let expected = self.planned(&plan, &store, context);
+        if expected.left().next().is_some() {
             context.terminal.note(&to_do(&expected));
         }
+        let executor = self.executor(context);
         let reporter = StageReporter::new(context.terminal);
         let execution = executor.run(&plan.graph, &store, &reporter)?;
         if !execution.is_complete() {
-            return Err(explain_failures(&execution));
+            return Err(explain_failures(&execution, &store));
         }
         reporter.finish(&execution);
 
@@ -82,33 +101,99 @@ impl Folders {
 }
 
 /// What there is to do, in a line: the trainings and other stages, and what they may cost.
-fn to_do(expected: &[Planned]) -> String {
-    let kinds = expected.iter().filter(|kind| kind.left() > 0);
-    let list: Vec<String> = kinds.map(|kind| format!("{} × {}", kind.left(), kind.kind)).collect();
-    let mut text = format!("to do: {}", list.join(", "));
-    let seconds: f64 = expected.iter().map(|kind| kind.seconds).sum();
-    if seconds > 0.0 {
-        text += &format!("; about {} of one core for those whose like was computed before", spoken(seconds));
+fn to_do(expected: &Planned) -> String {
+    let list: Vec<String> = expected
+        .kinds()
+        .iter()
+        .filter(|kind| kind.left() > 0)
+        .map(|kind| format!("{} × {}", kind.left(), kind.kind))
+        .collect();
+    format!("to do: {}{}", list.join(", "), costs(expected))
+}
+
+/// What that may cost, in words that follow a list.
+fn costs(expected: &Planned) -> String {
+    let mut text = String::new();
+    let (left, unknown) = (expected.left().count(), expected.unknown());
+    if unknown < left {
+        text += &format!("; about {} on {} threads", spoken(expected.seconds()), expected.threads);
+        if expected.bytes() > 0 {
+            text += &format!(" and up to {}", memory(expected.bytes()));
+        }
+        if expected.scaled() > 0 {
+            text += &format!(", {} of them by the sizes of others", expected.scaled());
+        }
+    }
+    if unknown > 0 {
+        text += &format!("; of {unknown} stages nothing like them is known");
     }
     text
 }
 
-/// The same as a table.
-pub fn plan_table(expected: &[Planned]) -> String {
+/// The graph, as a table of its kinds of stages.
+pub fn plan_table(expected: &Planned) -> String {
     let header = [
         ("what", Align::Left),
+        ("after", Align::Left),
         ("stages", Align::Right),
         ("finished", Align::Right),
         ("to do", Align::Right),
         ("time of one core", Align::Right),
-        ("of unknown time", Align::Right),
+        ("memory of one", Align::Right),
+        ("of unknown cost", Align::Right),
     ];
-    let rows = expected.iter().map(|kind| {
+    let rows = expected.kinds().into_iter().map(|kind| {
+        let dash = || "–".to_owned();
         let numbers = [kind.stages, kind.finished, kind.left()].map(|number| number.to_string());
-        let seconds = if kind.seconds > 0.0 { spoken(kind.seconds) } else { "–".to_owned() };
-        [kind.kind.to_owned()].into_iter().chain(numbers).chain([seconds, kind.unknown.to_string()]).collect()
+        let seconds = if kind.core_seconds > 0.0 { spoken(kind.core_seconds) } else { dash() };
+        let after = if kind.after.is_empty() { dash() } else { kind.after.join(", ") };
+        [kind.kind.to_owned(), after]
+            .into_iter()
+            .chain(numbers)
+            .chain([seconds, kind.bytes.map_or_else(dash, memory), kind.unknown.to_string()])
+            .collect()
+    });
+    let left = expected.left().count();
+    let finished = expected.stages.len() - left;
+    let total = format!("{} stages, {finished} in the store, {left} to do{}", expected.stages.len(), costs(expected));
+    format!("{}\n\n{total}\n", table(&header, rows))
+}
+
+/// Every stage of the graph in a line.
+pub fn stage_table(expected: &Planned) -> String {
+    let header = [
+        ("stage", Align::Left),
+        ("kind", Align::Left),
+        ("name", Align::Left),
+        ("reads", Align::Left),
+        ("finished", Align::Left),
+        ("time of one core", Align::Right),
+        ("memory", Align::Right),
+    ];
+    let rows = expected.stages.iter().map(|stage| {
+        let dash = || "–".to_owned();
+        let mut reads: Vec<String> = stage.inputs.iter().take(3).map(StageId::short).collect();
+        if stage.inputs.len() > reads.len() {
+            reads.push(format!("and {} more", stage.inputs.len() - reads.len()));
+        }
+        vec![
+            stage.id.short(),
+            stage.kind.to_owned(),
+            stage.name.clone(),
+            if reads.is_empty() { dash() } else { reads.join(" ") },
+            if stage.finished { "yes" } else { "no" }.to_owned(),
+            stage.expected.map_or_else(dash, |expected| spoken(expected.core_seconds)),
+            stage.expected.and_then(|expected| expected.bytes).map_or_else(dash, memory),
+        ]
     });
     table(&header, rows)
+}
+
+fn memory(bytes: u64) -> String {
+    match bytes as f64 / f64::from(1 << 20) {
+        small if small < 1000.0 => format!("{small:.0} MiB"),
+        large => format!("{:.1} GiB", large / 1024.0),
+    }
 }
 
 fn spoken(seconds: f64) -> String {
@@ -116,11 +201,77 @@ fn spoken(seconds: f64) -> String {
 }
 
 impl Folders {
-    /// What the study would cost.
-    pub fn plan(&self, study: &Study, images: StudyImages) -> Result<Vec<Planned>, Failure> {
-        let plan = plan(study, images)?;
-        Ok(planned(&plan.graph, &Store::open(&self.runs)?)?)
+    /// The study's graph and its store, and in the graph what each stage is expected to cost.
+    fn prepare(&self, study: &Study, images: StudyImages, context: &Context<'_>) -> Result<(Plan, Store), Failure> {
+        let mut plan = plan(study, images)?;
+        let store = Store::open(&self.runs)?;
+        let experience = Experience::of(&store)?;
+        plan.graph.expect(&experience);
+        let outdated = experience.outdated(&plan.graph);
+        if outdated > 0 {
+            context.terminal.note(&format!(
+                "{outdated} stages in {} were computed by older code and are computed anew where they are needed; \
+                 `standin runs prune` removes old ones",
+                store.root().display()
+            ));
+        }
+        Ok((plan, store))
     }
+
+    fn planned(&self, plan: &Plan, store: &Store, context: &Context<'_>) -> Planned {
+        Planned::of(&plan.graph, store, context.thread_count())
+    }
+
+    /// The same with a folder of its own for the report, where several studies have one.
+    pub fn of_one(&self, study: &Study) -> Self {
+        Self { out: self.out.as_ref().map(|out| out.join(&study.name)), ..self.clone() }
+    }
+
+    fn executor(&self, context: &Context<'_>) -> LocalExecutor {
+        LocalExecutor {
+            threads: context.thread_count(),
+            keep_going: !self.fail_fast,
+            memory: self.memory.or_else(|| available_bytes().map(|bytes| bytes / 5 * 4)),
+        }
+    }
+
+    /// What the study would cost.
+    pub fn plan(&self, study: &Study, images: StudyImages, context: &Context<'_>) -> Result<Planned, Failure> {
+        let (plan, store) = self.prepare(study, images, context)?;
+        Ok(self.planned(&plan, &store, context))
+    }
+
+    /// Runs the stages whose kind or name fits one of the patterns, and what they need; writes no report.
+    pub fn run_only(
+        &self,
+        study: &Study,
+        images: StudyImages,
+        patterns: &[String],
+        context: &Context<'_>,
+    ) -> Result<Planned, Failure> {
+        let (mut plan, store) = self.prepare(study, images, context)?;
+        let wanted = |kind: &str, name: &str| patterns.iter().any(|pattern| fits(pattern, kind) || fits(pattern, name));
+        plan.graph = plan.graph.only(|node| wanted(node.stage().kind(), &node.stage().name()));
+        if plan.graph.is_empty() {
+            return Err(NothingFits { patterns: patterns.join("\", \"") }.into());
+        }
+        let reporter = StageReporter::new(context.terminal);
+        let execution = self.executor(context).run(&plan.graph, &store, &reporter)?;
+        if !execution.is_complete() {
+            return Err(explain_failures(&execution, &store));
+        }
+        reporter.finish(&execution);
+        Ok(self.planned(&plan, &store, context))
+    }
+}
+
+/// `--only` chose nothing.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--only \"{patterns}\": no stage has such a kind or name; `--dry-run=stages` lists all, and * stands for any letters"
+)]
+struct NothingFits {
+    patterns: String,
 }
 
 impl Finished {
@@ -202,14 +353,34 @@ struct StagesFailed {
     reasons: String,
 }
 
-fn explain_failures(execution: &Execution) -> Failure {
+fn explain_failures(execution: &Execution, store: &Store) -> Failure {
     let reasons: Vec<String> = execution
         .failures()
-        .map(|(stage, failure)| format!("  {} ({} {}): {failure}", stage.name, stage.kind, stage.id.short()))
+        .map(|(stage, failure)| {
+            let log = store.log(stage.id);
+            let log = if log.exists() { format!("\n    log: {}", log.display()) } else { String::new() };
+            format!("  {} ({} {}): {failure}{log}", stage.name, stage.kind, stage.id.short())
+        })
         .collect();
     Failure::Internal(Box::new(StagesFailed {
         failed: reasons.len(),
         total: execution.stages.len(),
         reasons: reasons.join("\n"),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_memory_have_units() {
+        assert_eq!(bytes("8G"), Ok(8 << 30));
+        assert_eq!(bytes("1.5 GiB"), Ok(3 << 29));
+        assert_eq!(bytes("500m"), Ok(500 << 20));
+        assert_eq!(bytes("4096"), Ok(4096));
+        for wrong in ["", "G", "-1G", "8X", "infG"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 }

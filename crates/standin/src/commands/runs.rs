@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde::Serialize;
+use standin_bench::experience::{Known, known};
 use standin_bench::store::{Prune, Record, Store};
 
 use super::Context;
@@ -38,14 +39,19 @@ enum Action {
     },
     /// Read and hash every output again
     Verify,
+    /// What stages of each kind and method cost, the mean: the experience behind what `bench --dry-run` expects
+    Costs,
     /// Remove stages
     Prune {
         /// Remove those that finished more than so many days ago, except what a younger one was made from
-        #[arg(long, value_name = "N", required_unless_present = "only")]
+        #[arg(long, value_name = "N", required_unless_present_any = ["only", "damaged"])]
         older_than_days: Option<u32>,
         /// Remove the stages with these digests (first digits)
         #[arg(long, value_name = "DIGEST", conflicts_with = "older_than_days")]
         only: Vec<String>,
+        /// Remove those that `verify` finds damaged; what was made from them stays
+        #[arg(long, conflicts_with_all = ["older_than_days", "only"])]
+        damaged: bool,
         /// Only say what would be removed
         #[arg(long)]
         dry_run: bool,
@@ -100,28 +106,65 @@ impl Arguments {
                 let findings: Vec<String> = found.findings.iter().map(ToString::to_string).collect();
                 let text = match findings.as_slice() {
                     [] => format!("{} stages, {} files, {}: sound", found.stages, found.files, megabytes(found.bytes)),
-                    _ => findings.join("\n"),
+                    _ => format!(
+                        "{}\n\n`standin runs prune --damaged` removes these stages, and the study computes them anew",
+                        findings.join("\n")
+                    ),
                 };
                 let (stages, files, bytes) = (found.stages, found.files, found.bytes);
                 context.output.print(&Verified { stages, files, bytes, findings }, || text)?;
                 Ok(verdict(found.is_sound()))
             }
-            Action::Prune { older_than_days, only, dry_run } => {
+            Action::Costs => {
+                let known = known(&store)?;
+                context.output.print(&known, || costs(&known))?;
+                Ok(Status::Done)
+            }
+            Action::Prune { damaged: true, dry_run, .. } => {
+                let found = store.verify(&context.terminal.progress(""))?;
+                let stages = found.findings.iter().map(|finding| finding.stage).collect();
+                remove(&store, &Prune::Only(stages), dry_run, context)
+            }
+            Action::Prune { older_than_days, only, damaged: false, dry_run } => {
                 let what = match older_than_days {
                     Some(days) => Prune::OlderThan(Duration::from_secs(u64::from(days) * 86_400)),
                     None => {
                         Prune::Only(only.iter().map(|digest| store.find(digest)).collect::<Result<BTreeSet<_>, _>>()?)
                     }
                 };
-                let pruned = store.prune(&what, dry_run)?;
-                let stages: Vec<String> = pruned.stages.iter().map(|stage| stage.id.short()).collect();
-                let said = if dry_run { "would be removed" } else { "removed" };
-                let text = format!("{} stages, {}, {said}", stages.len(), megabytes(pruned.bytes()));
-                context.output.print(&Removed { dry_run, bytes: pruned.bytes(), stages }, || text)?;
-                Ok(Status::Done)
+                remove(&store, &what, dry_run, context)
             }
         }
     }
+}
+
+fn remove(store: &Store, what: &Prune, dry_run: bool, context: &Context<'_>) -> Result<Status, Failure> {
+    let pruned = store.prune(what, dry_run)?;
+    let stages: Vec<String> = pruned.stages.iter().map(|stage| stage.id.short()).collect();
+    let said = if dry_run { "would be removed" } else { "removed" };
+    let text = format!("{} stages, {}, {said}", stages.len(), megabytes(pruned.bytes()));
+    context.output.print(&Removed { dry_run, bytes: pruned.bytes(), stages }, || text)?;
+    Ok(Status::Done)
+}
+
+fn costs(known: &[Known]) -> String {
+    let header = [
+        ("kind", Align::Left),
+        ("method", Align::Left),
+        ("stages", Align::Right),
+        ("seconds of one core", Align::Right),
+        ("memory", Align::Right),
+    ];
+    let rows = known.iter().map(|cost| {
+        vec![
+            cost.kind.clone(),
+            cost.workload.method.clone(),
+            cost.stages.to_string(),
+            format!("{:.2}", cost.core_seconds),
+            cost.bytes.map_or_else(|| "–".to_owned(), megabytes),
+        ]
+    });
+    table(&header, rows)
 }
 
 fn list(store: &Store, kind: Option<&str>, context: &Context<'_>) -> Result<Status, Failure> {
@@ -175,7 +218,7 @@ fn describe(digest: &str, record: &Record) -> String {
         format!("wall time      {:.1} s on {} thread(s)", record.wall_seconds, record.threads),
     ];
     if let Some(bytes) = record.peak_memory_bytes {
-        lines.push(format!("peak memory    {} (of the whole process)", megabytes(bytes)));
+        lines.push(format!("peak memory    {}", megabytes(bytes)));
     }
     for input in &record.inputs {
         lines.push(format!("input          {}", input.short()));

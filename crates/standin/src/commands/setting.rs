@@ -32,17 +32,25 @@ impl Setting {
 
     /// Puts the value in its place.
     pub fn enter(&self, table: &mut toml::Table) -> Result<(), TwoValues> {
-        let twice = || TwoValues { key: self.keys.join(".") };
+        match self.put(table) {
+            Some(None) => Ok(()),
+            Some(Some(_)) | None => Err(TwoValues { key: self.keys.join(".") }),
+        }
+    }
+
+    /// Puts the value in its place, whatever was there.
+    pub fn replace(&self, table: &mut toml::Table) -> Result<(), NoTable> {
+        self.put(table).map(drop).ok_or_else(|| NoTable { key: self.keys.join(".") })
+    }
+
+    /// What was in the place; none if the path leads through something that is no table.
+    fn put(&self, table: &mut toml::Table) -> Option<Option<toml::Value>> {
         let mut table = table;
-        let (last, path) = self.keys.split_last().ok_or_else(twice)?;
+        let (last, path) = self.keys.split_last()?;
         for key in path {
-            let entry = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
-            table = entry.as_table_mut().ok_or_else(twice)?;
+            table = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into()).as_table_mut()?;
         }
-        match table.insert(last.clone(), self.value.clone()) {
-            None => Ok(()),
-            Some(_) => Err(twice()),
-        }
+        Some(table.insert(last.clone(), self.value.clone()))
     }
 }
 
@@ -50,6 +58,13 @@ impl Setting {
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: set twice, by --set or an option of its own; give it once")]
 pub struct TwoValues {
+    key: String,
+}
+
+/// The keys lead through something that is no table.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: what comes before the last dot is no table with keys of its own; change such lists in a study file")]
+pub struct NoTable {
     key: String,
 }
 

@@ -68,12 +68,15 @@ impl Planner<'_> {
             Audited::Images(generator) => Ending::Images(self.sample(run, generator)?),
             Audited::Generator(generator) => Ending::Generator(self.generate(run, generator)?),
             Audited::Classifier(classifier, None, outputs) => {
-                let classify = self.classify(run, classifier, TrainingSet::Real(run.split), "real")?;
+                let classify =
+                    self.classify(run, classifier, TrainingSet::Real(run.split), self.sizes.train, "real")?;
                 Ending::Classifier { classify, sample: None, outputs }
             }
             Audited::Classifier(classifier, Some(generator), outputs) => {
                 let sample = self.sample(run, generator)?;
-                let classify = self.classify(run, classifier, TrainingSet::Synthetic(sample), &generator.name)?;
+                let images = self.study.released_by(generator, self.sizes.train);
+                let classify =
+                    self.classify(run, classifier, TrainingSet::Synthetic(sample), images, &generator.name)?;
                 Ending::Classifier { classify, sample: Some(sample), outputs }
             }
         })

@@ -50,6 +50,7 @@ impl Planner<'_> {
                     delta: self.delta(generator),
                     label: format!("attacks on {name}, {label}"),
                 },
+                size: (self.candidates() * (1 + shadows.len())) as f64,
             })?;
             repetitions.push(Repetition {
                 classify: vec![classify],

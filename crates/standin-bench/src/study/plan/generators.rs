@@ -48,6 +48,7 @@ impl Planner<'_> {
                         delta: self.delta(Some(generator)),
                         label: format!("attacks on {name}, {label}"),
                     },
+                    asked: (generator.family.clone(), (self.candidates() * (1 + shadows.len())) as f64),
                 })?);
                 self.attack(&run, Maker::Generator(generator), sample, &mut repetition)?;
             }
@@ -77,6 +78,12 @@ impl Planner<'_> {
         let split = self.split(division, Draw::Shadow { index, seed: self.study.data.split_seed })?;
         let run = Run { division, split, seed: run_seed, label: &label, attacked: false };
         Ok(ShadowRun { split, model: self.generate(&run, generator)? })
+    }
+
+    /// Members and non-members that are attacked.
+    pub(super) fn candidates(&self) -> usize {
+        let limit = self.study.attacks.limit;
+        self.sizes.train.min(limit) + self.sizes.holdout.min(limit)
     }
 
     /// The seed of a shadow's trainings and its name for people.

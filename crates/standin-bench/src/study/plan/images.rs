@@ -4,7 +4,7 @@ use standin_attack::{ATTACKS, Need};
 use standin_data::Seed;
 
 use super::canaries::Audited;
-use super::{Holdout, Maker, Planner, Run};
+use super::{Holdout, Maker, Planner, Run, Sizes};
 use crate::graph::UnknownInput;
 use crate::stage::StageId;
 use crate::study::configuration::Classifier;
@@ -93,7 +93,8 @@ impl Planner<'_> {
             if self.study.utility.augmented {
                 let together = TrainingSet::Augmented { split: run.split, sample };
                 let trained_on = format!("real and {name}");
-                repetition.augmented.push(self.classify(run, classifier, together, &trained_on)?);
+                let images = self.sizes.train + maker.size(self.study, &self.sizes);
+                repetition.augmented.push(self.classify(run, classifier, together, images, &trained_on)?);
             }
         }
         Ok(())
@@ -130,6 +131,7 @@ impl Planner<'_> {
             };
             let limit = if maker.size(self.study, &self.sizes) <= limit { usize::MAX } else { limit };
             let synthetic = self.embed(side(sample, "images"), &encoder, limit, format!("{name}, {label}"))?;
+            let pairs = self.pairs(maker, study.measures.limit, study.measures.limit);
             repetition.measures.push(self.graph.add(Measure {
                 train,
                 holdout,
@@ -137,6 +139,7 @@ impl Planner<'_> {
                 names: study.measures.names.clone(),
                 seed: run.seed.derive("measure"),
                 label: format!("measures of {name} on {}, {label}", encoder.name),
+                size: pairs,
             })?);
             if gallery.is_none() {
                 *gallery = Some(self.graph.add(DrawGallery {
@@ -161,6 +164,7 @@ impl Planner<'_> {
                     synthetic,
                     false_match_rate: study.measures.false_match_rate,
                     label: format!("scores of each image of {name}"),
+                    size: self.pairs(maker, whole, whole),
                 })?;
                 self.scores.push((name.to_owned(), score));
                 *scores = Some(score);
@@ -192,7 +196,7 @@ impl Planner<'_> {
             let train = embed(side(split, "train"), limit, format!("members, {label}"))?;
             let holdout = embed(side(split, "holdout"), limit, format!("non-members, {label}"))?;
             let synthetic = embed(side(sample, "images"), whole, format!("{name}, {label}"))?;
-            let reference = match self.sizes.tested && self.holdout != Holdout::IsTest {
+            let reference = match self.sizes.test > 0 && self.holdout != Holdout::IsTest {
                 true => {
                     let images = side(run.division, "test");
                     Some(Embedded { features: self.embed(images, &encoder, whole, "reference".into())?, images })
@@ -203,6 +207,7 @@ impl Planner<'_> {
                 Maker::Generator(generator) => Some(generator),
                 Maker::Other { .. } => None,
             };
+            let pairs = self.pairs(maker, limit, whole);
             repetition.attacks.push(self.graph.add(AttackImages {
                 train,
                 holdout,
@@ -220,9 +225,16 @@ impl Planner<'_> {
                     delta: self.delta(generator),
                     label: format!("attacks on {name} through {}, {label}", encoder.name),
                 },
+                size: pairs,
             })?);
         }
         Ok(())
+    }
+
+    /// How many pairs of a real and a synthetic image are compared, of so many on each side at most.
+    fn pairs(&self, maker: Maker<'_>, real: usize, synthetic: usize) -> f64 {
+        let Sizes { train, holdout, .. } = self.sizes;
+        (train.min(real) + holdout.min(real)) as f64 * maker.size(self.study, &self.sizes).min(synthetic) as f64
     }
 }
 

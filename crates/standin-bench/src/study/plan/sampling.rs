@@ -4,7 +4,7 @@ use super::{Planner, Run};
 use crate::graph::UnknownInput;
 use crate::stage::StageId;
 use crate::study::configuration::Generator;
-use crate::study::stages::{AnswerOnSample, Filter, Generate, Images, Refine, Sample};
+use crate::study::stages::{AnswerOnSample, Filter, Generate, Images, Refine, Sample, settings};
 
 impl Planner<'_> {
     /// Trains a generator.
@@ -16,6 +16,7 @@ impl Planner<'_> {
             split: run.split,
             public: self.public.get(&generator.name).copied(),
             label: run.label.to_owned(),
+            images: (self.sizes.train, self.sizes.values),
         })
     }
 
@@ -31,6 +32,7 @@ impl Planner<'_> {
             request: sampling.request(drawn),
             seed: run.seed.derive("sample"),
             label: format!("sample of {}, {}", generator.name, run.label),
+            drawn_by: (generator.family.clone(), settings(generator), self.sizes.values),
         })?;
         if !filtered && sampling.perturbation == 0.0 {
             return Ok(sample);

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use standin_classify::Logits;
 use standin_data::{ImageSet, Progress, Seed};
 
+use super::workload::training;
 use super::{BoxedError, damaged, on_device};
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::study::configuration::Classifier;
 
 /// The images a classifier is trained on.
@@ -59,6 +60,8 @@ pub struct Classify {
     pub seed: Seed,
     /// Which training set, repetition or shadow this is, for people.
     pub label: String,
+    /// Training images, and values of each.
+    pub images: (usize, usize),
 }
 
 impl Stage for Classify {
@@ -104,6 +107,14 @@ impl Stage for Classify {
 
     fn weight(&self) -> u64 {
         15
+    }
+
+    fn workload(&self) -> Workload {
+        let (images, values) = self.images;
+        let settings = standin_classify::family(self.classifier.family())
+            .and_then(|family| (family.build)(&self.classifier.settings))
+            .map_or_else(|_| self.classifier.settings.clone(), |classifier| classifier.options());
+        Workload { method: self.classifier.family().to_owned(), size: training(&settings, images, values) }
     }
 }
 

@@ -49,7 +49,7 @@ impl Divide {
         let Data { ref train, ref holdout, ref test, .. } = self.data;
         let named = |side: &Side| match side {
             Side::Part(name) => self.parts.get(name).map(|set| Some((name.clone(), set.clone()))),
-            Side::Count(_) | Side::Rest | Side::Source { .. } => Ok(None),
+            Side::Count(_) | Side::Share(_) | Side::Rest | Side::Source { .. } => Ok(None),
         };
         let (test_part, holdout_part) = (named(test)?, named(holdout)?);
         let mut remaining: Option<ImageSet> = None;
@@ -69,7 +69,12 @@ impl Divide {
             remaining = without_duplicates(&remaining);
         }
         let holdout_count = if let Side::Count(count) = holdout { *count } else { 0 };
-        let (train, test_count) = match (train, test) {
+        // Shares have become numbers when the images were read.
+        let train = train.map(|train| match train {
+            Amount::Count(count) => count,
+            Amount::Share(share) => (share * remaining.len() as f64) as usize,
+        });
+        let (train, test_count) = match (&train, test) {
             (&Some(train), Side::Count(count)) => (train, *count),
             (&Some(train), Side::Rest) => (train, remaining.len().saturating_sub(train + holdout_count)),
             (&Some(train), _) => (train, 0),

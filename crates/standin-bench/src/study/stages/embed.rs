@@ -6,7 +6,7 @@ use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Encoder, TrainableEncoder, TrainableFamily};
 
 use super::{BoxedError, damaged, on_device, read_json, write_json};
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::study::encoders::trainable;
 
 /// A set of images among a stage's outputs.
@@ -100,6 +100,8 @@ pub struct Embed {
     pub seed: Seed,
     /// Which set this is, for people.
     pub label: String,
+    /// How many pixel values there are, see [`Stage::workload`].
+    pub size: f64,
 }
 
 impl Stage for Embed {
@@ -136,6 +138,10 @@ impl Stage for Embed {
 
     fn name(&self) -> String {
         format!("{} of {}", self.encoder.name, self.label)
+    }
+
+    fn workload(&self) -> Workload {
+        Workload { method: self.encoder.name.clone(), size: self.size }
     }
 }
 

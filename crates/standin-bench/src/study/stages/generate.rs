@@ -5,7 +5,8 @@ use standin_data::{ImageSet, Progress, Seed};
 use standin_generate::{Fit, Protection, SampleRequest};
 
 use super::on_device;
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use super::workload::{sampling, training};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::study::configuration::{Generator, Privacy};
 
 /// Trains a generator on the `train` side of a split. Output: the model.
@@ -22,6 +23,15 @@ pub struct Generate {
     pub public: Option<StageId>,
     /// Which repetition or shadow this is, for people.
     pub label: String,
+    /// Training images, and values of each.
+    pub images: (usize, usize),
+}
+
+/// All settings of a generator, defaults included; the study's check has built the same one before.
+pub fn settings(generator: &Generator) -> toml::Table {
+    standin_generate::family(&generator.family)
+        .and_then(|family| (family.build)(&generator.settings))
+        .map_or_else(|_| generator.settings.clone(), |generator| generator.options())
 }
 
 impl Stage for Generate {
@@ -34,15 +44,11 @@ impl Stage for Generate {
     }
 
     fn configuration(&self) -> Value {
-        // All settings, defaults included; the study's check has built the same generator before.
-        let settings = standin_generate::family(&self.generator.family)
-            .and_then(|family| (family.build)(&self.generator.settings))
-            .map_or_else(|_| self.generator.settings.clone(), |generator| generator.options());
         // The name is a label: two names for one configuration share the training.
         on_device(json!({
             "family": self.generator.family,
             "epsilon": self.generator.epsilon,
-            "settings": settings,
+            "settings": settings(&self.generator),
             "privacy": self.generator.epsilon.map(|_| &self.privacy),
             "seed": self.seed.value(),
         }))
@@ -77,6 +83,11 @@ impl Stage for Generate {
     fn weight(&self) -> u64 {
         30
     }
+
+    fn workload(&self) -> Workload {
+        let (images, values) = self.images;
+        Workload { method: self.generator.family.clone(), size: training(&settings(&self.generator), images, values) }
+    }
 }
 
 /// Samples from a trained generator. Output: `images`.
@@ -89,6 +100,8 @@ pub struct Sample {
     pub seed: Seed,
     /// Which generator, repetition or shadow this is, for people.
     pub label: String,
+    /// The generator's family and settings, and values of an image: what decides how long it takes.
+    pub drawn_by: (String, toml::Table, usize),
 }
 
 impl Stage for Sample {
@@ -120,5 +133,10 @@ impl Stage for Sample {
 
     fn weight(&self) -> u64 {
         3
+    }
+
+    fn workload(&self) -> Workload {
+        let (family, settings, values) = &self.drawn_by;
+        Workload { method: family.clone(), size: sampling(settings, &self.request, *values) }
     }
 }

@@ -6,7 +6,7 @@ use standin_measure::{Outcome, Sets, mean_image_size};
 
 use super::embed::read_embedding;
 use super::write_json;
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::summary::MeasureRow;
 
 /// Measures fidelity, variety and copying of one synthetic set. Output: `measures.json`.
@@ -23,6 +23,8 @@ pub struct Measure {
     pub seed: Seed,
     /// Which release and repetition this is, for people.
     pub label: String,
+    /// How many pairs of images are compared, see [`Stage::workload`].
+    pub size: f64,
 }
 
 impl Stage for Measure {
@@ -69,6 +71,10 @@ impl Stage for Measure {
 
     fn weight(&self) -> u64 {
         5
+    }
+
+    fn workload(&self) -> Workload {
+        Workload { size: self.size, ..Workload::default() }
     }
 }
 

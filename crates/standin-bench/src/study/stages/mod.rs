@@ -15,6 +15,7 @@ mod refine;
 mod score;
 mod split;
 mod summarise;
+mod workload;
 
 use std::path::Path;
 
@@ -29,7 +30,7 @@ pub use classify::{AnswerOnSample, Classify, TrainingSet};
 pub use divide::{Divide, Division};
 pub use embed::{ChosenEncoder, Embed, FitEncoder, Images};
 pub use gallery::DrawGallery;
-pub use generate::{Generate, Sample};
+pub use generate::{Generate, Sample, settings};
 pub use given::Take;
 pub use measure::{MEAN_IMAGE_SIZE, Measure, MeasureImages};
 pub use refine::{Filter, Refine};

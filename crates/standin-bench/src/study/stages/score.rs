@@ -8,7 +8,7 @@ use standin_measure::{image_scores, near_copies};
 
 use super::embed::read_embedding;
 use super::{BoxedError, write_json};
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::summary::ImageScores;
 
 /// Scores every synthetic image by itself. Outputs: `scores.csv` and `scores.parquet` with one row an image, `scores.json`
@@ -24,6 +24,8 @@ pub struct ScoreImages {
     pub false_match_rate: f64,
     /// Which release this is, for people.
     pub label: String,
+    /// How many pairs of images are compared, see [`Stage::workload`].
+    pub size: f64,
 }
 
 /// A synthetic image that is nearer to a training image than the threshold.
@@ -111,5 +113,9 @@ impl Stage for ScoreImages {
 
     fn weight(&self) -> u64 {
         4
+    }
+
+    fn workload(&self) -> Workload {
+        Workload { size: self.size, ..Workload::default() }
     }
 }

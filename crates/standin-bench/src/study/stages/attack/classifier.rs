@@ -9,7 +9,7 @@ use standin_privacy::{Adjacency, Guarantee};
 use super::super::classify::Predictions;
 use super::super::{BoxedError, Members, write_json};
 use super::{Attacked, ShadowRun};
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 
 /// Membership inference on a released classifier. Output: `attacks.json`.
 pub struct AttackClassifier {
@@ -29,6 +29,8 @@ pub struct AttackClassifier {
     pub outputs: Outputs,
     /// Attacks, seed, δ.
     pub attacked: Attacked,
+    /// How many answers are looked at, those of the shadows included, see [`Stage::workload`].
+    pub size: f64,
 }
 
 impl Stage for AttackClassifier {
@@ -96,6 +98,10 @@ impl Stage for AttackClassifier {
 
     fn weight(&self) -> u64 {
         2
+    }
+
+    fn workload(&self) -> Workload {
+        Workload { size: self.size, ..Workload::default() }
     }
 }
 

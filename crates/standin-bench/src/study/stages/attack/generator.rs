@@ -6,7 +6,7 @@ use standin_data::{ImageSet, Progress};
 
 use super::super::{BoxedError, Members, write_json};
 use super::{Attacked, ShadowRun};
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 
 /// Membership inference on a released generator with its weights. Output: `attacks.json`.
 pub struct AttackGenerator {
@@ -22,6 +22,8 @@ pub struct AttackGenerator {
     pub limit: usize,
     /// Attacks, seed, δ.
     pub attacked: Attacked,
+    /// The generator's family and how many candidates it is asked about, see [`Stage::workload`].
+    pub asked: (String, f64),
 }
 
 impl Stage for AttackGenerator {
@@ -87,5 +89,10 @@ impl Stage for AttackGenerator {
 
     fn weight(&self) -> u64 {
         10
+    }
+
+    fn workload(&self) -> Workload {
+        let (family, size) = &self.asked;
+        Workload { method: family.clone(), size: *size }
     }
 }

@@ -9,7 +9,7 @@ use standin_encode::{Embedding, Metric};
 use super::super::embed::{Images, draw, read_embedding};
 use super::super::{BoxedError, write_json};
 use super::Attacked;
-use crate::stage::{Inputs, Stage, StageId, StageResult};
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 
 /// Membership inference from released images. Output: `attacks.json`.
 pub struct AttackImages {
@@ -29,6 +29,8 @@ pub struct AttackImages {
     pub pictures: bool,
     /// Attacks, seed, δ.
     pub attacked: Attacked,
+    /// How many pairs of images are compared, see [`Stage::workload`].
+    pub size: f64,
 }
 
 /// Images, and the stage that embedded some of them.
@@ -140,6 +142,10 @@ impl Stage for AttackImages {
 
     fn weight(&self) -> u64 {
         4
+    }
+
+    fn workload(&self) -> Workload {
+        Workload { size: self.size, ..Workload::default() }
     }
 }
 
