@@ -94,6 +94,11 @@ fn check_classifiers(study: &Study) -> Result<(), Refusal> {
         || "classifier = []".into(),
         "utility needs at least one [[classifier]]",
     )?;
+    require(
+        study.classifiers.first().is_none_or(|classifier| classifier.utility),
+        || "the first classifier has utility = false".into(),
+        "the verdict rests on the first: put one before it that measures utility",
+    )?;
     distinct("classifiers", study.classifiers.iter().map(|classifier| classifier.name.as_str()))?;
     for classifier in &study.classifiers {
         known("classifier family", classifier.family(), standin_classify::CLASSIFIERS.iter().map(|f| f.name))?;

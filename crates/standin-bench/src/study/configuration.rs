@@ -284,6 +284,11 @@ impl Study {
         generator.sampling.count.or(self.sampling.count).unwrap_or(train)
     }
 
+    /// The classifiers that are trained on every set of images to measure what these are worth.
+    pub fn utility_classifiers(&self) -> Vec<&Classifier> {
+        self.classifiers.iter().filter(|classifier| classifier.utility).collect()
+    }
+
     /// The classifier of that name.
     pub fn classifier(&self, name: &str) -> Option<&Classifier> {
         self.classifiers.iter().find(|classifier| classifier.name == name)

@@ -130,12 +130,12 @@ fn the_reporter_hears_of_every_stage_in_order() {
     executor.run(&graph, &store, &log).unwrap();
     let expected = [
         "planned 4",
-        "first cached: 1/4, 1/6",
+        "first cached: 1/4, 1000/6000",
         "started bad on 1",
-        "bad without result: 2/4, 4/6",
-        "lost without result: 3/4, 5/6",
+        "bad without result: 2/4, 4000/6000",
+        "lost without result: 3/4, 5000/6000",
         "started good on 1",
-        "good computed: 4/4, 6/6",
+        "good computed: 4/4, 6000/6000",
     ];
     assert_eq!(*log.0.lock().unwrap(), expected);
 }

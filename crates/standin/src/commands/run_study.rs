@@ -134,23 +134,23 @@ fn costs(expected: &Planned) -> String {
 pub fn plan_table(expected: &Planned) -> String {
     let header = [
         ("what", Align::Left),
-        ("after", Align::Left),
         ("stages", Align::Right),
         ("finished", Align::Right),
         ("to do", Align::Right),
         ("time of one core", Align::Right),
         ("memory of one", Align::Right),
         ("of unknown cost", Align::Right),
+        ("reads", Align::Left),
     ];
     let rows = expected.kinds().into_iter().map(|kind| {
         let dash = || "–".to_owned();
         let numbers = [kind.stages, kind.finished, kind.left()].map(|number| number.to_string());
         let seconds = if kind.core_seconds > 0.0 { spoken(kind.core_seconds) } else { dash() };
         let after = if kind.after.is_empty() { dash() } else { kind.after.join(", ") };
-        [kind.kind.to_owned(), after]
+        [kind.kind.to_owned()]
             .into_iter()
             .chain(numbers)
-            .chain([seconds, kind.bytes.map_or_else(dash, memory), kind.unknown.to_string()])
+            .chain([seconds, kind.bytes.map_or_else(dash, memory), kind.unknown.to_string(), after])
             .collect()
     });
     let left = expected.left().count();

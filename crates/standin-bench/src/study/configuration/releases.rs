@@ -15,11 +15,18 @@ pub struct Classifier {
     /// The family's settings that differ from its defaults.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub settings: toml::Table,
+    /// Whether it is trained on every set of images to measure what these are worth; if not, it is there to be released.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub utility: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl From<String> for Classifier {
     fn from(name: String) -> Self {
-        Self { name, family: None, settings: toml::Table::new() }
+        Self { name, family: None, settings: toml::Table::new(), utility: true }
     }
 }
 

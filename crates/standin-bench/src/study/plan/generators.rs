@@ -28,13 +28,14 @@ impl Planner<'_> {
         let shadows = (0..if shadowed { study.attacks.shadows } else { 0 })
             .map(|index| self.generator_shadow(division, index, generator))
             .collect::<Result<Vec<_>, _>>()?;
+        let classifiers = study.utility_classifiers();
         let mut repetitions = Vec::new();
         for (&seed, &split) in study.seeds.iter().zip(splits) {
             let label = format!("seed {seed}");
             let run = Run { division, split, seed: Seed::new(seed), label: &label, attacked: false };
             let (generate, sample) = (self.generate(&run, generator)?, self.sample(&run, generator)?);
             let mut repetition = Repetition { generate: Some(generate), sample: Some(sample), ..Repetition::default() };
-            self.utility(&run, Maker::Generator(generator), sample, &study.classifiers, &mut repetition)?;
+            self.utility(&run, Maker::Generator(generator), sample, &classifiers, &mut repetition)?;
             if attacked {
                 repetition.attacks.push(self.graph.add(AttackGenerator {
                     division,
@@ -59,7 +60,7 @@ impl Planner<'_> {
             kind: ReleaseKind::Generator,
             generator: Some((generator.name.clone(), generator.family.clone())),
             source: None,
-            classifiers: study.classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
+            classifiers: classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
             repetitions,
             gallery: None,
             scores: None,

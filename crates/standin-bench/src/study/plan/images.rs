@@ -28,7 +28,7 @@ impl Planner<'_> {
             Maker::Generator(_) => true,
             Maker::Other { classified, .. } => classified,
         };
-        let classifiers: &[Classifier] = if classified { &study.classifiers } else { &[] };
+        let classifiers = if classified { study.utility_classifiers() } else { Vec::new() };
         let mut repetitions = Vec::new();
         let (mut gallery, mut scores) = (None, None);
         for (&seed, &split) in study.seeds.iter().zip(splits) {
@@ -39,7 +39,7 @@ impl Planner<'_> {
                 Maker::Other { take, .. } => take,
             };
             let mut repetition = Repetition { sample: Some(sample), ..Repetition::default() };
-            self.utility(&run, maker, sample, classifiers, &mut repetition)?;
+            self.utility(&run, maker, sample, &classifiers, &mut repetition)?;
             // The same images on all sides give the same figures again, whatever the seed.
             let again =
                 matches!(maker, Maker::Other { .. }) && self.holdout != Holdout::Drawn && !repetitions.is_empty();
@@ -78,7 +78,7 @@ impl Planner<'_> {
         run: &Run<'_>,
         maker: Maker<'_>,
         sample: StageId,
-        classifiers: &[Classifier],
+        classifiers: &[&Classifier],
         repetition: &mut Repetition,
     ) -> Result<(), UnknownInput> {
         let (name, label) = (maker.name(), run.label);
