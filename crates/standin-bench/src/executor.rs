@@ -16,6 +16,7 @@ mod memory;
 mod outcome;
 mod reporter;
 mod schedule;
+pub mod slurm;
 
 use std::any::Any;
 use std::num::NonZero;

@@ -1,6 +1,7 @@
 //! The study file: every setting with its default, checked before anything runs.
 
 mod canaries;
+mod slurm;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 use super::check::{Refusal, check, explain};
 use crate::summary::Thresholds;
 pub use canaries::{CanaryKind, PlantedCanaries};
+pub use slurm::{Gpus, Resources, Slurm};
 
 /// The built-in study: handwritten digits, seven releases, three seeds.
 pub const BUILT_IN: &str = include_str!("digits.toml");
@@ -67,6 +69,9 @@ pub struct Study {
     /// Conditions on the figures, such as `"fd_holdout < 20"`: the exit status is 1 if one fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<String>,
+    /// How the stages are carried out on a Slurm cluster; no part of any stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<Slurm>,
 }
 
 /// The real images and their division.

@@ -9,12 +9,12 @@ mod stages;
 mod verdict;
 
 pub use configuration::{
-    Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Measures,
-    NoCopies, PlantedCanaries, Privacy, Protocols, ReleasedClassifier, ReleasedGenerator, Sampling, Side, Study,
-    StudyError,
+    Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Gpus, Likeness,
+    Measures, NoCopies, PlantedCanaries, Privacy, Protocols, ReleasedClassifier, ReleasedGenerator, Resources,
+    Sampling, Side, Slurm, Study, StudyError,
 };
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;
 pub use plan::{Plan, PlanError, plan};
-pub use stages::Copy;
+pub use stages::{Copy, KINDS, Rebuild, rebuild};
 pub use verdict::strongest_attack;

@@ -6,7 +6,8 @@ use standin_bench::study::{Study, strongest_attack};
 use standin_bench::summary::Summary;
 
 use super::Context;
-use super::run_study::{Folders, gate_line, plan_table};
+use super::run_study::{Carried, Folders, gate_line, plan_table};
+use super::slurm::described;
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -21,6 +22,7 @@ Examples:
   standin bench                                 the built-in study
   standin bench examples/fashion-mnist.toml     a study of your own
   standin bench study.toml --plan               what it would train and cost
+  standin bench study.toml --executor slurm     the same on a Slurm cluster
   standin bench --json > summary.json           everything that was found, for scripts
   standin bench --show                          the built-in study file, to start your own from")]
 pub struct Arguments {
@@ -37,11 +39,38 @@ pub struct Arguments {
     /// Print what there is to train and to compute and what it may cost, and run nothing
     #[arg(long, conflicts_with = "show")]
     plan: bool,
+
+    /// What computes: this machine, or a Slurm cluster with which it shares the store's file system
+    #[arg(long, value_enum, default_value_t = Executor::Local)]
+    executor: Executor,
+
+    /// Hand the study to the cluster and do not wait for it
+    #[arg(long)]
+    detach: bool,
 }
+
+/// What computes stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Executor {
+    /// This machine.
+    Local,
+    /// A Slurm cluster.
+    Slurm,
+}
+
+/// An option that has no meaning on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--detach without --executor slurm: what this machine computes ends with the program; add it, or leave --detach out"
+)]
+struct DetachedHere;
 
 impl Arguments {
     /// Runs the study, writes the report, prints the table.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
+        if self.detach && self.executor == Executor::Local {
+            return Err(DetachedHere.into());
+        }
         let study = match &self.study {
             Some(path) => Study::read(path)?,
             None => Study::built_in(),
@@ -56,7 +85,16 @@ impl Arguments {
             context.output.print(&expected, || plan_table(&expected))?;
             return Ok(Status::Done);
         }
-        let finished = self.folders.run(&study, images, context)?;
+        let finished = match self.executor {
+            Executor::Local => self.folders.run(&study, images, context)?,
+            Executor::Slurm => match self.folders.run_on_slurm(&study, images, self.detach, context)? {
+                Carried::Out(finished) => *finished,
+                Carried::Queued(status) => {
+                    context.output.print(&status, || described(&status))?;
+                    return Ok(Status::Done);
+                }
+            },
+        };
         context.output.print(finished.summary(), || results(finished.summary()))?;
         Ok(finished.status(context))
     }
