@@ -252,6 +252,7 @@ impl Arguments {
             canaries: Vec::new(),
             thresholds: Default::default(),
             gates: self.gates,
+            slurm: None,
         };
         Ok((study, self.folders))
     }
