@@ -1,9 +1,9 @@
 //! Running the stages of a graph on a Slurm cluster, into a store on a file system that its nodes share.
 //!
-//! What cannot travel, such as the stage that holds the images, is computed here first. Everything else becomes a list of
-//! tasks ([`TaskList`]) in a folder of the store, and a batch script for each job array: the stages of one kind that lie
-//! equally deep in the graph. A job array waits until those that hold its inputs have *ended*, well or not: a task whose
-//! input is missing ends at once and says so, and a failed stage stops only what depends on it.
+//! What cannot travel, such as the stage that holds the images, is computed here first. Everything else becomes a list
+//! of tasks ([`TaskList`]) in a folder of the store, and a batch script for each job array: the stages of one kind that
+//! lie equally deep in the graph. A job array waits until those that hold its inputs have *ended*, well or not: a task
+//! whose input is missing ends at once and says so, and a failed stage stops only what depends on it.
 //!
 //! ```text
 //! runs/.slurm/<study>-<8 digits of the summary's digest>/
@@ -13,8 +13,8 @@
 //!   logs/                  one file a task
 //! ```
 //!
-//! Whether a stage is done is asked of the store alone; the queue says only who is still at it. No accounting database is
-//! needed.
+//! Whether a stage is done is asked of the store alone; the queue says only who is still at it. No accounting database
+//! is needed.
 
 mod compute;
 mod error;
@@ -64,8 +64,8 @@ impl SlurmExecutor<'_> {
     /// [`Submission::wait`] then waits for them.
     ///
     /// # Errors
-    /// If a stage that has to be computed here fails, the store cannot be used, or Slurm refuses a job; the jobs submitted
-    /// before stay in the queue.
+    /// If a stage that has to be computed here fails, the store cannot be used, or Slurm refuses a job; the jobs
+    /// submitted before stay in the queue.
     pub fn submit(
         &self,
         study: &str,

@@ -63,8 +63,8 @@ impl Store {
         Ok(Session { store: self, _shared: lock })
     }
 
-    /// As [`Store::session`], but removes nothing: for one of many processes on several machines, whose file system may not
-    /// show the locks of one to another.
+    /// As [`Store::session`], but removes nothing: for one of many processes on several machines, whose file system may
+    /// not show the locks of one to another.
     ///
     /// # Errors
     /// If the store cannot be locked or written.

@@ -12,8 +12,8 @@ use crate::study::Rebuild;
 pub enum Error {
     /// One of Slurm's commands cannot be run.
     #[error(
-        "{command} cannot be run ({source}): Slurm's commands are on a cluster's login nodes; work there, load the module they come \
-         with, or compute on this machine (without --executor slurm)"
+        "{command} cannot be run ({source}): Slurm's commands are on a cluster's login nodes; work there, load the \
+         module they come with, or compute on this machine (without --executor slurm)"
     )]
     Command {
         /// The command.
@@ -79,8 +79,8 @@ pub enum Error {
     },
     /// A stage that can only be computed where the study is planned reads what others have not computed yet.
     #[error(
-        "{name} ({kind}) can only be computed where the study is planned, and reads stage {} which is not finished; compute the \
-         study on this machine (without --executor slurm)", input.short()
+        "{name} ({kind}) can only be computed where the study is planned, and reads stage {} which is not finished; \
+         compute the study on this machine (without --executor slurm)", input.short()
     )]
     Stays {
         /// Its kind.
@@ -92,8 +92,8 @@ pub enum Error {
     },
     /// A task reads a stage that is neither finished nor a task.
     #[error(
-        "{name} reads stage {}, which is no longer in the store and can only be computed where the study is planned; run `standin \
-         bench STUDY --executor slurm` again", input.short()
+        "{name} reads stage {}, which is no longer in the store and can only be computed where the study is planned; \
+         run `standin bench STUDY --executor slurm` again", input.short()
     )]
     Gone {
         /// The task's name.
@@ -103,8 +103,8 @@ pub enum Error {
     },
     /// Jobs of an earlier submission work on another list of tasks.
     #[error(
-        "{}: {queued} tasks of another version of this study are still in the queue; wait for them, or cancel them with `standin slurm \
-         cancel`", folder.display()
+        "{}: {queued} tasks of another version of this study are still in the queue; wait for them, or cancel them \
+         with `standin slurm cancel`", folder.display()
     )]
     Changed {
         /// The submission's folder.

@@ -62,7 +62,8 @@ impl fmt::Display for Script<'_> {
         }
         writeln!(
             f,
-            "exec {} compute {} --index $(({} + SLURM_ARRAY_TASK_ID)) --threads \"$SLURM_CPUS_PER_TASK\" --device {device}",
+            "exec {} compute {} --index $(({} + SLURM_ARRAY_TASK_ID)) --threads \"$SLURM_CPUS_PER_TASK\" \
+             --device {device}",
             quoted(program),
             quoted(plan),
             array.first,
@@ -112,8 +113,8 @@ mod tests {
             "#SBATCH --chdir=\"/home/me/100 %\"",
             "#SBATCH --output=\"/runs/100 %%/logs/2-generate-%a.log\"",
             "module load gcc",
-            "exec '/opt/it'\\''s/standin' compute '/runs/.slurm/x/plan.json' --index $((7 + SLURM_ARRAY_TASK_ID)) --threads \
-             \"$SLURM_CPUS_PER_TASK\" --device cpu",
+            "exec '/opt/it'\\''s/standin' compute '/runs/.slurm/x/plan.json' --index $((7 + SLURM_ARRAY_TASK_ID)) \
+             --threads \"$SLURM_CPUS_PER_TASK\" --device cpu",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -47,7 +47,7 @@ pub struct KindStatus {
     pub blocked: usize,
 }
 
-/// A task that left neither the queue unnoticed nor a result.
+/// A task that is neither finished nor in the queue, though everything it reads is finished.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedTask {
     /// The stage.

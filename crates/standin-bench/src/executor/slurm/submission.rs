@@ -174,7 +174,8 @@ impl Submission {
         Ok(queue.into_iter().filter_map(|queued| self.position(queued)).collect())
     }
 
-    /// The task behind an entry of the queue. Slurm gives numbers again after long, to whomever: hence the look at the name.
+    /// The task behind an entry of the queue. Slurm gives numbers again after long, to whomever: hence the look at the
+    /// name.
     fn position(&self, queued: Queued) -> Option<(usize, InQueue)> {
         let Queued { job: id, task: index, running, name, reason } = queued;
         let job = self.jobs.jobs.iter().rev().find(|job| job.id == id)?;
@@ -197,8 +198,8 @@ impl Submission {
     /// out and submitted with it: it would begin too early.
     ///
     /// # Errors
-    /// If the store or the folder cannot be used, a task reads what is not there and is no task, or Slurm refuses a job;
-    /// what was submitted until then stays in the queue, and is not submitted again.
+    /// If the store or the folder cannot be used, a task reads what is not there and is no task, or Slurm refuses a
+    /// job; what was submitted until then stays in the queue, and is not submitted again.
     pub fn submit(&mut self, store: &Store) -> Result<Submitted> {
         let lock = self.folder.join(LOCK);
         let lock =

@@ -263,12 +263,17 @@ fn is_memory(text: &str) -> bool {
 mod tests {
     use std::path::Path;
 
+    use standin_data::Silent;
+
     use super::*;
-    use crate::study::Study;
+    use crate::graph::Node;
+    use crate::stage::StageId;
+    use crate::study::{Study, plan};
 
     fn study(slurm: &str) -> Result<Study, String> {
         let text = format!(
-            "name = \"s\"\n[data]\nsource = \"digits\"\ntrain = 100\nholdout = 100\n[[generator]]\nname = \"vae\"\nfamily = \"vae\"\n{slurm}"
+            "name = \"s\"\n[data]\nsource = \"digits\"\ntrain = 100\nholdout = 100\n[[generator]]\nname = \"vae\"\n\
+             family = \"vae\"\n{slurm}"
         );
         Study::parse(&text, Path::new("study.toml")).map_err(|error| error.to_string())
     }
@@ -300,6 +305,18 @@ mod tests {
         )
         .unwrap();
         assert_eq!(Study::parse(&study.to_toml(), Path::new("printed")).unwrap(), study);
+    }
+
+    #[test]
+    fn the_table_changes_no_stage() {
+        let cache = tempfile::tempdir().unwrap();
+        let stages = |study: &Study| -> Vec<StageId> {
+            let images = study.import(cache.path(), &Silent).unwrap();
+            plan(study, images).unwrap().graph.nodes().iter().map(Node::id).collect()
+        };
+        let with = study("[slurm]\npartition = \"a\"\ncpus = 8\n[slurm.generate]\ntime = \"5\"").unwrap();
+        assert!(with.slurm.is_some());
+        assert_eq!(stages(&with), stages(&study("").unwrap()));
     }
 
     #[test]

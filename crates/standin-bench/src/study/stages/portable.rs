@@ -69,8 +69,8 @@ pub enum Rebuild {
     },
     /// They are those of another stage than was planned.
     #[error(
-        "{kind} {} became {} when it was made again: the program, its version or the device (`--device`) is another than where the study \
-         was planned; use the same, or plan the study again",
+        "{kind} {} became {} when it was made again: the program, its version or the device (`--device`) is another \
+         than where the study was planned; use the same, or plan the study again",
         planned.short(), rebuilt.short()
     )]
     Identity {

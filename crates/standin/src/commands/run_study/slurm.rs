@@ -18,7 +18,8 @@ use crate::stages::StageReporter;
 /// An option that has no meaning on a cluster.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "--fail-fast with --executor slurm: jobs are submitted all at once; leave it out, and `standin slurm cancel` what is not wanted"
+    "--fail-fast with --executor slurm: jobs are submitted all at once; leave it out, and `standin slurm cancel` what is \
+     not wanted"
 )]
 struct FailFast;
 
@@ -76,12 +77,13 @@ pub fn say_submitted(submission: &Submission, submitted: Submitted, runs: &Path,
     }
     let folder = submission.folder().display();
     context.terminal.note(&format!(
-        "{tasks} tasks submitted in {arrays} job arrays, {queued} were in the queue already; scripts and logs are in {folder}"
+        "{tasks} tasks submitted in {arrays} job arrays, {queued} were in the queue already; scripts and logs \
+         are in {folder}"
     ));
     let runs = if runs == Path::new("runs") { String::new() } else { format!(" --runs {}", runs.display()) };
     let name = submission.name();
     context.terminal.note(&format!(
-        "the jobs stay in the queue whatever ends this program, Ctrl-C too: `standin slurm status {name}{runs}` shows them, `standin \
-         slurm cancel {name}{runs}` takes them out"
+        "the jobs stay in the queue whatever ends this program, Ctrl-C too: `standin slurm status {name}{runs}` shows \
+         them, `standin slurm cancel {name}{runs}` takes them out"
     ));
 }
