@@ -95,7 +95,12 @@ fn main() {
     timed("computed one after the other", count, || one_by_one.run(&part, &alone, &Quiet).expect("a store that works"));
 
     let generators: Vec<String> = (0..210)
-        .map(|number| format!("{{ name = \"vae-{number}\", family = \"vae\", settings = {{ beta = {:.2} }} }}", 1.0 + number as f64 / 100.0))
+        .map(|number| {
+            format!(
+                "{{ name = \"vae-{number}\", family = \"vae\", settings = {{ beta = {:.2} }} }}",
+                1.0 + number as f64 / 100.0
+            )
+        })
         .collect();
     let text = format!(
         "name = \"large\"\nseeds = [1, 2, 3]\ngenerator = [{}]\nclassifier = [\"cnn\", \"logistic\"]\n\

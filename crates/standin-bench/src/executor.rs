@@ -21,6 +21,7 @@ mod memory;
 mod outcome;
 mod reporter;
 mod schedule;
+pub mod slurm;
 
 use std::any::Any;
 use std::num::NonZero;

@@ -269,7 +269,8 @@ mod tests {
     #[test]
     fn results_of_older_code_are_counted_and_those_of_other_kinds_are_not() {
         let older = Record { code_version: 0, ..record(&Training(1, "vae", 1.0), 1.0, 1, 1) };
-        let records = [older.clone(), Record { kind: "measure".into(), ..older }, record(&Training(1, "vae", 1.0), 1.0, 1, 1)];
+        let records =
+            [older.clone(), Record { kind: "measure".into(), ..older }, record(&Training(1, "vae", 1.0), 1.0, 1, 1)];
         let mut graph = Graph::new();
         graph.add(Training(2, "vae", 1.0)).unwrap();
         assert_eq!(Experience::from_costs(records, &[]).outdated(&graph), 1);

@@ -15,6 +15,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// A stage outside any graph, whose inputs are in the store.
+    pub(crate) fn alone(stage: Box<dyn Stage>) -> Self {
+        Self { id: StageId::of(&*stage), stage, inputs: Vec::new(), dependents: Vec::new(), expected: None }
+    }
+
     /// The stage's identity.
     pub fn id(&self) -> StageId {
         self.id

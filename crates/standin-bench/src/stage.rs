@@ -47,6 +47,12 @@ pub trait Stage: Send + Sync {
     /// Whatever stops the work; nothing of `out` is kept then.
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult;
 
+    /// The stage as data from which another process can make it again (see [`crate::study::rebuild`]); none, as by
+    /// default, for one that can only be computed where it was planned, such as one that holds the images themselves.
+    fn portable(&self) -> Option<serde_json::Value> {
+        None
+    }
+
     /// The name people read, such as "merf-1, seed 0"; the kind by default. Not part of the identity.
     fn name(&self) -> String {
         self.kind().to_owned()

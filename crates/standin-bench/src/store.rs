@@ -9,6 +9,7 @@
 //!   .tmp-<digest>-<random>/  a stage at work, or what a killed one left
 //!   .locks/                empty files that processes lock
 //!   .logs/                 what stages said that failed
+//!   .slurm/                studies handed to a cluster: see `executor::slurm`
 //! ```
 //!
 //! A stage is finished exactly when its folder has its final name. It gets that name by one atomic rename, after every

@@ -10,6 +10,8 @@ pub enum Failure {
     Input(Box<dyn Error + Send + Sync>),
     /// The program or the machine failed: exit status 3.
     Internal(Box<dyn Error + Send + Sync>),
+    /// What there was to do was not begun, because it waits for something else: exit status 4.
+    NotBegun(Box<dyn Error + Send + Sync>),
     /// A defect of the program, already printed by the panic hook: exit status 3.
     Panic,
 }
@@ -20,12 +22,13 @@ impl Failure {
         match self {
             Self::Input(_) => ExitCode::from(2),
             Self::Internal(_) | Self::Panic => ExitCode::from(3),
+            Self::NotBegun(_) => ExitCode::from(4),
         }
     }
 
     /// The message and its causes, outermost first, each said once.
     pub fn lines(&self) -> Vec<String> {
-        let (Self::Input(error) | Self::Internal(error)) = self else {
+        let (Self::Input(error) | Self::Internal(error) | Self::NotBegun(error)) = self else {
             return vec!["an internal error, described above; please report it with the command that led to it".into()];
         };
         let mut lines = vec![error.to_string()];

@@ -26,12 +26,16 @@ struct State {
     cached: u64,
     computed: usize,
     said: Option<Instant>,
+    /// How much of the graph has ended.
+    overall: Option<Overall>,
+    /// On a cluster: how many stages are computed and how many wait.
+    queue: Option<(usize, usize)>,
 }
 
 impl<'a> StageReporter<'a> {
     /// Reports to this terminal.
     pub fn new(terminal: &'a Terminal) -> Self {
-        let state = State { began: Instant::now(), cached: 0, computed: 0, said: None };
+        let state = State { began: Instant::now(), cached: 0, computed: 0, said: None, overall: None, queue: None };
         Self { terminal, state: Mutex::new(state) }
     }
 
@@ -54,6 +58,25 @@ impl<'a> StageReporter<'a> {
                 duration(Duration::from_secs_f64(saved))
             ),
         });
+    }
+
+    /// Says how far the study is, if it has moved at all.
+    fn say(&self, state: &mut State) {
+        let Some(overall) = state.overall.filter(|_| state.computed > 0 || state.queue.is_some()) else { return };
+        let mut line = format!("{} of {} stages, {:.0} %", overall.stages, overall.of_stages, 100.0 * overall.share());
+        if state.computed > 0 {
+            let done = overall.weight.saturating_sub(state.cached).max(1);
+            let rest = overall.of_weight.saturating_sub(overall.weight);
+            line += &format!(", {} left", duration(state.began.elapsed().mul_f64(rest as f64 / done as f64)));
+        }
+        if let Some((running, pending)) = state.queue {
+            line += &format!("; {running} running, {pending} in the queue");
+        }
+        let due = state.said.is_none_or(|said| said.elapsed() >= INTERVAL);
+        if due {
+            state.said = Some(Instant::now());
+        }
+        self.terminal.overall(Some((&line, due)));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -82,23 +105,13 @@ impl Reporter for StageReporter<'_> {
             End::Failed(failure) => self.terminal.warn(&format!("{} failed: {failure}", node.stage().name())),
             End::Skipped(_) | End::NotStarted => {}
         }
-        if state.computed == 0 {
-            return;
-        }
-        let done = overall.weight.saturating_sub(state.cached).max(1);
-        let elapsed = state.began.elapsed();
-        let left = elapsed.mul_f64(overall.of_weight.saturating_sub(overall.weight) as f64 / done as f64);
-        let line = format!(
-            "{} of {} stages, {:.0} %, {} left",
-            overall.stages,
-            overall.of_stages,
-            100.0 * overall.share(),
-            duration(left)
-        );
-        let due = state.said.is_none_or(|said| said.elapsed() >= INTERVAL);
-        if due {
-            state.said = Some(Instant::now());
-        }
-        self.terminal.overall(Some((&line, due)));
+        state.overall = Some(overall);
+        self.say(&mut state);
+    }
+
+    fn queued(&self, running: usize, pending: usize) {
+        let mut state = self.lock();
+        state.queue = Some((running, pending));
+        self.say(&mut state);
     }
 }

@@ -176,7 +176,9 @@ fn a_plan_says_what_there_is_to_do_and_does_nothing() {
     assert_eq!(other.iter().filter(|stage| stage["finished"] == true).count(), 4, "{other:?}");
     for stage in other.iter().filter(|stage| stage["finished"] == false) {
         assert_eq!(stage["expected"]["basis"], "same", "{stage}");
-        assert!(stage["expected"]["core_seconds"].as_f64() > Some(0.0) && stage["expected"]["bytes"].as_u64() > Some(0));
+        assert!(
+            stage["expected"]["core_seconds"].as_f64() > Some(0.0) && stage["expected"]["bytes"].as_u64() > Some(0)
+        );
     }
     for (form, said) in [("--dry-run", "to do; about "), ("--dry-run=stages", "split, seed 2")] {
         let table = text(&standin(folder, &["bench", "study.toml", form]).stdout);
@@ -236,7 +238,8 @@ fn several_data_sets_are_several_studies_with_reports_of_their_own() {
     let folder = folder.path();
     standin_data::digits().select(&(0..900).collect::<Vec<_>>()).save(&folder.join("half")).unwrap();
     let text_of = STUDY.replace("source = \"digits\"\n", "").replace("shadows = 4", "shadows = 0");
-    let text_of = format!("{text_of}\n[matrix.data]\nall = {{ source = \"digits\" }}\nhalf = {{ source = \"half\" }}\n");
+    let text_of =
+        format!("{text_of}\n[matrix.data]\nall = {{ source = \"digits\" }}\nhalf = {{ source = \"half\" }}\n");
     fs::write(folder.join("study.toml"), text_of).unwrap();
     let output = standin(folder, &["bench", "study.toml", "--quiet", "--json", "--out", "reports"]);
     assert!(output.status.success(), "{}", text(&output.stderr));

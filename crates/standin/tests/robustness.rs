@@ -170,7 +170,11 @@ fn a_full_disk_loses_nothing() {
     let disk = folder.join("disk");
     fs::create_dir(&disk).unwrap();
     let mount = |options: &str| {
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk).stderr(Stdio::null()).status();
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&disk)
+            .stderr(Stdio::null())
+            .status();
         status.is_ok_and(|status| status.success())
     };
     if !mount("size=256k") {

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::path::{Path, PathBuf};
 
 use crate::stage::StageId;
 use crate::store::{self, Record};
@@ -85,7 +86,28 @@ pub enum Failure {
     /// The result could not be put into the store, or is damaged there.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The job on a cluster that was to compute it is no longer in the queue and left no result.
+    #[error("its job left no result{}", of_log(log.as_deref(), last_lines))]
+    Job {
+        /// What the job printed, where it was submitted.
+        log: Option<PathBuf>,
+        /// The end of that.
+        last_lines: Vec<String>,
+    },
     /// The system gave no thread to run on.
     #[error("no thread to run on: {0}; use fewer threads")]
     Threads(String),
+}
+
+/// Where a job's log is, and how it ends.
+fn of_log(log: Option<&Path>, last_lines: &[String]) -> String {
+    let Some(log) = log else { return ": it was never submitted".to_owned() };
+    let lines: String = last_lines.iter().map(|line| format!("\n      {line}")).collect();
+    match lines.is_empty() {
+        true => format!(
+            ": {} is empty or missing, so it never began; `sacct` or the cluster's staff may know why",
+            log.display()
+        ),
+        false => format!("; {} ends with{lines}", log.display()),
+    }
 }

@@ -17,6 +17,9 @@ pub trait Reporter: Sync {
     /// Another process computes this stage, and there is nothing to do but wait for it.
     fn waiting(&self, node: &Node);
 
+    /// So many stages are computed by jobs of a cluster, and so many wait in its queue.
+    fn queued(&self, _running: usize, _pending: usize) {}
+
     /// A stage ended, perhaps without having been started. `overall` includes it.
     fn ended(&self, node: &Node, end: &End, overall: Overall);
 }

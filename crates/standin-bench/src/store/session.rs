@@ -63,6 +63,17 @@ impl Store {
         Ok(Session { store: self, _shared: lock })
     }
 
+    /// As [`Store::session`], but removes nothing: for one of many processes on several machines, whose file system may
+    /// not show the locks of one to another.
+    ///
+    /// # Errors
+    /// If the store cannot be locked or written.
+    pub fn join(&self) -> Result<Session<'_>> {
+        let lock = self.lock_file(STORE_LOCK)?;
+        lock.lock_shared().map_err(Error::io("locking", &self.root))?;
+        Ok(Session { store: self, _shared: lock })
+    }
+
     /// The store held alone, or an error if a session is open.
     pub(super) fn alone(&self) -> Result<File> {
         let lock = self.lock_file(STORE_LOCK)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use standin_attack::{Access, Family, Need};
 use standin_data::Amount;
 
-use super::configuration::{CanaryKind, Data, Generator, PlantedCanaries, Side, Study, StudyError};
+use super::configuration::{CanaryKind, Data, Generator, PlantedCanaries, Side, Slurm, Study, StudyError};
 use super::encoders;
 use crate::gate::{GateError, GateExpression, KnownFigures};
 
@@ -22,7 +22,7 @@ pub(super) fn refusal(found: impl Into<String>, remedy: impl Into<String>) -> Re
 }
 
 /// Refuses with these words unless `holds`.
-fn require(holds: bool, found: impl FnOnce() -> String, remedy: &str) -> Result<(), Refusal> {
+pub(super) fn require(holds: bool, found: impl FnOnce() -> String, remedy: &str) -> Result<(), Refusal> {
     if holds { Ok(()) } else { Err(refusal(found(), remedy)) }
 }
 
@@ -42,7 +42,8 @@ pub(super) fn check(study: &Study) -> Result<(), Refusal> {
     check_releases(study)?;
     check_measures_and_attacks(study)?;
     check_canaries(study)?;
-    check_gates(study)
+    check_gates(study)?;
+    study.slurm.as_ref().map_or(Ok(()), Slurm::check)
 }
 
 /// Whether everything that could be released was made elsewhere.

@@ -7,6 +7,7 @@ mod file;
 mod generators;
 mod matrix;
 mod releases;
+mod slurm;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ pub use file::{PRESETS, Preset, StudyFile};
 pub use generators::{Confidence, Generator, GeneratorSampling, Likeness, NoCopies};
 pub use matrix::{Matrix, Rule};
 pub use releases::{Classifier, ReleasedClassifier, ReleasedGenerator};
+pub use slurm::{Gpus, Resources, Slurm};
 
 /// A study: data, generators, classifiers, measures and attacks to compare, over several seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +74,9 @@ pub struct Study {
     /// Conditions on the figures, such as `"fd_holdout < 20"`: the exit status is 1 if one fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<String>,
+    /// How the stages are carried out on a Slurm cluster; no part of any stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<Slurm>,
     /// What is crossed with the generators and classifiers above; none once it has been read into them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<Matrix>,

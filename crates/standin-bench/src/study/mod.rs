@@ -9,12 +9,12 @@ mod stages;
 mod verdict;
 
 pub use configuration::{
-    Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Likeness, Matrix,
-    Measures, NoCopies, PRESETS, PlantedCanaries, Preset, Privacy, Protocols, ReleasedClassifier, ReleasedGenerator,
-    Rule, Sampling, Side, Study, StudyError, StudyFile,
+    Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Gpus, Likeness,
+    Matrix, Measures, NoCopies, PRESETS, PlantedCanaries, Preset, Privacy, Protocols, ReleasedClassifier,
+    ReleasedGenerator, Resources, Rule, Sampling, Side, Slurm, Study, StudyError, StudyFile,
 };
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;
 pub use plan::{Plan, PlanError, plan};
-pub use stages::Copy;
+pub use stages::{Copy, KINDS, Rebuild, rebuild};
 pub use verdict::strongest_attack;

@@ -233,7 +233,9 @@ impl Planner<'_> {
             let Some(generator) = study.generator(&released.generator) else { continue };
             releases.push(self.generator(division, &splits, &released.name, generator)?);
         }
-        self.graph.add(Summarise { study: study.clone(), source, division, split: splits[0], releases })
+        // What is found does not depend on where it is computed.
+        let study = Study { slurm: None, ..study.clone() };
+        self.graph.add(Summarise { study, source, division, split: splits[0], releases })
     }
 
     fn split(&mut self, division: StageId, draw: Draw) -> Result<StageId, UnknownInput> {

@@ -31,6 +31,19 @@ fn a_sound_store_verifies() {
 }
 
 #[test]
+fn what_is_kept_for_a_cluster_is_no_stage_and_no_leftover() {
+    let (_folder, store, _) = finished_diamond();
+    let plan = store.root().join(".slurm/study-01234567/plan.json");
+    fs::create_dir_all(plan.parent().unwrap()).unwrap();
+    fs::write(&plan, "{}").unwrap();
+    assert_eq!(store.list().unwrap().len(), 4);
+    assert!(store.verify(&Silent).unwrap().is_sound());
+    drop(store.session().unwrap());
+    store.prune(&Prune::AllBut(Default::default()), false).unwrap();
+    assert_eq!((store.list().unwrap().len(), plan.exists()), (0, true));
+}
+
+#[test]
 fn verification_names_every_damaged_file() {
     let (_folder, store, graph) = finished_diamond();
     let file = |name: &str, path: &str| store.folder(id(&graph, name)).join(path);

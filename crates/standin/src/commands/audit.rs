@@ -236,7 +236,7 @@ impl Arguments {
             sampling: Default::default(),
             classifiers: classifiers
                 .into_iter()
-                .map(|name| Classifier { name, family: None, settings: Default::default() })
+                .map(Classifier::from)
                 .collect(),
             released_classifiers: Vec::new(),
             released_generators: Vec::new(),
@@ -253,6 +253,7 @@ impl Arguments {
             thresholds: Default::default(),
             gates: self.gates,
             matrix: None,
+            slurm: None,
         };
         Ok((study, self.folders))
     }

@@ -7,8 +7,9 @@ use standin_bench::summary::Summary;
 use standin_data::Source;
 
 use super::Context;
-use super::run_study::{Folders, gate_line, plan_table, stage_table};
+use super::run_study::{Carried, Folders, gate_line, plan_table, stage_table};
 use super::setting::Setting;
+use super::slurm::described;
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -25,6 +26,7 @@ Examples:
   standin bench medical --data scans/ --set data.group=patient
   standin bench examples/fashion-mnist.toml     a study of your own
   standin bench study.toml --only generate      the trainings first
+  standin bench study.toml --executor slurm     the same on a Slurm cluster
   standin bench --json > summary.json           everything that was found, for scripts
   standin bench --show                          the study file, to start your own from")]
 pub struct Arguments {
@@ -54,6 +56,14 @@ pub struct Arguments {
     /// Run only the stages of this kind or name and what they need, and write no report; * stands for any letters
     #[arg(long, value_name = "PATTERN", value_delimiter = ',', conflicts_with_all = ["show", "dry_run"])]
     only: Vec<String>,
+
+    /// What computes: this machine, or a Slurm cluster with which it shares the store's file system
+    #[arg(long, value_enum, default_value_t = Executor::Local)]
+    executor: Executor,
+
+    /// Hand the study to the cluster and do not wait for it
+    #[arg(long)]
+    detach: bool,
 }
 
 /// How a graph is printed.
@@ -63,9 +73,38 @@ enum DryRun {
     Stages,
 }
 
+/// What computes stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Executor {
+    /// This machine.
+    Local,
+    /// A Slurm cluster.
+    Slurm,
+}
+
+/// An option that has no meaning on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--detach without --executor slurm: what this machine computes ends with the program; add it, or leave --detach out"
+)]
+struct DetachedHere;
+
+/// An option that has no meaning on a cluster.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--only with --executor slurm: a cluster is given whole studies; run the part on this machine, or leave --only out"
+)]
+struct OnlyHere;
+
 impl Arguments {
     /// Runs the study, writes the report, prints the table.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
+        if self.detach && self.executor == Executor::Local {
+            return Err(DetachedHere.into());
+        }
+        if !self.only.is_empty() && self.executor == Executor::Slurm {
+            return Err(OnlyHere.into());
+        }
         let studies = self.studies()?;
         if self.show {
             let text = || studies.iter().map(Study::to_toml).collect::<Vec<_>>().join("\n");
@@ -95,18 +134,31 @@ impl Arguments {
         let mut status = Status::Done;
         for study in &studies {
             let folders = if several { self.folders.of_one(study) } else { self.folders.clone() };
-            let finished = folders.run(study, import(study)?, context)?;
+            let images = import(study)?;
+            let finished = match self.executor {
+                Executor::Local => folders.run(study, images, context)?,
+                Executor::Slurm => match folders.run_on_slurm(study, images, self.detach, context)? {
+                    Carried::Out(finished) => *finished,
+                    Carried::Queued(progress) => {
+                        context.output.print(&progress, || described(&progress))?;
+                        continue;
+                    }
+                },
+            };
             summaries.push(finished.summary().clone());
             if finished.status(context) == Status::GateFailed {
                 status = Status::GateFailed;
             }
         }
         let text = || {
-            let headed =
-                |summary: &Summary| if several { format!("{}\n\n{}", summary.name, results(summary)) } else { results(summary) };
+            let headed = |summary: &Summary| {
+                if several { format!("{}\n\n{}", summary.name, results(summary)) } else { results(summary) }
+            };
             summaries.iter().map(headed).collect::<Vec<_>>().join("\n")
         };
-        context.output.print(&OneOrAll::from(summaries.as_slice()), text)?;
+        if !self.detach {
+            context.output.print(&OneOrAll::from(summaries.as_slice()), text)?;
+        }
         Ok(status)
     }
 

@@ -7,6 +7,7 @@ mod bench;
 mod classify;
 mod classify_results;
 mod completions;
+mod compute;
 mod data;
 mod generate;
 mod images;
@@ -26,6 +27,7 @@ mod runs;
 mod sample;
 mod segment;
 mod setting;
+mod slurm;
 
 use std::num::NonZero;
 use std::path::Path;
@@ -77,6 +79,11 @@ pub enum Command {
     Privacy(privacy::Arguments),
     /// List, show, verify and prune finished stages
     Runs(runs::Arguments),
+    /// Studies on a Slurm cluster: how far they are, take them out of the queue, submit again what failed
+    Slurm(slurm::Arguments),
+    /// Compute one stage of a plan, as jobs on a cluster do
+    #[command(hide = true)]
+    Compute(compute::Arguments),
     /// Write the report of a finished study
     Report(report::Arguments),
     /// What there is: generators, attacks, measures, encoders, classifiers, data sets
@@ -102,6 +109,8 @@ impl Command {
             Self::Classify(arguments) => arguments.run(context),
             Self::Privacy(arguments) => arguments.run(context),
             Self::Runs(arguments) => arguments.run(context),
+            Self::Slurm(arguments) => arguments.run(context),
+            Self::Compute(arguments) => arguments.run(context),
             Self::Report(arguments) => arguments.run(context),
             Self::List(arguments) => arguments.run(context),
             Self::Data(arguments) => arguments.run(context),

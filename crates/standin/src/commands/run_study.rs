@@ -1,5 +1,7 @@
 //! Carries a study out: the part that `bench` and `audit` share.
 
+mod slurm;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 use crate::stages::StageReporter;
 use crate::terminal::duration;
+pub use slurm::{Carried, say_submitted};
 
 /// Where stages and the report go.
 #[derive(Clone, Debug, clap::Args)]
@@ -81,14 +84,27 @@ impl Folders {
         let executor = self.executor(context);
         let reporter = StageReporter::new(context.terminal);
         let execution = executor.run(&plan.graph, &store, &reporter)?;
+        self.conclude(study, plan, store, &reporter, &execution, context)
+    }
+
+    /// Writes the report of a study whose stages have ended.
+    fn conclude(
+        &self,
+        study: &Study,
+        plan: Plan,
+        store: Store,
+        reporter: &StageReporter<'_>,
+        execution: &Execution,
+        context: &Context<'_>,
+    ) -> Result<Finished, Failure> {
         if !execution.is_complete() {
-            return Err(explain_failures(&execution, &store));
+            return Err(explain_failures(execution, &store));
         }
-        reporter.finish(&execution);
+        reporter.finish(execution);
 
         let named = || Path::new("reports").join(format!("{}-{}", study.name, &plan.summary.to_string()[..8]));
         let out = self.out.clone().unwrap_or_else(named);
-        let report = Report::load(&store.folder(plan.summary))?.with_timings(timings(&execution));
+        let report = Report::load(&store.folder(plan.summary))?.with_timings(timings(execution));
         if is_written(&report, &out) {
             context.terminal.note(&format!("the report in {} is up to date", out.display()));
         } else {

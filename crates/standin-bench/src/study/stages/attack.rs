@@ -2,6 +2,7 @@ mod classifier;
 mod generator;
 mod images;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_attack::{ATTACKS, Access, Family, Target};
 use standin_data::{Progress, Seed};
@@ -16,7 +17,8 @@ pub use generator::AttackGenerator;
 pub use images::{AttackImages, Embedded};
 
 /// What all attack stages share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Attacked {
     /// Registered attacks; all whose access and needs are met if empty.
     pub names: Vec<String>,
@@ -104,7 +106,8 @@ fn without_shadows(access: Access, stamp: &str) -> String {
 }
 
 /// One shadow: which images it was trained on, and the model its pipeline ended with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ShadowRun {
     /// The split.
     pub split: StageId,

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_attack::{Canaries, CanaryAudit, CanaryRun, GeneratorTarget, Need, Target, attack, scaled_confidences};
 use standin_classify::Outputs;
@@ -15,6 +16,8 @@ use crate::summary::CanaryRow;
 
 /// Puts canaries in the place of training images, those that their coins let take part. Outputs: `train`, the set to train on; `questions`,
 /// all canaries; `coins.json`, whether each takes part; `holdout`, where the split has one.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plant {
     /// The training images.
     pub split: StageId,
@@ -63,6 +66,10 @@ impl Stage for Plant {
         [self.split].into_iter().chain(self.foreign).collect()
     }
 
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
+    }
+
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
         let split = inputs.folder(self.split)?;
         let train = ImageSet::open(&split.join("train"))?;
@@ -81,7 +88,8 @@ impl Stage for Plant {
 }
 
 /// What a pipeline with canaries ended in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Ending {
     /// Released images.
     Images(StageId),
@@ -99,7 +107,8 @@ pub enum Ending {
 }
 
 /// One pipeline trained with canaries.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CanariedRun {
     /// The [`Plant`].
     pub plant: StageId,
@@ -108,6 +117,8 @@ pub struct CanariedRun {
 }
 
 /// Asks what pipelines with canaries released about the coins of these. Output: `canaries.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AuditCanaries {
     /// The pipelines, with the same canaries and coins of their own.
     pub runs: Vec<CanariedRun>,
@@ -224,6 +235,10 @@ impl Stage for AuditCanaries {
 
     fn inputs(&self) -> Vec<StageId> {
         self.runs.iter().flat_map(|run| [run.plant].into_iter().chain(run.ending.stages())).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_classify::Logits;
 use standin_data::{ImageSet, Progress, Seed};
@@ -10,7 +11,8 @@ use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::study::configuration::Classifier;
 
 /// The images a classifier is trained on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum TrainingSet {
     /// The `train` side of a split.
     Real(StageId),
@@ -47,6 +49,8 @@ impl TrainingSet {
 
 /// Trains a classifier and keeps its logits on the real images. Outputs: the model, `test.npy` and, where the
 /// classifier will be attacked, `pool.npy`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Classify {
     /// What to train.
     pub classifier: Classifier,
@@ -88,6 +92,10 @@ impl Stage for Classify {
         inputs
     }
 
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
+    }
+
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let train = self.training_set.open(inputs)?;
         let division = inputs.folder(self.division)?;
@@ -119,6 +127,8 @@ impl Stage for Classify {
 }
 
 /// Asks a classifier that was trained on private images about a synthetic sample. Output: `sample.npy`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AnswerOnSample {
     /// The classifier.
     pub classify: StageId,
@@ -143,6 +153,10 @@ impl Stage for AnswerOnSample {
 
     fn inputs(&self) -> Vec<StageId> {
         vec![self.classify, self.sample]
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {

@@ -1,6 +1,8 @@
 use std::path::Path;
 
 use rand::seq::index;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
 use standin_encode::{Embedding, Encoder, TrainableEncoder, TrainableFamily};
@@ -10,7 +12,7 @@ use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::study::encoders::trainable;
 
 /// A set of images among a stage's outputs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Images {
     /// The stage.
     pub stage: StageId,
@@ -18,8 +20,31 @@ pub struct Images {
     pub folder: &'static str,
 }
 
+/// [`Images`] as they are read from a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenImages {
+    stage: StageId,
+    folder: String,
+}
+
+impl<'de> Deserialize<'de> for Images {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let WrittenImages { stage, folder } = WrittenImages::deserialize(deserializer)?;
+        let known = ["train", "holdout", "test", "images"];
+        match known.into_iter().find(|known| *known == folder) {
+            Some(folder) => Ok(Self { stage, folder }),
+            None => {
+                let known = known.join(", ");
+                Err(D::Error::custom(format!("no stage leaves images in a folder \"{folder}\"; known are: {known}")))
+            }
+        }
+    }
+}
+
 /// An encoder with what identifies it before it runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ChosenEncoder {
     /// Its name.
     pub name: String,
@@ -40,13 +65,34 @@ impl ChosenEncoder {
 
 /// Fits an encoder that has to learn, on train and holdout together so that it knows neither side better. Outputs: what
 /// the encoder saves.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FitEncoder {
     /// The division, whose pool is train and holdout.
     pub division: StageId,
     /// The encoder.
+    #[serde(with = "by_name")]
     pub family: &'static TrainableFamily,
     /// Seed of the training.
     pub seed: Seed,
+}
+
+/// An encoder that has to be trained, written as its name.
+mod by_name {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use standin_encode::TrainableFamily;
+
+    use crate::study::encoders::trainable;
+
+    pub fn serialize<S: Serializer>(family: &&'static TrainableFamily, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(family.name)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static TrainableFamily, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        trainable(&name).ok_or_else(|| D::Error::custom(format!("there is no encoder \"{name}\" that is trained")))
+    }
 }
 
 impl FitEncoder {
@@ -73,6 +119,10 @@ impl Stage for FitEncoder {
         vec![self.division]
     }
 
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
+    }
+
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let pool = ImageSet::open(&inputs.folder(self.division)?.join("pool"))?;
         self.encoder()?.fit(&pool, self.seed, progress)?.save(out)
@@ -89,6 +139,8 @@ impl Stage for FitEncoder {
 
 /// Encodes images, at most `limit` of them, drawn at random. Outputs: `features.npy` with `features.stamp.json`,
 /// `rows.json` (which image each row is).
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Embed {
     /// The images.
     pub images: Images,
@@ -125,6 +177,10 @@ impl Stage for Embed {
 
     fn inputs(&self) -> Vec<StageId> {
         [self.images.stage].into_iter().chain(self.encoder.fitted).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {

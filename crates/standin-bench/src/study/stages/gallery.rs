@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, first_of_each_class, write_grid};
 
@@ -15,6 +16,8 @@ const ROWS: usize = 10;
 
 /// Draws a grid of samples, and the synthetic images nearest to training images beside these. Outputs: PNG files and
 /// `gallery.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DrawGallery {
     /// The synthetic sample.
     pub sample: StageId,
@@ -47,6 +50,10 @@ impl Stage for DrawGallery {
 
     fn inputs(&self) -> Vec<StageId> {
         [self.sample, self.split, self.train, self.synthetic].into_iter().chain(self.holdout).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
 use standin_generate::{Fit, Protection, SampleRequest};
@@ -10,6 +11,8 @@ use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::study::configuration::{Generator, Privacy};
 
 /// Trains a generator on the `train` side of a split. Output: the model.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Generate {
     /// What to train.
     pub generator: Generator,
@@ -58,6 +61,10 @@ impl Stage for Generate {
         [self.split].into_iter().chain(self.public).collect()
     }
 
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
+    }
+
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
         let train = ImageSet::open(&inputs.folder(self.split)?.join("train"))?;
         let generator = (standin_generate::family(&self.generator.family)?.build)(&self.generator.settings)?;
@@ -91,6 +98,8 @@ impl Stage for Generate {
 }
 
 /// Samples from a trained generator. Output: `images`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sample {
     /// The trained generator.
     pub generate: StageId,
@@ -119,6 +128,10 @@ impl Stage for Sample {
 
     fn inputs(&self) -> Vec<StageId> {
         vec![self.generate]
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {

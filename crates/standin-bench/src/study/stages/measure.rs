@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed};
 use standin_measure::{Outcome, Sets, mean_image_size};
@@ -10,6 +11,8 @@ use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::summary::MeasureRow;
 
 /// Measures fidelity, variety and copying of one synthetic set. Output: `measures.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measure {
     /// Embedded training images.
     pub train: StageId,
@@ -42,6 +45,10 @@ impl Stage for Measure {
 
     fn inputs(&self) -> Vec<StageId> {
         [self.train, self.synthetic].into_iter().chain(self.holdout).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
@@ -79,6 +86,8 @@ impl Stage for Measure {
 }
 
 /// Measures that look at the pictures themselves: MedSynAnalyzer's size of the mean image. Output: `measures.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MeasureImages {
     /// The synthetic sample.
     pub sample: StageId,
@@ -108,6 +117,10 @@ impl Stage for MeasureImages {
 
     fn inputs(&self) -> Vec<StageId> {
         vec![self.sample, self.split]
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Labels, Progress, Seed};
 use standin_generate::perturbed;
@@ -12,7 +13,8 @@ use super::{BoxedError, read_json, write_json};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 
 /// A condition that an image must meet to be released, with what tells.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Filter {
     /// A classifier gives the image's own label at least this probability.
     Confident {
@@ -98,6 +100,8 @@ impl Filter {
 
 /// Chooses which images of a sample are released, and perturbs them. Outputs: `images`, `guarantee.json` and
 /// `refined.json` with how many each filter left.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Refine {
     /// The sample.
     pub sample: StageId,
@@ -134,6 +138,10 @@ impl Stage for Refine {
     fn inputs(&self) -> Vec<StageId> {
         let filters = self.filters.iter().flat_map(|filter| filter.inputs());
         [self.sample].into_iter().chain(filters).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {

@@ -13,6 +13,8 @@ use crate::summary::ImageScores;
 
 /// Scores every synthetic image by itself. Outputs: `scores.csv` and `scores.parquet` with one row an image, `scores.json`
 /// with what sums them up, `copies.json` with the images taken for copies.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScoreImages {
     /// Embedded training images, all of them.
     pub train: StageId,
@@ -68,6 +70,10 @@ impl Stage for ScoreImages {
 
     fn inputs(&self) -> Vec<StageId> {
         [self.train, self.synthetic].into_iter().chain(self.holdout).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {

@@ -8,7 +8,8 @@ use super::{BoxedError, Division, read_json, write_json};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 
 /// Which random division of the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Draw {
     /// Train and holdout of one repetition.
     Repetition {
@@ -28,6 +29,8 @@ pub enum Draw {
 }
 
 /// Draws the images of one training run from the pool. Outputs: `train`, `holdout`, `members.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Split {
     /// The pool.
     pub division: StageId,
@@ -118,6 +121,10 @@ impl Stage for Split {
 
     fn inputs(&self) -> Vec<StageId> {
         vec![self.division]
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_data::{ImageSet, Progress, Seed, Silent};
 use standin_encode::Embedding;
@@ -16,7 +17,8 @@ use crate::study::verdict;
 use crate::summary::{DataSummary, MeasureRow, Release, ReleaseKind, SCHEMA, Summary};
 
 /// The stages behind one repetition of a release.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Repetition {
     /// The classifiers trained on the release, or the released one; as the release's `classifiers`.
     pub classify: Vec<StageId>,
@@ -37,7 +39,8 @@ pub struct Repetition {
 }
 
 /// The stages behind a release.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReleasedRun {
     /// Its name.
     pub name: String,
@@ -60,8 +63,10 @@ pub struct ReleasedRun {
 }
 
 /// Gathers everything a study found. Outputs: `summary.json` and the pictures it names.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Summarise {
-    /// The study.
+    /// The study, without how it is carried out on a cluster.
     pub study: Study,
     /// Source and licence of the images.
     pub source: (String, Option<String>),
@@ -98,6 +103,10 @@ impl Stage for Summarise {
             inputs.extend(release.gallery.into_iter().chain(release.scores).chain(release.audits.iter().copied()));
         }
         inputs
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_attack::{Access, ClassifierTarget, Family, Logits, Shadow, Target};
 use standin_classify::Outputs;
@@ -12,6 +13,8 @@ use super::{Attacked, ShadowRun};
 use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 
 /// Membership inference on a released classifier. Output: `attacks.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AttackClassifier {
     /// The division, for the labels of the pool.
     pub division: StageId,
@@ -51,6 +54,10 @@ impl Stage for AttackClassifier {
     fn inputs(&self) -> Vec<StageId> {
         let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.model]);
         [self.division, self.split, self.classify].into_iter().chain(shadows).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {

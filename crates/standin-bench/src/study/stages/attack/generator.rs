@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use standin_attack::{Access, Family, GeneratorShadow, GeneratorTarget, Need, Target};
 use standin_data::{ImageSet, Progress};
 
@@ -9,6 +10,8 @@ use super::{Attacked, ShadowRun};
 use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 
 /// Membership inference on a released generator with its weights. Output: `attacks.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AttackGenerator {
     /// The division, for the images of the pool.
     pub division: StageId,
@@ -42,6 +45,10 @@ impl Stage for AttackGenerator {
     fn inputs(&self) -> Vec<StageId> {
         let shadows = self.shadows.iter().flat_map(|shadow| [shadow.split, shadow.model]);
         [self.division, self.split, self.generate].into_iter().chain(shadows).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use standin_attack::{Access, Family, ImagesTarget, Need, Pictures, Target};
 use standin_data::{ImageSet, Progress};
@@ -12,6 +13,8 @@ use super::Attacked;
 use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 
 /// Membership inference from released images. Output: `attacks.json`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AttackImages {
     /// Members.
     pub train: Embedded,
@@ -34,7 +37,8 @@ pub struct AttackImages {
 }
 
 /// Images, and the stage that embedded some of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Embedded {
     /// The features.
     pub features: StageId,
@@ -93,6 +97,10 @@ impl Stage for AttackImages {
         let pictures = sides().filter(|_| self.pictures).map(|side| side.images.stage);
         let split = self.grouped.iter().map(|(split, _)| *split);
         sides().map(|side| side.features).chain(split).chain(pictures).collect()
+    }
+
+    fn portable(&self) -> Option<Value> {
+        Some(json!(self))
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
