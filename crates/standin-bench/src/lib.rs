@@ -50,9 +50,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chance;
+pub mod difference;
 pub mod executor;
 pub mod gate;
 pub mod graph;
+pub mod leakage;
 pub mod planned;
 pub mod ranking;
 pub mod stage;
