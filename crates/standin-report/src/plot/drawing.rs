@@ -92,6 +92,11 @@ impl Drawing {
         self.push(format_args!(r#"<g class="{class}" data-release="{release}"><title>{title}</title>"#));
     }
 
+    /// Opens a group of a class.
+    pub(crate) fn open_class(&mut self, class: &str) {
+        self.push(format_args!(r#"<g class="{class}">"#));
+    }
+
     /// Closes the group opened last.
     pub(crate) fn close_group(&mut self) {
         self.body.push_str("</g>");

@@ -242,7 +242,7 @@ pub(crate) fn marker_sample(marker: Marker, filled: bool) -> String {
 /// A marker with its lines as sure as that, for the key.
 pub(crate) fn certainty_sample(front: Front) -> String {
     let mut drawing = Drawing::new(34.0, 18.0);
-    drawing.open_release(&format!("release {}", class_of_front(Some(front))), "", "");
+    drawing.open_class(class_of_front(Some(front)));
     drawing.line("whisker images", (2.0, 9.0), (32.0, 9.0));
     draw_marker(&mut drawing, Marker::Circle, false, (17.0, 9.0));
     drawing.close_group();

@@ -91,7 +91,7 @@ fn figures_of_different_protocols_or_images_are_not_subtracted() {
 fn the_page_and_the_markdown_have_the_numbers() {
     let comparison = compared();
     let page = comparison.html();
-    assert!(assert_well_formed(&page) > 20 && assert_rows_are_equal(&page) >= 6);
+    assert!(assert_well_formed(&page) > 12 && assert_rows_are_equal(&page) >= 6);
     assert!(page.contains("The verdict on 1 of 4 releases changed.") && page.contains("Only in B: merf-5."));
     let values: Vec<String> =
         elements(&page).iter().filter_map(|element| element.attributes.get("data-value").cloned()).collect();
