@@ -50,10 +50,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod chance;
+pub mod difference;
 pub mod executor;
 pub mod experience;
 pub mod gate;
 pub mod graph;
+pub mod leakage;
 pub mod pattern;
 pub mod planned;
 pub mod ranking;

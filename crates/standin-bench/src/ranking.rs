@@ -5,23 +5,16 @@
 //! number of images on each side. Sets of different size therefore stand in different rankings, because the expectation
 //! of most measures depends on it; [`unequal_sizes`] says so in words.
 
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use standin_data::Seed;
 use standin_measure::{Estimate, mid_ranks};
-use statrs::distribution::{ContinuousCDF, Normal};
 
+use crate::chance::{CONFIDENCE, DRAWS, draws, two_sided_quantile};
 use crate::summary::{Place, Ranking, Release, ReleaseKind};
 
 mod correlation;
 
 pub use correlation::correlations;
-
-/// Resamples behind the chance of being the best.
-const DRAWS: usize = 2000;
-
-/// The level of the intervals that estimates carry, and of those made here.
-const CONFIDENCE: f64 = 0.95;
 
 /// One ranking for each measure, side of the real images and protocol, for the accuracy that each classifier reaches, and
 /// for the AUC of each attack (lower is better), of at least two sets of synthetic images.
@@ -188,9 +181,7 @@ impl Candidate<'_> {
 /// The best and the worst rank of one set that all comparisons with the others leave possible.
 fn possible_ranks(costs: &[(f64, f64, f64)], at: usize) -> (usize, usize) {
     let comparisons = (costs.len() - 1).max(1) as f64;
-    let normal = Normal::standard();
-    let quantile = |confidence: f64| normal.inverse_cdf((1.0 + confidence) / 2.0);
-    let widening = quantile(1.0 - (1.0 - CONFIDENCE) / comparisons) / quantile(CONFIDENCE);
+    let widening = two_sided_quantile(1.0 - (1.0 - CONFIDENCE) / comparisons) / two_sided_quantile(CONFIDENCE);
     let surely_less = |(_, less, upper): (f64, f64, f64), (lower, more, _): (f64, f64, f64)| {
         more - less > widening * (upper - less).hypot(more - lower)
     };
@@ -201,18 +192,9 @@ fn possible_ranks(costs: &[(f64, f64, f64)], at: usize) -> (usize, usize) {
 
 /// The share of joint draws in which each is the best.
 fn chances_of_best(estimates: &[(Seed, &Estimate)], better: Better) -> Vec<f64> {
-    let quantile = Normal::standard().inverse_cdf((1.0 + CONFIDENCE) / 2.0);
     let drawn: Vec<Vec<f64>> = estimates
         .iter()
-        .map(|(seed, estimate)| {
-            let mut rng = seed.rng();
-            let draws = (0..DRAWS).map(|_| {
-                let z: f64 = StandardNormal.sample(&mut rng);
-                let side = if z < 0.0 { estimate.value - estimate.low } else { estimate.high - estimate.value };
-                better.cost(estimate.value + z / quantile * side.max(0.0))
-            });
-            draws.collect()
-        })
+        .map(|(seed, estimate)| draws(*seed, estimate).into_iter().map(|draw| better.cost(draw)).collect())
         .collect();
     let mut wins = vec![0.0; estimates.len()];
     for draw in 0..DRAWS {

@@ -1,12 +1,13 @@
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The stamp on everything made with reproducible noise.
 pub const NOT_PRIVATE: &str = "NOT PRIVATE: reproducible noise";
 
 /// Whose presence is protected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// One image.
@@ -16,7 +17,7 @@ pub enum Unit {
 }
 
 /// What makes two data sets neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Adjacency {
     /// One unit is added or removed; the project's default.
@@ -26,7 +27,7 @@ pub enum Adjacency {
 }
 
 /// Where the noise of a mechanism came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoiseOrigin {
     /// A cryptographic generator seeded by the operating system: the guarantee holds.
@@ -37,7 +38,7 @@ pub enum NoiseOrigin {
 }
 
 /// What a trained object promises about the data it was trained on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guarantee {
     /// Privacy loss.

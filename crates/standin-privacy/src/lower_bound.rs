@@ -23,10 +23,11 @@ pub use binomial::clopper_pearson_at;
 pub use one_run::{Guesses, SHARES, gaussian_one_run, guesses_at, one_run, over_shares};
 pub use rates::{Rates, from_rates, gaussian_from_rates};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// ε is at least this, with some confidence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LowerBound {
     /// The largest ε that was refuted; 0 if none was.
     pub epsilon: f64,

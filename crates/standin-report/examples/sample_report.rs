@@ -1,9 +1,9 @@
-//! Writes the reports of a made-up study and a made-up audit into a folder, to look at:
+//! Writes the reports of a made-up study and a made-up audit, and a comparison of two studies, into a folder, to look at:
 //! `cargo run --release -p standin-report -p standin --example sample_report -- out`.
 
 use std::path::PathBuf;
 
-use standin_report::Report;
+use standin_report::{Comparison, Report};
 
 #[path = "../tests/report/audit.rs"]
 mod audit;
@@ -19,6 +19,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for path in report.write(&out.join(name), true)? {
             println!("{}", path.display());
         }
+    }
+    let (before, mut after) = (sample::summary(), sample::summary());
+    after.name = format!("{}, longer training", before.name);
+    after.configuration = after.configuration.replacen("epochs = 60", "epochs = 120", 1);
+    after.releases[0].utility[0] = sample::utility("cnn", 0.872, Some(0.885));
+    after.releases[3].attacks[1] = sample::attack("longer", "lira", "classifier", 0.8, 1500);
+    after.verdict.releases[3].resists_attacks = false;
+    let comparison = Comparison::of(("reports/before", &before), ("reports/after", &after));
+    for path in comparison.write(&out.join("comparison"), true)? {
+        println!("{}", path.display());
     }
     Ok(())
 }

@@ -29,18 +29,22 @@
 //! that is to be passed on.
 
 mod cell;
+mod compare;
 mod error;
+mod fold;
 mod glossary;
 mod leakage;
 mod markdown;
 mod number;
 mod picture;
 mod plot;
+mod reading;
 mod report;
 mod section;
 mod timing;
 mod words;
 
+pub use compare::{ComparedRelease, Comparison, Figure, Setting, Side};
 pub use error::{Error, Result};
 pub use plot::{BudgetPoint, budget_curve};
 pub use report::Report;

@@ -1,16 +1,18 @@
 //! The report as Markdown for a pull request: verdict, gates, the tables that compare releases, warnings.
 
+use standin_bench::leakage::{contradictions, strongest_attack};
 use standin_bench::ranking::unequal_sizes;
-use standin_bench::summary::{CanaryRow, Gate, Place, Ranking, Release, ReleaseVerdict, Summary};
-use standin_measure::Outcome;
+use standin_bench::summary::{
+    Answer, CanaryRow, Gate, Mitigation, Place, PostProcessing, Ranking, Release, ReleaseVerdict, Summary,
+};
+use standin_measure::{Estimate, Outcome};
 
-use crate::leakage::{contradictions, strongest};
 use crate::number::{Style, count, fixed, plain, significant};
 use crate::words;
 
 /// The whole document.
 pub(crate) fn document(summary: &Summary) -> String {
-    let found = contradictions(summary);
+    let found = contradictions(&summary.releases);
     let mut text = format!("# {}\n\n", inline(&summary.name));
     for failure in &found.failures {
         text.push_str(&format!("**This run has failed.** {}\n\n", inline(failure)));
@@ -23,6 +25,9 @@ pub(crate) fn document(summary: &Summary) -> String {
     text.push_str(&releases(summary));
     let sections = [
         ("Gates", gates(&summary.gates)),
+        ("The questions", questions(summary)),
+        ("Mitigations", mitigations(summary)),
+        ("Order of post-processing", post_processing(summary)),
         ("Comparison", comparison(summary)),
         ("Utility", utility(summary)),
         ("Accuracy of groups", groups(summary)),
@@ -35,10 +40,10 @@ pub(crate) fn document(summary: &Summary) -> String {
             text.push_str(&format!("\n## {title}\n\n{section}"));
         }
     }
-    let warnings: Vec<&String> = summary.warnings.iter().chain(&found.weak_attacks).collect();
+    let warnings = words::warnings(summary, &found);
     if !warnings.is_empty() {
         text.push_str("\n## Before believing a number\n\n");
-        for warning in warnings {
+        for warning in &warnings {
             text.push_str(&format!("- {}\n", inline(warning)));
         }
     }
@@ -56,7 +61,7 @@ fn failed_gates(gates: &[Gate]) -> String {
 }
 
 /// A table with aligned columns.
-fn table(head: &[&str], body: Vec<Vec<String>>) -> String {
+pub(crate) fn table(head: &[&str], body: Vec<Vec<String>>) -> String {
     let mut rows: Vec<Vec<String>> = vec![head.iter().map(|cell| (*cell).to_owned()).collect()];
     rows.extend(body);
     let widths: Vec<usize> =
@@ -72,7 +77,17 @@ fn table(head: &[&str], body: Vec<Vec<String>>) -> String {
 }
 
 fn releases(summary: &Summary) -> String {
-    let head = ["Release", "What is released", "Outcome", "Accuracy", "Ratio", "Strongest attack", "AUC", "Guarantee"];
+    let head = [
+        "Release",
+        "What is released",
+        "Outcome",
+        "Accuracy",
+        "Ratio",
+        "Strongest attack",
+        "AUC",
+        "Pareto front",
+        "Guarantee",
+    ];
     let judged = summary.releases.iter().zip(&summary.verdict.releases);
     table(&head, judged.map(|(release, verdict)| row(release, verdict)).collect())
 }
@@ -86,6 +101,49 @@ fn gates(gates: &[Gate]) -> Option<String> {
         vec![inline(&gate.expression), mark.into(), figures.join("<br>")]
     };
     (!gates.is_empty()).then(|| table(&["Gate", "Outcome", "Tested on"], ordered.iter().map(row).collect()))
+}
+
+/// The four questions with their answers; the tables have the numbers.
+fn questions(summary: &Summary) -> Option<String> {
+    let entry = |answer: &Answer| format!("**{}** {}\n", inline(&answer.question), inline(&answer.answer));
+    let entries: Vec<String> = summary.questions.iter().map(entry).collect();
+    (!entries.is_empty()).then(|| entries.join("\n"))
+}
+
+/// Every mitigation beside the same run without it.
+fn mitigations(summary: &Summary) -> Option<String> {
+    let row = |mitigation: &Mitigation| {
+        let difference =
+            |found: &Option<Estimate>, style: Style| found.as_ref().map_or("–".into(), |f| style.full(f));
+        vec![
+            inline(&mitigation.release),
+            inline(&mitigation.without),
+            inline(&mitigation.differences.join("; ")),
+            difference(&mitigation.accuracy, Style::Points),
+            difference(&mitigation.auc, Style::Difference),
+            words::effect(mitigation.effect).into(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = summary.mitigations.iter().map(row).collect();
+    let head = ["Release", "Beside", "What differs", "Accuracy, points", "AUC of the strongest attack", "Effect"];
+    (!rows.is_empty()).then(|| table(&head, rows))
+}
+
+/// Pairs of one pipeline: what is computed from the other leaks no more to the best attacker.
+fn post_processing(summary: &Summary) -> Option<String> {
+    let row = |pair: &PostProcessing| {
+        vec![
+            inline(&pair.derived),
+            Style::Decimal.full(&pair.derived_auc),
+            inline(&pair.source),
+            Style::Decimal.full(&pair.source_auc),
+            if pair.reversed { "**reversed**: weak attacks on the latter" } else { "as it must be, within chance" }
+                .into(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = summary.post_processing.iter().map(row).collect();
+    let head = ["Release", "AUC", "Computed from", "AUC there", "Order"];
+    (!rows.is_empty()).then(|| table(&head, rows))
 }
 
 /// Ranks of the sets by each measure.
@@ -216,7 +274,7 @@ fn copies(summary: &Summary) -> Option<String> {
 fn row(release: &Release, verdict: &ReleaseVerdict) -> Vec<String> {
     let dash = || "–".to_owned();
     let utility = release.utility.first();
-    let attack = strongest(release);
+    let attack = strongest_attack(release);
     let mark = words::mark(release, verdict);
     vec![
         inline(&release.name),
@@ -228,6 +286,7 @@ fn row(release: &Release, verdict: &ReleaseVerdict) -> Vec<String> {
             .map_or_else(dash, |ratio| Style::Decimal.full(ratio)),
         attack.map_or_else(dash, |attack| inline(&attack.attack)),
         attack.map_or_else(dash, |attack| Style::Decimal.full(&attack.auc)),
+        inline(&words::front(verdict)),
         inline(&words::guarantee_in_brief(release.guarantee.as_ref())),
     ]
 }
@@ -237,7 +296,7 @@ fn width(text: &str) -> usize {
 }
 
 /// Text that Markdown shows as it is: on one line, with the characters that mean something escaped.
-fn inline(text: &str) -> String {
+pub(crate) fn inline(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

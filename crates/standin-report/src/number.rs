@@ -13,6 +13,10 @@ pub(crate) enum Style {
     Percent,
     /// A share, ratio or area that is usually written as a decimal.
     Decimal,
+    /// A difference of shares in percentage points, with its sign.
+    Points,
+    /// A difference of decimals, with its sign.
+    Difference,
     /// A correlation from −1 to 1.
     Correlation,
     /// A measure without a customary scale: two digits of its interval's width decide.
@@ -25,6 +29,8 @@ impl Style {
         let decimals = self.decimals(estimate);
         match self {
             Self::Percent => format!("{}{THIN}%", fixed(100.0 * estimate.value, decimals)),
+            Self::Points => signed(100.0 * estimate.value, decimals),
+            Self::Difference => signed(estimate.value, decimals),
             Self::Decimal | Self::Correlation | Self::Adaptive => fixed(estimate.value, decimals),
         }
     }
@@ -32,8 +38,12 @@ impl Style {
     /// Its interval in brackets, in the unit and precision of the value.
     pub(crate) fn interval(self, estimate: &Estimate) -> String {
         let decimals = self.decimals(estimate);
-        let scale = if self == Self::Percent { 100.0 } else { 1.0 };
-        format!("[{}, {}]", fixed(scale * estimate.low, decimals), fixed(scale * estimate.high, decimals))
+        let scale = if matches!(self, Self::Percent | Self::Points) { 100.0 } else { 1.0 };
+        let end = |value: f64| match self {
+            Self::Points | Self::Difference => signed(scale * value, decimals),
+            Self::Percent | Self::Decimal | Self::Correlation | Self::Adaptive => fixed(scale * value, decimals),
+        };
+        format!("[{}, {}]", end(estimate.low), end(estimate.high))
     }
 
     /// Value and interval.
@@ -44,7 +54,8 @@ impl Style {
     fn decimals(self, estimate: &Estimate) -> usize {
         let width = estimate.high - estimate.low;
         match self {
-            Self::Decimal => 3,
+            Self::Decimal | Self::Difference => 3,
+            Self::Points => 1,
             Self::Correlation => 2,
             Self::Percent => {
                 if width < 0.003 && width > 0.0 {
@@ -75,6 +86,12 @@ pub(crate) fn fixed(value: f64, decimals: usize) -> String {
         Some(digits) => format!("−{digits}"),
         None => text,
     }
+}
+
+/// A number with its sign, also where it is positive.
+pub(crate) fn signed(value: f64, decimals: usize) -> String {
+    let text = fixed(value, decimals);
+    if text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) && value > 0.0 { format!("+{text}") } else { text }
 }
 
 /// A share as a percentage without trailing zeros, for thresholds and rates the user chose: 0.01 is "1 %".
@@ -164,6 +181,8 @@ mod tests {
         assert_eq!(Style::Adaptive.value(&estimate(1234.5, 1000.0, 1400.0)), "1234");
         assert_eq!(Style::Percent.full(&estimate(0.8731, 0.866, 0.8801)), "87.3\u{202f}% [86.6, 88.0]");
         assert_eq!(Style::Percent.value(&estimate(0.00123, 0.0005, 0.0025)), "0.12\u{202f}%");
+        assert_eq!(Style::Points.full(&estimate(-0.0234, -0.05, 0.0032)), "−2.3 [−5.0, +0.3]");
+        assert_eq!(Style::Difference.full(&estimate(0.0, -0.0001, 0.02)), "0.000 [0.000, +0.020]");
         assert_eq!(Style::Decimal.full(&estimate(0.5, 0.48, 0.52)), "0.500 [0.480, 0.520]");
     }
 

@@ -9,8 +9,16 @@ use standin_bench::summary::Summary;
 
 use crate::{Error, Result};
 
-/// Bytes of pictures one page carries: with a third more for base64 and all text it stays below 10 MB.
-const BUDGET: usize = 6_500_000;
+/// Bytes of a whole page.
+const PAGE: usize = 9_900_000;
+
+/// Bytes kept free for what stands around the pictures.
+const AROUND: usize = 600_000;
+
+/// Bytes of pictures that one page carries beside so many bytes of text: base64 makes three of them four.
+fn budget(text: usize) -> usize {
+    PAGE.saturating_sub(AROUND + text) / 4 * 3
+}
 
 /// A PNG file with its size in pixels.
 #[derive(Clone, Debug)]
@@ -55,9 +63,9 @@ impl Pictures {
         Ok(Self { pictures })
     }
 
-    /// The pictures in the order asked for, as many as one page carries.
-    pub(crate) fn on_page(&self) -> OnPage<'_> {
-        OnPage { pictures: self, left: BUDGET }
+    /// The pictures in the order asked for, as many as one page carries beside so many bytes of text.
+    pub(crate) fn on_page(&self, text: usize) -> OnPage<'_> {
+        OnPage { pictures: self, left: budget(text) }
     }
 }
 
@@ -123,12 +131,20 @@ mod tests {
 
     #[test]
     fn pictures_beyond_the_budget_are_named_instead_of_shown() {
-        let pictures = pictures(&[("large.png", BUDGET), ("small.png", 100)]);
-        let mut page = pictures.on_page();
+        let pictures = pictures(&[("large.png", budget(5_000_000)), ("small.png", 100)]);
+        let mut page = pictures.on_page(5_000_000);
         assert!(matches!(page.show("small.png"), Shown::Inlined { .. }));
         let Shown::LeftOut(reason) = page.show("large.png") else { panic!("the page would exceed its size") };
         assert!(reason.contains("large.png"));
         assert!(matches!(page.show("small.png"), Shown::Inlined { .. }));
+    }
+
+    #[test]
+    fn text_and_pictures_fill_one_page() {
+        for text in [0, 1_000_000, 9_000_000] {
+            assert!(text + budget(text) * 4 / 3 + AROUND <= PAGE, "{text}");
+        }
+        assert_eq!(budget(20_000_000), 0);
     }
 
     #[test]

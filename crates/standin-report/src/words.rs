@@ -1,6 +1,7 @@
 //! The words for kinds, sides and chances: one place, so that the page, the Markdown and the plots say the same.
 
-use standin_bench::summary::{Ranking, Release, ReleaseKind, ReleaseVerdict, Summary};
+use standin_bench::leakage::Contradictions;
+use standin_bench::summary::{Effect, Front, Ranking, Release, ReleaseKind, ReleaseVerdict, Summary};
 use standin_privacy::{Adjacency, Guarantee, NoiseOrigin, Unit};
 
 use crate::number::{fixed, plain, power, rate};
@@ -83,6 +84,37 @@ pub(crate) fn mark(release: &Release, verdict: &ReleaseVerdict) -> &'static str 
         (false, true) => "✗",
         (false, false) => "–",
     }
+}
+
+/// Whether a release is on the Pareto front, as sure as that is.
+pub(crate) fn front(verdict: &ReleaseVerdict) -> String {
+    let Some((front, probability)) = verdict.front().zip(verdict.pareto_probability) else { return "–".into() };
+    match front {
+        Front::Certain => format!("certainly, {}", chance(probability)),
+        Front::Possible => format!("possibly, {}", chance(probability)),
+        Front::Unlikely if probability > 0.0 => format!("no, {}", chance(probability)),
+        Front::Unlikely => "no".into(),
+    }
+}
+
+/// What a mitigation does.
+pub(crate) fn effect(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Helps => "helps",
+        Effect::Costs => "costs",
+        Effect::Trades => "trades one for the other",
+        Effect::NotToldApart => "not told apart",
+        Effect::NotMeasured => "not measured",
+    }
+}
+
+/// What must be known before believing a number: the summary's warnings and what follows from its numbers, each once, and
+/// without the failures, which stand above everything.
+pub(crate) fn warnings(summary: &Summary, found: &Contradictions) -> Vec<String> {
+    let kept = summary.warnings.iter().filter(|warning| !found.failures.contains(warning));
+    let mut warnings: Vec<String> = kept.cloned().collect();
+    warnings.extend(found.weak_attacks.iter().filter(|weak| !summary.warnings.contains(weak)).cloned());
+    warnings
 }
 
 /// What a release must reach to pass.

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+#[path = "../../standin-report/tests/report/validator.rs"]
+mod validator;
+
 /// A study of a few seconds that has every kind of stage.
 const STUDY: &str = r#"
 name = "small"
@@ -89,7 +92,7 @@ fn a_study_runs_once_and_is_found_again() {
     assert!(text(&second.stderr).contains("nothing to do"), "{}", text(&second.stderr));
 
     let found: Value = serde_json::from_slice(&summary(folder, &[])).unwrap();
-    assert_eq!(found["schema"], "standin.summary/4");
+    assert_eq!(found["schema"], "standin.summary/5");
     assert_eq!(found["releases"].as_array().unwrap().len(), 3);
     let attacks = found["releases"][2]["attacks"].as_array().unwrap();
     assert!(attacks.iter().any(|attack| attack["attack"] == "lira-online"), "shadows are there for LiRA");
@@ -102,6 +105,20 @@ fn a_study_runs_once_and_is_found_again() {
     let report = standin(folder, &["report", &digest[..8], "--out", "again", "--without-training-pictures"]);
     assert!(report.status.success(), "{}", text(&report.stderr));
     assert!(folder.join("again/report.html").exists());
+
+    let compared = standin(folder, &["report", "--compare", &digest[..8], "again", "--out", "compared", "--json"]);
+    assert!(compared.status.success(), "{}", text(&compared.stderr));
+    let compared: Value = serde_json::from_slice(&compared.stdout).unwrap();
+    assert_eq!(compared["releases"].as_array().unwrap().len(), 3);
+    assert_eq!(compared["warnings"], serde_json::json!([]));
+    assert_eq!(compared["releases"][0]["figures"][0]["difference"]["value"], 0.0);
+    assert!(folder.join("compared/comparison.html").exists());
+
+    let schema = standin(folder, &["report", "--schema"]);
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert_eq!(validator::violations(&schema, &found), [""; 0]);
+    let nothing = standin(folder, &["report"]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", text(&nothing.stderr));
 }
 
 #[test]

@@ -207,6 +207,7 @@ fn accuracy_and_attacks_are_ranked_beside_the_measures() {
             members: 100,
             non_members: 100,
             auc: estimate(value, 0.01, 0.01),
+            per_seed: Vec::new(),
             p_value: 0.03,
             corrected_p_value: 0.06,
             balanced_accuracy: estimate(0.5, 0.01, 0.01),

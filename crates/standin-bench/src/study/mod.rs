@@ -5,9 +5,11 @@ mod configuration;
 mod encoders;
 mod images;
 mod plan;
+mod settings;
 mod stages;
 mod verdict;
 
+pub use crate::leakage::strongest_attack;
 pub use configuration::{
     Attacks, CanaryKind, Classifier, Confidence, Data, Generator, GeneratorSampling, GivenImages, Gpus, Likeness,
     Matrix, Measures, NoCopies, PRESETS, PlantedCanaries, Preset, Privacy, Protocols, ReleasedClassifier,
@@ -16,5 +18,5 @@ pub use configuration::{
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;
 pub use plan::{Plan, PlanError, plan};
+pub use settings::{SettingDifference, configuration_differences, setting_differences};
 pub use stages::{Copy, KINDS, Rebuild, rebuild};
-pub use verdict::strongest_attack;

@@ -86,6 +86,17 @@ impl Drawing {
         self.push(format_args!("<g><title>{title}</title>"));
     }
 
+    /// Opens a group of a class that belongs to a release and whose title shows when pointed at.
+    pub(crate) fn open_release(&mut self, class: &str, release: &str, title: &str) {
+        let (release, title) = (escaped(release), escaped(title));
+        self.push(format_args!(r#"<g class="{class}" data-release="{release}"><title>{title}</title>"#));
+    }
+
+    /// Opens a group of a class.
+    pub(crate) fn open_class(&mut self, class: &str) {
+        self.push(format_args!(r#"<g class="{class}">"#));
+    }
+
     /// Closes the group opened last.
     pub(crate) fn close_group(&mut self) {
         self.body.push_str("</g>");

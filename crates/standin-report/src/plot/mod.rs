@@ -20,4 +20,4 @@ pub(crate) use interval::interval_bar;
 pub(crate) use matrix::CorrelationMatrix;
 pub(crate) use quantiles::QuantilePlot;
 pub(crate) use roc::{Ceiling, Curve, RocPanel};
-pub(crate) use scatter::{Marker, Point, Scatter, front_sample, marker_sample};
+pub(crate) use scatter::{Marker, Point, Scatter, certainty_sample, front_sample, marker_sample};

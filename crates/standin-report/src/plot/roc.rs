@@ -1,10 +1,11 @@
 //! ROC curves on logarithmic axes, where an adversary who is certain about a few people shows (Carlini et al. 2022,
 //! "Membership inference attacks from first principles", §3).
 
+use standin_bench::leakage::true_positive_ceiling;
+
 use super::axes::Axes;
 use super::drawing::{Drawing, shortened, text_width};
 use super::scale::Scale;
-use crate::leakage::true_positive_ceiling;
 
 /// One attack's curve.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! Utility against leakage: one labelled point a release, with both intervals, the thresholds and the Pareto front.
 
+use standin_bench::summary::Front;
 use standin_measure::Estimate;
 
 use super::axes::Axes;
@@ -24,8 +25,12 @@ pub(crate) struct Point<'a> {
     pub(crate) marker: Marker,
     /// Whether it passes the thresholds: filled, or else hollow.
     pub(crate) passes: bool,
-    /// Whether no other release beats it in both.
+    /// Whether no other release beats it in both, by the values alone.
     pub(crate) pareto: bool,
+    /// How sure that is: lines and outline are full, dashed or faint.
+    pub(crate) front: Option<Front>,
+    /// Whether its name stands beside it.
+    pub(crate) labelled: bool,
     /// Leakage, from left to right.
     pub(crate) leakage: &'a Estimate,
     /// Utility, from bottom to top.
@@ -121,9 +126,8 @@ impl Scatter<'_> {
 
     fn draw_labels(&self, drawing: &mut Drawing, obstacles: &[Rectangle], x: Scale, y: Scale) {
         let at = |point: &Point<'_>| (x.position(point.leakage.value), y.position(point.utility.value));
-        let anchors: Vec<Anchor> = self
-            .points
-            .iter()
+        let labelled = || self.points.iter().filter(|point| point.labelled);
+        let anchors: Vec<Anchor> = labelled()
             .map(|point| Anchor {
                 point: at(point),
                 width: text_width(point.name, LABEL_SIZE),
@@ -132,7 +136,7 @@ impl Scatter<'_> {
             .collect();
         let ((left, right), (bottom, top)) = (x.range(), y.range());
         let places = place_labels(&anchors, obstacles, Rectangle { left, top, right, bottom });
-        for (point, place) in self.points.iter().zip(places) {
+        for (point, place) in labelled().zip(places) {
             let from = at(point);
             let to = place.nearest(from);
             let length = (to.0 - from.0).hypot(to.1 - from.1);
@@ -162,12 +166,13 @@ fn draw_point(drawing: &mut Drawing, point: &Point<'_>, x: Scale, y: Scale) -> [
     let (west, east) = (x.position(point.leakage.low), x.position(point.leakage.high));
     let (south, north) = (y.position(point.utility.low), y.position(point.utility.high));
     let class = class_of(point.marker);
-    drawing.open_group(&format!(
+    let title = format!(
         "{}: AUC {}, accuracy {}",
         point.name,
         Style::Decimal.full(point.leakage),
         Style::Percent.full(point.utility)
-    ));
+    );
+    drawing.open_release(&format!("release {}", class_of_front(point.front)), point.name, &title);
     let cap = 3.5;
     let horizontal = [(west, up - cap), (west, up + cap), (west, up), (east, up), (east, up - cap), (east, up + cap)];
     let vertical = [
@@ -195,6 +200,14 @@ fn class_of(marker: Marker) -> &'static str {
         Marker::Diamond => "on-synthetic",
         Marker::Square => "on-real",
         Marker::Triangle => "generator",
+    }
+}
+
+fn class_of_front(front: Option<Front>) -> &'static str {
+    match front {
+        Some(Front::Certain) | None => "front-certain",
+        Some(Front::Possible) => "front-possible",
+        Some(Front::Unlikely) => "front-unlikely",
     }
 }
 
@@ -226,6 +239,16 @@ pub(crate) fn marker_sample(marker: Marker, filled: bool) -> String {
     drawing.finish_hidden()
 }
 
+/// A marker with its lines as sure as that, for the key.
+pub(crate) fn certainty_sample(front: Front) -> String {
+    let mut drawing = Drawing::new(34.0, 18.0);
+    drawing.open_class(class_of_front(Some(front)));
+    drawing.line("whisker images", (2.0, 9.0), (32.0, 9.0));
+    draw_marker(&mut drawing, Marker::Circle, false, (17.0, 9.0));
+    drawing.close_group();
+    drawing.finish_hidden()
+}
+
 /// A piece of the front's line, for the key.
 pub(crate) fn front_sample() -> String {
     let mut drawing = Drawing::new(26.0, 18.0);
@@ -244,15 +267,32 @@ mod tests {
     #[test]
     fn every_release_is_labelled_and_has_both_intervals() {
         let (low, high) = (estimate(0.52), estimate(0.8));
-        let point = |name, marker| Point { name, marker, passes: true, pareto: true, leakage: &low, utility: &high };
-        let points =
-            vec![point("vae", Marker::Circle), point("merf <1>", Marker::Diamond), point("real", Marker::Square)];
+        let point = |name, marker, front| Point {
+            name,
+            marker,
+            passes: true,
+            pareto: true,
+            front: Some(front),
+            labelled: name != "unnamed",
+            leakage: &low,
+            utility: &high,
+        };
+        let points = vec![
+            point("vae", Marker::Circle, Front::Certain),
+            point("merf <1>", Marker::Diamond, Front::Possible),
+            point("real", Marker::Square, Front::Unlikely),
+            point("unnamed", Marker::Square, Front::Unlikely),
+        ];
         let scatter = Scatter { points, leakage_threshold: 0.6, utility_threshold: Some(0.75) };
         let svg = scatter.draw("t", "title", "description", (720.0, 420.0));
         for label in [">vae<", ">merf &#60;1&#62;<", ">real<"] {
             assert!(svg.contains(label), "{label}");
         }
-        assert_eq!(svg.matches(r#"class="whisker"#).count(), 6);
+        assert!(!svg.contains(">unnamed<") && svg.contains("data-release=\"unnamed\""));
+        assert_eq!(svg.matches(r#"class="whisker"#).count(), 8);
+        for (class, times) in [("front-certain", 1), ("front-possible", 1), ("front-unlikely", 2)] {
+            assert_eq!(svg.matches(&format!("class=\"release {class}\"")).count(), times, "{class}");
+        }
     }
 
     #[test]
@@ -272,6 +312,8 @@ mod tests {
                 marker: Marker::Circle,
                 passes: true,
                 pareto: true,
+                front: None,
+                labelled: true,
                 leakage,
                 utility,
             })

@@ -13,7 +13,9 @@ pub(super) struct Section<'a> {
     data: Vec<(&'static str, String)>,
     versions: Vec<(&'static str, String)>,
     configuration: &'a str,
+    kinds: Vec<Kind<'a>>,
     timings: Vec<TimingRow<'a>>,
+    stages: usize,
     total: String,
     terms: &'static [Term],
 }
@@ -24,22 +26,78 @@ struct TimingRow<'a> {
     memory: String,
 }
 
+/// All stages of one kind.
+struct Kind<'a> {
+    stage: &'a str,
+    number: usize,
+    seconds: f64,
+    duration: String,
+    longest: f64,
+    longest_text: String,
+    mebibytes: Option<f64>,
+    memory: String,
+}
+
+/// Single stages listed: of more the longest.
+const LISTED: usize = 200;
+
 impl<'a> Section<'a> {
     pub(super) fn new(content: &Content<'a>) -> Self {
-        let timings = content.timings.iter().map(|timing| TimingRow {
-            timing,
-            duration: duration(timing.seconds),
-            memory: timing.mebibytes.map_or("–".into(), memory),
-        });
         Self {
             data: data(content.summary),
             versions: versions(content.summary),
             configuration: &content.summary.configuration,
-            timings: timings.collect(),
+            kinds: kinds(content.timings),
+            timings: longest(content.timings),
+            stages: content.timings.len(),
             total: duration(content.timings.iter().map(|timing| timing.seconds).sum()),
             terms: TERMS,
         }
     }
+}
+
+/// What the stages of each kind cost together, in the order of first appearance.
+fn kinds(timings: &[Timing]) -> Vec<Kind<'_>> {
+    let mut found: Vec<(&str, Vec<&Timing>)> = Vec::new();
+    for timing in timings {
+        match found.iter_mut().find(|(stage, _)| *stage == timing.stage) {
+            Some((_, stages)) => stages.push(timing),
+            None => found.push((&timing.stage, vec![timing])),
+        }
+    }
+    let kind = |(stage, stages): (_, Vec<&Timing>)| {
+        let seconds = stages.iter().map(|timing| timing.seconds).sum();
+        let longest = stages.iter().map(|timing| timing.seconds).fold(0.0, f64::max);
+        let mebibytes = stages.iter().filter_map(|timing| timing.mebibytes).max_by(f64::total_cmp);
+        Kind {
+            stage,
+            number: stages.len(),
+            seconds,
+            duration: duration(seconds),
+            longest,
+            longest_text: duration(longest),
+            mebibytes,
+            memory: mebibytes.map_or("–".into(), memory),
+        }
+    };
+    found.into_iter().map(kind).collect()
+}
+
+/// The single stages, all of few in their order, or the longest of many.
+fn longest(timings: &[Timing]) -> Vec<TimingRow<'_>> {
+    let mut listed: Vec<&Timing> = timings.iter().collect();
+    if listed.len() > LISTED {
+        listed.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        listed.truncate(LISTED);
+    }
+    let row = |timing: &'_ Timing| (duration(timing.seconds), timing.mebibytes.map_or("–".into(), memory));
+    listed
+        .into_iter()
+        .map(|timing| {
+            let (duration, memory) = row(timing);
+            TimingRow { timing, duration, memory }
+        })
+        .collect()
 }
 
 fn data(summary: &Summary) -> Vec<(&'static str, String)> {

@@ -1,8 +1,10 @@
 use askama::Template;
+use standin_bench::leakage::{auc_ceiling, exceeds_guarantee, exchange, strongest_attack};
 use standin_bench::summary::{AttackRow, Release, Summary};
 
 use crate::cell::{Cell, Note, Notes};
-use crate::leakage::{auc_ceiling, ceiling_text, exceeds_guarantee, exchange, strongest};
+use crate::fold::{Folded, Prominent};
+use crate::leakage::ceiling_text;
 use crate::number::{Style, count, fixed, plain, probability, rate};
 use crate::plot::{Ceiling, Curve, RocPanel, interval_bar};
 use crate::words;
@@ -12,12 +14,20 @@ use crate::words;
 #[template(path = "attacks.html")]
 pub(super) struct Section<'a> {
     rates: Vec<String>,
-    rows: Vec<Row<'a>>,
+    tables: Vec<Table<'a>>,
     protocols: Vec<(String, String)>,
     notes: Vec<Note>,
     methods: String,
-    panels: Vec<(&'a str, String)>,
+    panels: Folded<(&'a str, String)>,
     guaranteed: bool,
+}
+
+/// Attacks on the releases that are shown at once, or on those folded together.
+struct Table<'a> {
+    anchor: String,
+    /// What the fold says; empty where the table is shown at once.
+    folded: String,
+    rows: Vec<Row<'a>>,
 }
 
 struct Row<'a> {
@@ -41,12 +51,21 @@ impl<'a> Section<'a> {
         let mut rows = Vec::new();
         for release in &summary.releases {
             for attack in &release.attacks {
-                rows.push(row(summary, release, attack, &rates, &mut notes));
+                rows.push((release, row(summary, release, attack, &rates, &mut notes)));
             }
+        }
+        let Folded { first, groups } = Prominent::of(summary).fold(rows);
+        let mut tables = Vec::new();
+        if !first.is_empty() {
+            tables.push(Table { anchor: "attacks-caption".into(), folded: String::new(), rows: first });
+        }
+        for (index, group) in groups.into_iter().enumerate() {
+            let folded = format!("{}: attacks on {} more", group.name, group.releases);
+            tables.push(Table { anchor: format!("attacks-caption-{index}"), folded, rows: group.items });
         }
         Self {
             rates: rates.iter().map(|&share| rate(share)).collect(),
-            rows,
+            tables,
             protocols: protocols(summary),
             notes: notes.list(),
             methods: notes.methods(),
@@ -123,7 +142,7 @@ fn row<'a>(
 }
 
 /// One panel of ROC curves for each release that was attacked.
-fn panels(summary: &Summary) -> Vec<(&str, String)> {
+fn panels(summary: &Summary) -> Folded<(&str, String)> {
     let attacked: Vec<&Release> = summary.releases.iter().filter(|release| !release.attacks.is_empty()).collect();
     let all = || attacked.iter().flat_map(|release| &release.attacks);
     let floor = RocPanel::floor_for(all().map(|attack| attack.non_members).max().unwrap_or(0));
@@ -133,8 +152,11 @@ fn panels(summary: &Summary) -> Vec<(&str, String)> {
             names.push(&attack.attack);
         }
     }
-    let panel = |(index, release): (usize, &&'_ Release)| panel(index, release, &names, floor);
-    attacked.iter().enumerate().map(|(index, release)| (release.name.as_str(), panel((index, release)))).collect()
+    let panels = attacked.iter().enumerate().map(|(index, &release)| {
+        let svg = panel(index, release, &names, floor);
+        (release, (release.name.as_str(), svg))
+    });
+    Prominent::of(summary).fold(panels)
 }
 
 fn panel(index: usize, release: &Release, names: &[&str], floor: f64) -> String {
@@ -151,7 +173,7 @@ fn panel(index: usize, release: &Release, names: &[&str], floor: f64) -> String 
     let bound = release.guarantee.as_ref().map(exchange);
     let ceiling = bound.zip(name.as_ref()).map(|((epsilon, delta), name)| Ceiling { epsilon, delta, name });
     let title = format!("ROC curves of the attacks on {}", release.name);
-    let strongest = strongest(release).map_or("", |attack| attack.attack.as_str());
+    let strongest = strongest_attack(release).map_or("", |attack| attack.attack.as_str());
     let description = format!(
         "Logarithmic axes. {} attack{} on {}; the strongest is {strongest}. The table above has the numbers.",
         release.attacks.len(),

@@ -1,6 +1,7 @@
 use askama::Template;
 use standin_bench::summary::{ImageScores, Release, Summary};
 
+use crate::fold::{Folded, Prominent};
 use crate::number::{count, fixed, rate, significant};
 use crate::plot::QuantilePlot;
 
@@ -10,7 +11,7 @@ use crate::plot::QuantilePlot;
 pub(super) struct Section<'a> {
     rows: Vec<Row<'a>>,
     protocols: Vec<&'a str>,
-    panels: Vec<(&'a str, String)>,
+    panels: Folded<(&'a str, String)>,
     tables: Vec<Distances<'a>>,
 }
 
@@ -59,8 +60,8 @@ impl<'a> Section<'a> {
         let rows = scored.iter().map(|(release, scores)| row(release, scores, holdout, protocol(&scores.stamp)));
         let rows = rows.collect();
         let compared = scored.iter().filter(|(_, scores)| !scores.holdout_quantiles.is_empty());
-        let panels = compared.enumerate().map(|(index, (release, scores))| panel(index, release, scores));
-        let panels = panels.collect();
+        let panels = compared.enumerate().map(|(index, (release, scores))| (*release, panel(index, release, scores)));
+        let panels = Prominent::of(summary).fold(panels);
         let tables = scored.iter().enumerate().map(|(index, (release, scores))| distances(index, release, scores));
         let tables = tables.collect();
         Some(Self { rows, protocols, panels, tables })

@@ -2,6 +2,7 @@ use askama::Template;
 use standin_bench::summary::{Release, Summary};
 use standin_privacy::Guarantee;
 
+use crate::fold::{Folded, Prominent};
 use crate::leakage::ceiling_in_words;
 use crate::number::{plain, power};
 use crate::words;
@@ -10,7 +11,7 @@ use crate::words;
 #[derive(Template)]
 #[template(path = "guarantees.html")]
 pub(super) struct Section<'a> {
-    guarantees: Vec<Entry<'a>>,
+    guarantees: Folded<Entry<'a>>,
     without: String,
 }
 
@@ -38,7 +39,8 @@ impl<'a> Section<'a> {
             .map(|release| release.name.as_str())
             .collect();
         Some(Self {
-            guarantees: summary.releases.iter().filter_map(entry).collect(),
+            guarantees: Prominent::of(summary)
+                .fold(summary.releases.iter().filter_map(|release| Some((release, entry(release)?)))),
             without: if without.is_empty() { String::new() } else { words::listed(&without) },
         })
     }

@@ -2,6 +2,7 @@ use askama::Template;
 use standin_bench::summary::{MeasureRow, Summary};
 
 use crate::cell::{Cell, Note, Notes};
+use crate::fold::Prominent;
 use crate::number::Style;
 
 /// Fidelity, variety and copying, each against the training and the holdout images side by side.
@@ -19,6 +20,8 @@ struct Table<'a> {
     caption: String,
     columns: Vec<Column>,
     rows: Vec<Row<'a>>,
+    /// Rows of the releases that are not shown at once.
+    folded: Vec<Row<'a>>,
     /// Every protocol of the table once; rows refer to them by number.
     protocols: Vec<&'a str>,
 }
@@ -61,6 +64,7 @@ const COLUMNS: [Column; 6] = [
 impl<'a> Section<'a> {
     pub(super) fn new(summary: &'a Summary) -> Self {
         let mut notes = Notes::new("measures");
+        let prominent = Prominent::of(summary);
         let lines = lines(summary);
         let mut aspects: Vec<&str> = Vec::new();
         for line in &lines {
@@ -76,7 +80,7 @@ impl<'a> Section<'a> {
                 .partition(|line| side_of(line.first).is_empty());
             for (lines, caption) in [(comparing, aspect.to_owned()), (alone, format!("{aspect}, without comparison"))] {
                 if !lines.is_empty() {
-                    tables.push(table(tables.len(), caption, lines, &mut notes));
+                    tables.push(table(tables.len(), caption, lines, &prominent, &mut notes));
                 }
             }
         }
@@ -106,7 +110,13 @@ fn lines(summary: &Summary) -> Vec<Line<'_>> {
     lines
 }
 
-fn table<'a>(index: usize, caption: String, mut lines: Vec<&Line<'a>>, notes: &mut Notes) -> Table<'a> {
+fn table<'a>(
+    index: usize,
+    caption: String,
+    mut lines: Vec<&Line<'a>>,
+    prominent: &Prominent<'_>,
+    notes: &mut Notes,
+) -> Table<'a> {
     // Releases are compared measure by measure and protocol by protocol, in the order of first appearance.
     let order: Vec<(&str, &str)> = lines.iter().map(|line| (&*line.first.measure, &*line.first.stamp)).collect();
     lines.sort_by_key(|line| {
@@ -132,8 +142,8 @@ fn table<'a>(index: usize, caption: String, mut lines: Vec<&Line<'a>>, notes: &m
         protocol: 1 + protocols.iter().position(|stamp| *stamp == line.first.stamp).unwrap_or(0),
         cells: columns.iter().map(|column| cell(line, *column, notes)).collect(),
     });
-    let rows = rows.collect();
-    Table { anchor: format!("measures-{index}"), caption, columns, rows, protocols }
+    let (rows, folded) = rows.partition(|row| prominent.shows(row.release));
+    Table { anchor: format!("measures-{index}"), caption, columns, rows, folded, protocols }
 }
 
 impl<'a> Line<'a> {

@@ -10,15 +10,16 @@ mod correlations;
 mod guarantees;
 mod measures;
 mod pictures;
+mod questions;
 mod rankings;
 mod trade_off;
 mod utility;
 mod verdict;
 
 use askama::Template;
-use standin_bench::summary::{Answer, Summary};
+use standin_bench::leakage::contradictions;
+use standin_bench::summary::Summary;
 
-use crate::leakage::contradictions;
 use crate::number::count;
 use crate::picture::Pictures;
 use crate::timing::Timing;
@@ -33,41 +34,33 @@ pub(crate) struct Content<'a> {
     pub(crate) training_pictures: bool,
 }
 
+/// A page with its sections: a report, or a comparison of two.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
     style: &'static str,
     script: &'static str,
     name: &'a str,
+    title: String,
     version: &'a str,
     facts: String,
     sections: Vec<Placed>,
 }
 
 /// A section on the page.
-struct Placed {
+pub(crate) struct Placed {
     anchor: &'static str,
     /// What the navigation calls it.
     name: &'static str,
     html: String,
 }
 
-#[derive(Template)]
-#[template(path = "questions.html")]
-struct Questions<'a> {
-    questions: &'a [Answer],
-}
-
 /// The whole page, one HTML document.
 pub(crate) fn page(content: &Content<'_>) -> String {
     let summary = content.summary;
-    let found = contradictions(summary);
-    let pictures = pictures::Section::new(content);
-    let questions = (!summary.questions.is_empty()).then_some(Questions { questions: &summary.questions });
-    let verdict = verdict::Section::new(summary, &found, pictures.training_pictures);
-    let sections = [
-        placed("verdict", "Verdict", Some(verdict)),
-        placed("questions", "Questions", questions),
+    let found = contradictions(&summary.releases);
+    let before = [
+        placed("questions", "Questions", questions::Section::new(summary)),
         placed("trade-off", "Trade-off", trade_off::Section::new(summary)),
         placed("rankings", "Comparison", rankings::Section::new(summary)),
         placed("utility", "Utility", utility::Section::new(summary)),
@@ -76,21 +69,40 @@ pub(crate) fn page(content: &Content<'_>) -> String {
         placed("canaries", "Canaries", canaries::Section::new(summary)),
         placed("measures", "Measures", Some(measures::Section::new(summary))),
         placed("copies", "Copies", copies::Section::new(summary)),
-        placed("pictures", "Samples", pictures.any().then_some(pictures)),
+    ];
+    let after = [
         placed("guarantees", "Guarantees", guarantees::Section::new(summary)),
         placed("appendix", "Appendix", Some(appendix::Section::new(content))),
     ];
+    let unwarned = placed("verdict", "Verdict", Some(verdict::Section::new(summary, &found, 0)));
+    // Pictures take what the text leaves of the page.
+    let text = [&unwarned].into_iter().chain(&before).chain(&after).flatten().map(|placed| placed.html.len()).sum();
+    let pictures = pictures::Section::new(content, text);
+    let verdict = match pictures.training_pictures {
+        0 => unwarned,
+        shown => placed("verdict", "Verdict", Some(verdict::Section::new(summary, &found, shown))),
+    };
+    let pictures = placed("pictures", "Samples", pictures.any().then_some(pictures));
+    let sections = [verdict].into_iter().chain(before).chain([pictures]).chain(after);
+    let title = format!("{}: can synthetic images stand in?", summary.name);
+    document(&summary.name, title, &summary.version, facts(summary), sections.flatten().collect())
+}
+
+/// One HTML document of these sections.
+pub(crate) fn document(name: &str, title: String, version: &str, facts: String, sections: Vec<Placed>) -> String {
     rendered(&Page {
         style: include_str!("../../templates/style.css"),
         script: include_str!("../../templates/script.js"),
-        name: &summary.name,
-        version: &summary.version,
-        facts: facts(summary),
-        sections: sections.into_iter().flatten().collect(),
+        name,
+        title,
+        version,
+        facts,
+        sections,
     })
 }
 
-fn placed(anchor: &'static str, name: &'static str, section: Option<impl Template>) -> Option<Placed> {
+/// A section in its place, if there is one.
+pub(crate) fn placed(anchor: &'static str, name: &'static str, section: Option<impl Template>) -> Option<Placed> {
     section.map(|section| Placed { anchor, name, html: rendered(&section) })
 }
 

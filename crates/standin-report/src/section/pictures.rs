@@ -1,7 +1,8 @@
 use askama::Template;
-use standin_bench::summary::NearCopy;
+use standin_bench::summary::{NearCopy, Release};
 
 use super::Content;
+use crate::fold::{Folded, Prominent};
 use crate::number::{count, significant};
 use crate::picture::{OnPage, Shown};
 use crate::words;
@@ -10,8 +11,8 @@ use crate::words;
 #[derive(Template)]
 #[template(path = "pictures.html")]
 pub(super) struct Section<'a> {
-    samples: Vec<Sample<'a>>,
-    galleries: Vec<Gallery<'a>>,
+    samples: Folded<Sample<'a>>,
+    galleries: Folded<Gallery<'a>>,
     rows_of: String,
     withheld: bool,
     /// How many private training images are on the page.
@@ -47,17 +48,21 @@ impl<'a> Section<'a> {
         !self.samples.is_empty()
     }
 
-    pub(super) fn new(content: &Content<'a>) -> Self {
+    /// Pictures beside so many bytes of text; those that matter most come onto the page first.
+    pub(super) fn new(content: &Content<'a>, text: usize) -> Self {
         let data = &content.summary.data;
-        let mut page = content.pictures.on_page();
-        let sets = || content.summary.releases.iter().filter_map(|release| Some((release, release.gallery.as_ref()?)));
+        let mut page = content.pictures.on_page(text);
+        let prominent = Prominent::of(content.summary);
+        let (first, others): (Vec<&Release>, Vec<&Release>) =
+            content.summary.releases.iter().partition(|release| prominent.shows(&release.name));
+        let ordered: Vec<&Release> = first.into_iter().chain(others).collect();
+        let sets = || ordered.iter().filter_map(|release| Some((*release, release.gallery.as_ref()?)));
         let samples = sets()
-            .map(|(release, gallery)| Sample {
-                release: &release.name,
-                picture: page.show(&gallery.grid),
-                alternative: format!("Grid of synthetic images of {}, one row for each class", release.name),
+            .map(|(release, gallery)| {
+                let alternative = format!("Grid of synthetic images of {}, one row for each class", release.name);
+                (release, Sample { release: &release.name, picture: page.show(&gallery.grid), alternative })
             })
-            .collect();
+            .collect::<Vec<_>>();
         let mut galleries = Vec::new();
         let mut training_pictures = 0;
         for (index, (release, gallery)) in sets().enumerate() {
@@ -65,12 +70,12 @@ impl<'a> Section<'a> {
                 gallery.near_copies.iter().map(|copy| pair(copy, &mut page, content.training_pictures)).collect();
             training_pictures += pairs.iter().filter(|pair| matches!(pair.train, Shown::Inlined { .. })).count();
             let anchor = format!("copies-{index}");
-            galleries.push(Gallery { anchor, release: &release.name, stamp: &gallery.stamp, pairs });
+            galleries.push((release, Gallery { anchor, release: &release.name, stamp: &gallery.stamp, pairs }));
         }
         let classes: Vec<&str> = data.classes.iter().map(String::as_str).collect();
         Self {
-            samples,
-            galleries,
+            samples: prominent.fold(samples),
+            galleries: prominent.fold(galleries),
             rows_of: if classes.is_empty() { String::new() } else { words::listed(&classes) },
             withheld: !content.training_pictures,
             training_pictures,

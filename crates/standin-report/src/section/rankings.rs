@@ -13,6 +13,8 @@ use crate::words;
 pub(super) struct Section<'a> {
     releases: Vec<&'a str>,
     rows: Vec<Row<'a>>,
+    /// One row a release, in the place of the columns, where there are many.
+    turned: Vec<(&'a str, Vec<Cell>)>,
     protocols: Vec<&'a str>,
     panels: Vec<(String, String)>,
     sizes: Option<String>,
@@ -27,6 +29,8 @@ struct Row<'a> {
     /// Number of the protocol below the table, from 1.
     protocol: usize,
     cells: Vec<Cell>,
+    /// Who comes first, and who may.
+    leaders: String,
 }
 
 impl<'a> Section<'a> {
@@ -53,11 +57,41 @@ impl<'a> Section<'a> {
             better: words::better(&ranking.better),
             protocol: 1 + protocols.iter().position(|stamp| *stamp == ranking.stamp).unwrap_or(0),
             cells: releases.iter().map(|release| cell(ranking, release)).collect(),
+            leaders: leaders(ranking),
         });
-        let rows = rows.collect();
+        let mut rows: Vec<Row<'a>> = rows.collect();
+        let mut turned: Vec<(&str, Vec<Cell>)> = Vec::new();
+        if releases.len() > MOST_COLUMNS {
+            turned = releases.iter().map(|release| (*release, Vec::new())).collect();
+            for row in &mut rows {
+                turned.iter_mut().zip(row.cells.drain(..)).for_each(|((_, cells), cell)| cells.push(cell));
+            }
+        }
         let panels = summary.rankings.iter().enumerate().map(|(index, ranking)| panel(index, ranking));
         let panels = panels.collect();
-        Some(Self { releases, rows, protocols, panels, sizes })
+        Some(Self { releases, rows, turned, protocols, panels, sizes })
+    }
+}
+
+/// Sets that stand beside each other; more stand below each other.
+const MOST_COLUMNS: usize = 8;
+
+/// Sets named among those that may be first.
+const NAMED: usize = 5;
+
+/// Dots in one plot: of more sets the best are drawn.
+const DRAWN: usize = 20;
+
+/// The best set, and the others that chance leaves the first rank to.
+fn leaders(ranking: &Ranking) -> String {
+    let Some((first, others)) = ranking.places.split_first() else { return String::new() };
+    let may: Vec<&str> =
+        others.iter().filter(|place| place.rank_interval.0 == 1).map(|place| place.release.as_str()).collect();
+    let first = format!("{} (best {})", first.release, words::chance(first.best));
+    match may.len() {
+        0 => format!("{first}; no other may be"),
+        few if few <= NAMED => format!("{first}; perhaps {}", words::listed(&may)),
+        many => format!("{first}; perhaps {} and {} others", may[..NAMED].join(", "), many - NAMED),
     }
 }
 
@@ -78,7 +112,7 @@ fn cell(ranking: &Ranking, release: &str) -> Cell {
 
 fn panel(index: usize, ranking: &Ranking) -> (String, String) {
     let title = words::ranking(ranking);
-    let rows = ranking.places.iter().map(|place| ForestRow {
+    let rows = ranking.places.iter().take(DRAWN).map(|place| ForestRow {
         name: &place.release,
         estimate: &place.estimate,
         filled: place.rank_interval.0 == 1,
@@ -90,5 +124,9 @@ fn panel(index: usize, ranking: &Ranking) -> (String, String) {
         format!("; first is {}, the best with a chance of {} %", place.release, fixed(100.0 * place.best, 0))
     });
     let description = format!("{} sets with 95 % intervals, the best on top{first}.", ranking.places.len());
-    (title.clone(), forest.draw(&format!("ranking-{index}"), &title, &description, 340.0))
+    let shown = match ranking.places.len() {
+        all if all > DRAWN => format!("{title}: the best {DRAWN} of {all}"),
+        _ => title.clone(),
+    };
+    (shown, forest.draw(&format!("ranking-{index}"), &title, &description, 340.0))
 }

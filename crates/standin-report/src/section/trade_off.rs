@@ -1,11 +1,12 @@
 use askama::Template;
-use standin_bench::summary::{Release, ReleaseKind, Summary};
+use standin_bench::leakage::strongest_attack;
+use standin_bench::summary::{Front, Release, ReleaseKind, Summary};
 use standin_measure::Estimate;
 
 use crate::cell::{Cell, Notes};
-use crate::leakage::strongest;
+use crate::fold::{FEW, Prominent};
 use crate::number::Style;
-use crate::plot::{Marker, Point, Scatter, front_sample, marker_sample};
+use crate::plot::{Marker, Point, Scatter, certainty_sample, front_sample, marker_sample};
 use crate::words;
 
 /// Utility against the strongest attack, as a plot and as a table.
@@ -15,6 +16,8 @@ pub(super) struct Section {
     wide: String,
     narrow: String,
     key: Vec<(String, &'static str)>,
+    /// Whether some points have no name beside them.
+    unnamed: bool,
     utility: String,
     rows: Vec<Row>,
     methods: String,
@@ -27,7 +30,8 @@ struct Row {
     accuracy: Cell,
     attack: String,
     auc: Cell,
-    pareto: bool,
+    front: String,
+    probability: Option<f64>,
     outcome: &'static str,
 }
 
@@ -38,8 +42,9 @@ impl Section {
         let mut points = Vec::new();
         let mut rows = Vec::new();
         let mut left_out = Vec::new();
+        let prominent = Prominent::of(summary);
         for (release, verdict) in summary.releases.iter().zip(&summary.verdict.releases) {
-            let (Some(utility), Some(attack)) = (release.utility.first(), strongest(release)) else {
+            let (Some(utility), Some(attack)) = (release.utility.first(), strongest_attack(release)) else {
                 left_out.push(release.name.as_str());
                 continue;
             };
@@ -48,6 +53,8 @@ impl Section {
                 marker: marker(release.kind),
                 passes: verdict.useful && verdict.resists_attacks,
                 pareto: verdict.pareto,
+                front: verdict.front(),
+                labelled: prominent.shows(&release.name),
                 leakage: &attack.auc,
                 utility: &utility.accuracy,
             });
@@ -57,7 +64,8 @@ impl Section {
                 accuracy: Cell::estimate(&utility.accuracy, Style::Percent, &mut notes),
                 attack: attack.attack.clone(),
                 auc: Cell::estimate(&attack.auc, Style::Decimal, &mut notes),
-                pareto: verdict.pareto,
+                front: words::front(verdict),
+                probability: verdict.pareto_probability,
                 outcome: words::outcome(release, verdict),
             });
         }
@@ -84,9 +92,13 @@ impl Section {
                 (marker_sample(Marker::Square, false), "classifier trained on the private images"),
                 (marker_sample(Marker::Triangle, false), "generator with its weights"),
                 (marker_sample(Marker::Circle, true), "filled: passes the thresholds"),
-                (front_sample(), "Pareto front"),
+                (front_sample(), "Pareto front of the values"),
+                (certainty_sample(Front::Certain), "certainly on the front"),
+                (certainty_sample(Front::Possible), "dashed: possibly"),
+                (certainty_sample(Front::Unlikely), "faint: in at most 5 % of the draws"),
             ],
             utility: format!("Accuracy is that of the classifier {}.", words::listed(&classifiers)),
+            unnamed: summary.releases.len() > FEW,
             rows,
             methods: notes.methods(),
             left_out: if left_out.is_empty() { String::new() } else { words::listed(&left_out) },

@@ -13,7 +13,10 @@ pub(super) struct Section<'a> {
     rows: Vec<Row<'a>>,
     exchanges: Vec<Exchange<'a>>,
     columns: Vec<(&'a str, &'a str)>,
+    /// Accuracies by class: one row a class, or one row a release and classifier where there are many of these.
     classes: Vec<(&'a str, Vec<Cell>)>,
+    turned: Vec<(&'a str, &'a str, Vec<Cell>)>,
+    class_names: Vec<&'a str>,
     groups: Vec<Group<'a>>,
     notes: Vec<Note>,
     methods: String,
@@ -72,7 +75,10 @@ impl<'a> Section<'a> {
             });
             (name.as_str(), cells.collect())
         });
-        let classes = classes.collect();
+        let classes: Vec<(&str, Vec<Cell>)> = classes.collect();
+        let class_names: Vec<&str> = classes.iter().map(|(name, _)| *name).collect();
+        let (classes, turned) =
+            if all.len() > MOST_COLUMNS { (Vec::new(), turn(&all, classes)) } else { (classes, Vec::new()) };
         let groups = groups(&all, &mut notes);
         Some(Self {
             rows,
@@ -82,11 +88,26 @@ impl<'a> Section<'a> {
                 .map(|(release, utility)| (release.name.as_str(), utility.classifier.as_str()))
                 .collect(),
             classes,
+            turned,
+            class_names,
             groups,
             notes: notes.list(),
             methods: notes.methods(),
         })
     }
+}
+
+/// Releases and classifiers that stand beside each other; more stand below each other.
+const MOST_COLUMNS: usize = 6;
+
+/// Rows by class as rows by release.
+fn turn<'a>(all: &[Judged<'a>], classes: Vec<(&'a str, Vec<Cell>)>) -> Vec<(&'a str, &'a str, Vec<Cell>)> {
+    let mut rows: Vec<(&str, &str, Vec<Cell>)> =
+        all.iter().map(|(release, utility)| (release.name.as_str(), utility.classifier.as_str(), Vec::new())).collect();
+    for (_, cells) in classes {
+        rows.iter_mut().zip(cells).for_each(|((.., row), cell)| row.push(cell));
+    }
+    rows
 }
 
 fn row<'a>(release: &'a Release, utility: &'a Utility, notes: &mut Notes) -> Row<'a> {

@@ -1,11 +1,12 @@
 use std::cmp::Ordering;
 
 use askama::Template;
-use standin_bench::summary::{AttackRow, Gate, Release, ReleaseVerdict, Summary, Thresholds};
+use standin_bench::leakage::Contradictions;
+use standin_bench::summary::{AttackRow, Front, Gate, Release, ReleaseVerdict, Summary, Thresholds};
 use standin_measure::Estimate;
 
 use super::copies::is_excess;
-use crate::leakage::Contradictions;
+use crate::fold::{Folded, Prominent, group};
 use crate::number::{Style, count, fixed, plain, rate};
 use crate::words;
 
@@ -20,7 +21,7 @@ pub(super) struct Section<'a> {
     headline: &'a str,
     /// Empty where nothing was held against them.
     thresholds: String,
-    cards: Vec<Card<'a>>,
+    cards: Folded<Card<'a>>,
     warnings: Vec<String>,
 }
 
@@ -29,7 +30,8 @@ struct Card<'a> {
     what: String,
     mark: &'static str,
     outcome: &'static str,
-    pareto: bool,
+    front: &'static str,
+    group: String,
     facts: Vec<Fact>,
     reasons: &'a [String],
 }
@@ -60,8 +62,7 @@ impl<'a> Section<'a> {
             .filter(|release| release.guarantee.as_ref().is_some_and(|guarantee| !guarantee.holds()))
             .map(|release| release.name.as_str())
             .collect();
-        let mut warnings = summary.warnings.clone();
-        warnings.extend(found.weak_attacks.iter().cloned());
+        let mut warnings = words::warnings(summary, found);
         if training_pictures > 0 {
             warnings.push(format!(
                 "This page shows {training_pictures} private training pictures, in the gallery of near copies: do not pass it \
@@ -69,7 +70,8 @@ impl<'a> Section<'a> {
             ));
         }
         let judged = summary.releases.iter().any(|release| !(release.utility.is_empty() && release.attacks.is_empty()));
-        let cards = summary.releases.iter().zip(&summary.verdict.releases);
+        let judged_releases = summary.releases.iter().zip(&summary.verdict.releases);
+        let cards = judged_releases.map(|(release, verdict)| (release, card(summary, release, verdict)));
         let (passed, mut gates): (Vec<&Gate>, Vec<&Gate>) = summary.gates.iter().partition(|gate| gate.passed);
         let failed_gates = gates.len();
         gates.extend(passed);
@@ -84,7 +86,7 @@ impl<'a> Section<'a> {
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,
             thresholds: if judged { words::thresholds(summary) } else { String::new() },
-            cards: cards.map(|(release, verdict)| card(summary, release, verdict)).collect(),
+            cards: Prominent::of(summary).fold(cards),
             warnings,
         }
     }
@@ -107,7 +109,12 @@ fn card<'a>(summary: &Summary, release: &'a Release, verdict: &'a ReleaseVerdict
         what: words::kind_and_origin(release),
         mark: words::mark(release, verdict),
         outcome: words::outcome(release, verdict),
-        pareto: verdict.pareto,
+        front: match verdict.front() {
+            Some(Front::Certain) => "certain",
+            Some(Front::Possible) => "possible",
+            Some(Front::Unlikely) | None => "",
+        },
+        group: group(release),
         facts,
         reasons: &verdict.reasons,
     }

@@ -37,6 +37,8 @@ pub fn summary() -> Summary {
         },
         rankings: rankings(&releases),
         correlations: correlations(&releases),
+        mitigations: Vec::new(),
+        post_processing: Vec::new(),
         questions: Vec::new(),
         verdict: Verdict {
             headline: "Release psi-0.85: the images are useful and no attack finds their training images.".into(),
@@ -59,6 +61,7 @@ fn verdict(release: &Release, all: &[Release]) -> ReleaseVerdict {
         useful: release.utility[0].replacement_ratio.as_ref().is_some_and(|ratio| ratio.value >= 0.9),
         resists_attacks: release.attacks.iter().all(|attack| attack.auc.high <= 0.6),
         pareto: !all.iter().any(beaten),
+        pareto_probability: Some(if all.iter().any(beaten) { 0.0 } else { 0.97 }),
         reasons: vec!["Judged at the thresholds of the audit.".into()],
     }
 }

@@ -49,11 +49,11 @@ fn foreign_and_damaged_summaries_are_refused() {
         refusal(folder.path())
     };
     assert_says(&refused("not json"), &["summary.json", "not a JSON document"]);
-    assert_says(&refused("{}"), &["names no schema", "standin.summary/4"]);
-    assert_says(&refused(r#"{"schema": "standin.summary/9"}"#), &["standin.summary/9", "standin.summary/4", "version"]);
+    assert_says(&refused("{}"), &["names no schema", "standin.summary/5"]);
+    assert_says(&refused(r#"{"schema": "standin.summary/9"}"#), &["standin.summary/9", "standin.summary/5", "version"]);
     assert_says(
-        &refused(r#"{"schema": "standin.summary/4", "name": 3}"#),
-        &["does not follow standin.summary/4", "line 1"],
+        &refused(r#"{"schema": "standin.summary/5", "name": 3}"#),
+        &["does not follow standin.summary/5", "line 1"],
     );
     let mut document = serde_json::to_value(sample::summary()).unwrap();
     document["releases"][0]["attacks"][0]["auc"]["value"] = serde_json::Value::Null;
@@ -141,7 +141,7 @@ fn markdown_table_is_aligned_and_complete() {
         let is_bar = |&index: &usize| characters[index] == '|' && (index == 0 || characters[index - 1] != '\\');
         (0..characters.len()).filter(is_bar).collect()
     };
-    assert_eq!(bars(&table[0]).len(), 9);
+    assert_eq!(bars(&table[0]).len(), 10);
     assert!(table.iter().all(|line| bars(line) == bars(&table[0])));
     assert!(table[2].contains("a\\|b"));
     assert!(markdown.contains(&summary.verdict.headline));

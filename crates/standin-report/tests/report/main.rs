@@ -2,8 +2,11 @@
 
 mod audit;
 mod audit_page;
+mod compare;
 mod contrast;
 mod folder;
 mod markup;
 mod page;
 mod sample;
+mod schema;
+mod validator;

@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use standin_bench::difference::{of_accuracies, of_attacks};
+use standin_bench::leakage::post_processing;
 use standin_bench::summary::{
-    Answer, AttackRow, CanaryRow, DataSummary, Gallery, MeasureRow, NearCopy, RateAt, Release, ReleaseKind,
-    ReleaseVerdict, SCHEMA, Summary, Thresholds, Utility, Verdict,
+    Answer, AttackRow, CanaryRow, DataSummary, Effect, Gallery, MeasureRow, Mitigation, NearCopy, RateAt, Release,
+    ReleaseKind, ReleaseVerdict, SCHEMA, Summary, Thresholds, Utility, Verdict,
 };
 use standin_data::{Seed, Shape};
 use standin_measure::{Estimate, Outcome, clopper_pearson, wilson};
@@ -29,6 +31,7 @@ const TEST: usize = 7180;
 
 /// The summary of the study.
 pub fn summary() -> Summary {
+    let releases = vec![vae(), merf(1.0, 0.604), merf(10.0, 0.782), classifier_on_synthetic(), classifier_on_real()];
     Summary {
         schema: SCHEMA.into(),
         version: "0.1.0".into(),
@@ -48,9 +51,11 @@ pub fn summary() -> Summary {
             grouped_by: None,
         },
         thresholds: Thresholds::default(),
-        releases: vec![vae(), merf(1.0, 0.604), merf(10.0, 0.782), classifier_on_synthetic(), classifier_on_real()],
         rankings: Vec::new(),
         correlations: None,
+        mitigations: vec![mitigation(&releases[2], &releases[0]), mitigation(&releases[2], &releases[1])],
+        post_processing: post_processing(&releases),
+        releases,
         gates: Vec::new(),
         questions: questions(),
         verdict: verdict(),
@@ -60,6 +65,17 @@ pub fn summary() -> Summary {
              measured."
                 .into(),
         ],
+    }
+}
+
+fn mitigation(with: &Release, without: &Release) -> Mitigation {
+    Mitigation {
+        release: with.name.clone(),
+        without: without.name.clone(),
+        differences: vec!["ε 10 instead of 1".into()],
+        accuracy: Some(of_accuracies(&with.utility[0], &without.utility[0], true)),
+        auc: Some(of_attacks(&with.attacks[0], &without.attacks[0], true)),
+        effect: Effect::Trades,
     }
 }
 
@@ -169,6 +185,7 @@ pub fn attack(release: &str, name: &str, access: &str, shift: f64, each: usize) 
         members: each,
         non_members: each,
         auc: Estimate { value: auc, low: auc - half, high: auc + half, n: 6 * each, method: "Hanley–McNeil".into() },
+        per_seed: vec![auc - 0.004, auc + 0.001, auc + 0.003],
         p_value: 0.03,
         corrected_p_value: 0.06,
         balanced_accuracy: wilson(correct, 6 * each),
@@ -428,6 +445,11 @@ fn verdict() -> Verdict {
         useful,
         resists_attacks,
         pareto,
+        pareto_probability: Some(match (pareto, name) {
+            (true, "merf-10") => 0.62,
+            (true, _) => 1.0,
+            (false, _) => 0.013,
+        }),
         reasons: reasons.iter().map(|reason| (*reason).into()).collect(),
     };
     Verdict {

@@ -234,10 +234,7 @@ impl Arguments {
             generators: Vec::new(),
             images,
             sampling: Default::default(),
-            classifiers: classifiers
-                .into_iter()
-                .map(Classifier::from)
-                .collect(),
+            classifiers: classifiers.into_iter().map(Classifier::from).collect(),
             released_classifiers: Vec::new(),
             released_generators: Vec::new(),
             utility: Protocols { real_on_synthetic: true, augmented: self.augmented, groups: self.groups },

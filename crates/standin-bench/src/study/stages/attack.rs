@@ -90,6 +90,7 @@ impl Attacked {
             members: evaluation.members,
             non_members: evaluation.non_members,
             auc: evaluation.auc,
+            per_seed: Vec::new(),
             p_value: evaluation.p_value,
             corrected_p_value: evaluation.p_value,
             balanced_accuracy: evaluation.balanced_accuracy,

@@ -95,6 +95,10 @@ pub(super) fn pool_attacks(repetitions: &[Vec<AttackRow>]) -> Vec<AttackRow> {
             let bounds: Vec<Outcome> = rows.iter().filter_map(|row| row.epsilon_lower.clone()).collect();
             AttackRow {
                 auc: estimates(|row| &row.auc),
+                per_seed: match rows.len() == repetitions.len() {
+                    true => rows.iter().map(|row| row.auc.value).collect(),
+                    false => Vec::new(),
+                },
                 p_value: match rows.len() {
                     1 => p_values,
                     count => (2.0 * p_values / count as f64).min(1.0),
@@ -132,6 +136,7 @@ mod tests {
             members: 10,
             non_members: 10,
             auc: half.clone(),
+            per_seed: Vec::new(),
             p_value,
             corrected_p_value: p_value,
             balanced_accuracy: half,

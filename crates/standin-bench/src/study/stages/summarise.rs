@@ -10,6 +10,7 @@ use standin_privacy::NoiseOrigin;
 use super::gather::Gathering;
 use super::{BoxedError, Division, MEAN_IMAGE_SIZE, Members, read_json, write_json};
 use crate::gate::GateExpression;
+use crate::leakage;
 use crate::ranking;
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::configuration::Study;
@@ -84,7 +85,7 @@ impl Stage for Summarise {
     }
 
     fn code_version(&self) -> u32 {
-        5
+        6
     }
 
     fn configuration(&self) -> Value {
@@ -141,6 +142,13 @@ impl Stage for Summarise {
             population,
             grouped_by: self.study.data.group.clone(),
         };
+        // Mitigations and the four questions are about generators and classifiers; images made elsewhere answer none.
+        let mitigations = if given_apart { Vec::new() } else { verdict::mitigations(&self.study, &releases) };
+        let questions = if given_apart {
+            Vec::new()
+        } else {
+            verdict::answer(&releases, &judged, &mitigations, &self.study.thresholds)
+        };
         let mut summary = Summary {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -150,15 +158,12 @@ impl Stage for Summarise {
             warnings: warnings(&self.study, &data, &found, &releases, pool.len()),
             data,
             thresholds: self.study.thresholds.clone(),
-            // The four questions are about generators and classifiers; images made elsewhere answer none of them.
-            questions: if self.releases.iter().all(|release| release.source.is_some()) {
-                Vec::new()
-            } else {
-                verdict::answer(&releases, &judged, &self.study.thresholds)
-            },
+            questions,
             verdict: judged,
             rankings: ranking::rankings(&releases),
             correlations: ranking::correlations(&releases),
+            mitigations,
+            post_processing: leakage::post_processing(&releases),
             releases,
             gates: Vec::new(),
         };
@@ -276,7 +281,7 @@ fn warnings(study: &Study, data: &DataSummary, division: &Division, releases: &[
         ));
     }
     warnings.extend(ranking::unequal_sizes(releases));
-    warnings.extend(verdict::reversals(releases));
-    warnings.extend(releases.iter().flat_map(verdict::violations));
+    let found = leakage::contradictions(releases);
+    warnings.extend(found.failures.into_iter().chain(found.weak_attacks));
     warnings
 }
