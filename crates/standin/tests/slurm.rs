@@ -37,7 +37,7 @@ near_copies = 3
 
 [slurm]
 cpus = 2
-array_limit = 2
+array_limit = 1
 
 [slurm.classify]
 partition = "long"
@@ -168,7 +168,7 @@ fn a_study_through_a_scheduler_is_the_study_of_this_machine() {
     assert!(script("02-classify.sh").contains("#SBATCH --partition=\"long\""));
     assert!(script("02-classify.sh").contains("#SBATCH --cpus-per-task=\"2\""));
     assert!(!script("01-split.sh").contains("partition"));
-    // array_limit = 2 divides the three embeddings of one depth.
+    // array_limit = 1 divides the embeddings of train and holdout.
     assert!(plan.with_file_name("02-embed-1.sh").exists() && plan.with_file_name("02-embed-2.sh").exists());
 
     let again = cluster.run(&[ON_SLURM.as_slice(), &["--runs", "there", "--out", "b"]].concat());
@@ -181,23 +181,27 @@ fn a_study_through_a_scheduler_is_the_study_of_this_machine() {
 #[test]
 fn a_lost_task_is_reported_with_its_log_and_submitted_again() {
     let cluster = Cluster::new();
-    fs::write(cluster.scheduler("lost"), "generate").unwrap();
+    fs::write(cluster.scheduler("lost"), "attack-images").unwrap();
     let lost = cluster.run(&ON_SLURM);
     assert_eq!(lost.status.code(), Some(3));
     let said = text(&lost.stderr);
-    assert!(said.contains("private, seed 1 failed: its job left no result"), "{said}");
-    assert!(said.contains("02-generate-0.log is empty or missing"), "{said}");
+    assert!(said.contains("attacks on private through pixels, seed 1 failed: its job left no result"), "{said}");
+    assert!(said.contains("05-attack-images-0.log is empty or missing"), "{said}");
     let status = cluster.json(&["slurm", "status", "study.toml"]);
-    assert_eq!((count(&status, "failed"), status[0]["failed"][0]["kind"].as_str()), (1, Some("generate")));
-    assert!(count(&status, "blocked") > 1);
-    let log = fs::read_to_string(cluster.plan("runs").with_file_name("logs").join("03-sample-0.log")).unwrap();
-    assert!(log.contains("was not begun: what it reads is not finished: private, seed 1 (generate"), "{log}");
+    assert_eq!((count(&status, "failed"), status[0]["failed"][0]["kind"].as_str()), (1, Some("attack-images")));
+    assert_eq!(count(&status, "blocked"), 1);
+    let log = fs::read_to_string(cluster.plan("runs").with_file_name("logs").join("06-summarise-0.log")).unwrap();
+    assert!(
+        log.contains("was not begun: what it reads is not finished: attacks on private through pixels, seed 1"),
+        "{log}"
+    );
 
     fs::remove_file(cluster.scheduler("lost")).unwrap();
     cluster.calls();
     let resubmitted = cluster.json(&["slurm", "resubmit", "small"]);
-    assert_eq!(resubmitted["tasks"].as_u64().unwrap(), 1 + count(&status, "blocked"));
-    assert!(cluster.calls().iter().all(|call| !call.contains("01-split.sh")));
+    assert_eq!(resubmitted["tasks"].as_u64().unwrap(), 2);
+    let calls = cluster.calls();
+    assert!(calls[0].contains("05-attack-images.sh") && calls[1].contains("06-summarise.sh"), "{calls:?}");
     let finished = cluster.run(&ON_SLURM);
     assert!(finished.status.success(), "{}", text(&finished.stderr));
 }

@@ -1,6 +1,6 @@
 //! A study's folder in the store: which jobs were submitted for which tasks, and what is still in the queue.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::scheduler::{Queued, Scheduler};
 use super::tasks::ranges;
 use super::{Array, Error, Result, TaskList};
+use crate::stage::StageId;
 use crate::store::Store;
 
 /// Where submissions lie in a store.
@@ -208,16 +209,7 @@ impl Submission {
         // In this order, so that a task that ends in between counts as queued and not as missing.
         let mut queue = self.queue()?;
         let positions = self.tasks.positions();
-        let mut missing = BTreeSet::new();
-        for (position, task) in self.tasks.tasks.iter().enumerate() {
-            if store.finished(task.id)?.is_some() {
-                continue;
-            }
-            let too_early = task.inputs.iter().any(|input| positions.get(input).is_some_and(|at| missing.contains(at)));
-            if queue.get(&position).is_none_or(|queued| !queued.running && too_early) {
-                missing.insert(position);
-            }
-        }
+        let missing = self.missing(store, &queue, &positions)?;
         let early: Vec<String> = missing
             .iter()
             .filter_map(|position| queue.remove(position))
@@ -233,14 +225,9 @@ impl Submission {
                 continue;
             }
             let mut after = BTreeSet::new();
-            for task in members.iter().map(|&member| &self.tasks.tasks[member]) {
-                for &input in &task.inputs {
-                    match positions.get(&input) {
-                        // An input without a job is finished: it would be missing otherwise, and submitted before.
-                        Some(position) => after.extend(job_of.get(position)),
-                        None if store.finished(input)?.is_some() => {}
-                        None => return Err(Error::Gone { name: task.name.clone(), input }),
-                    }
+            for &member in &members {
+                for input in self.inputs(member, store, &positions)? {
+                    after.extend(job_of.get(&input));
                 }
             }
             let indices: Vec<usize> = members.iter().map(|member| member - array.first).collect();
@@ -258,6 +245,40 @@ impl Submission {
         }
         drop(lock);
         Ok(submitted)
+    }
+
+    /// The tasks that have to be submitted: neither finished nor in the queue, or waiting there for one of these.
+    fn missing(
+        &self,
+        store: &Store,
+        queue: &BTreeMap<usize, InQueue>,
+        positions: &HashMap<StageId, usize>,
+    ) -> Result<BTreeSet<usize>> {
+        let mut missing = BTreeSet::new();
+        for (position, task) in self.tasks.tasks.iter().enumerate() {
+            if store.finished(task.id)?.is_some() {
+                continue;
+            }
+            let too_early = task.inputs.iter().any(|input| positions.get(input).is_some_and(|at| missing.contains(at)));
+            if queue.get(&position).is_none_or(|queued| !queued.running && too_early) {
+                missing.insert(position);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The tasks that one reads; what it reads else must be finished.
+    fn inputs(&self, position: usize, store: &Store, positions: &HashMap<StageId, usize>) -> Result<Vec<usize>> {
+        let task = &self.tasks.tasks[position];
+        let mut tasks = Vec::new();
+        for &input in &task.inputs {
+            match positions.get(&input) {
+                Some(&position) => tasks.push(position),
+                None if store.finished(input)?.is_some() => {}
+                None => return Err(Error::Gone { name: task.name.clone(), input }),
+            }
+        }
+        Ok(tasks)
     }
 
     /// Takes every task out of the queue, whether it waits or is at work, and says how many there were.

@@ -72,9 +72,9 @@ impl Submission {
                     run.end(at, End::Failed(Failure::Job { log, last_lines }));
                 }
             }
-            let ended = (0..graph.len()).all(|at| run.schedule.end_of(at).is_some());
-            let complete =
-                ended && (0..graph.len()).all(|at| run.schedule.end_of(at).is_some_and(|end| end.record().is_some()));
+            let mut ends = (0..graph.len()).map(|at| run.schedule.end_of(at));
+            let ended = ends.clone().all(|end| end.is_some());
+            let complete = ends.all(|end| end.is_some_and(|end| end.record().is_some()));
             if complete || (ended && queue.is_empty()) {
                 return Ok(run.finish());
             }

@@ -114,7 +114,7 @@ impl TryFrom<Table> for Slurm {
                 let known: Vec<String> = KINDS.iter().chain([&ATTACK]).map(|kind| format!("`{kind}`")).collect();
                 return Err(format!("unknown field `{kind}`, expected one of {}", known.join(", ")));
             }
-            let resources = Value::try_into(value).map_err(|error| format!("slurm.{kind}: {}", read(error)))?;
+            let resources = Value::try_into(value).map_err(|error| format!("{}, in [slurm.{kind}]", read(error)))?;
             kinds.insert(kind, resources);
         }
         let array_limit = array_limit.unwrap_or(Self::default().array_limit);
@@ -194,13 +194,10 @@ impl Slurm {
     }
 
     pub(in crate::study) fn check(&self) -> Result<(), Refusal> {
-        let clusters = self.clusters.as_deref().unwrap_or("one");
+        let one = |name: &str| !name.is_empty() && name != "all" && !name.contains([',', ' ']);
         require(
-            !clusters.is_empty()
-                && !clusters.contains(',')
-                && clusters != "all"
-                && !clusters.contains(char::is_whitespace),
-            || format!("slurm.clusters = \"{clusters}\""),
+            self.clusters.as_deref().is_none_or(one),
+            || format!("slurm.clusters = \"{}\"", self.clusters.as_deref().unwrap_or_default()),
             "name one cluster: jobs of different clusters cannot wait for each other",
         )?;
         require(self.array_limit >= 1, || "slurm.array_limit = 0".into(), "give at least 1")?;
