@@ -40,14 +40,12 @@ fn main() {
 }
 
 fn timings() -> Vec<Timing> {
-    let kinds = ["split", "generate", "sample", "classify", "embed", "measure", "attack-images"];
-    let timing = |at: usize| Timing {
-        stage: kinds[at % kinds.len()].into(),
+    let each = |(at, timing): (usize, Timing)| Timing {
         name: format!("{}-{}, seed {}", FAMILIES[at % 8], at % SETTINGS, at % 3),
         seconds: (at * 7919 % 1000) as f64 / 3.0,
-        mebibytes: Some((at % 900) as f64),
+        ..timing
     };
-    (0..STAGES).map(timing).collect()
+    sample::timings().into_iter().cycle().take(STAGES).enumerate().map(each).collect()
 }
 
 fn summary() -> Summary {
@@ -153,6 +151,6 @@ fn measures(rows: &[MeasureRow], encoder: &str, at: f64) -> Vec<MeasureRow> {
 fn thinned(mut attack: standin_bench::summary::AttackRow) -> standin_bench::summary::AttackRow {
     let last = attack.roc.len() - 1;
     let mut at = 0..;
-    attack.roc.retain(|_| at.next().is_some_and(|index: usize| index % 5 == 0 || index == last));
+    attack.roc.retain(|_| at.next().is_some_and(|index: usize| index.is_multiple_of(5) || index == last));
     attack
 }

@@ -110,6 +110,7 @@
     const form = make("form", { className: "filter" }, field("Releases", text), field("Of", group), field("That", front), make("button", { type: "reset", textContent: "Show all" }), status);
     form.setAttribute("role", "search");
     form.setAttribute("aria-label", "Filter of releases");
+    const opened = [];
     const apply = () => {
       const wanted = text.value.trim().toLowerCase();
       const kept = new Set(cards.filter(({ classList, dataset }) =>
@@ -126,7 +127,12 @@
         for (const row of head.closest("table").rows) row.cells[column].hidden = !kept.has(head.dataset.release);
       }
       for (const fold of all("details[data-fold]")) fold.hidden = all("[data-release]", fold).length > 0 && all("[data-release]:not([hidden])", fold).length === 0;
-      if (kept.size < cards.length) for (const fold of all("details[data-fold]:not([hidden])")) if (all("[data-release]", fold).length > 0 && kept.size <= 12) fold.open = true;
+      // What is left of a few is unfolded, and folded again with the others.
+      for (const fold of opened.splice(0)) fold.open = false;
+      if (kept.size < cards.length && kept.size <= 12) {
+        opened.push(...all("details[data-fold]:not([open], [hidden])").filter((fold) => all("[data-release]", fold).length > 0));
+        for (const fold of opened) fold.open = true;
+      }
       status.textContent = kept.size === cards.length ? `All ${cards.length} releases are shown.` : `${kept.size} of ${cards.length} releases are shown.`;
     };
     form.addEventListener("input", apply);

@@ -31,6 +31,7 @@ const ROW: f64 = 22.0;
 const TOP: f64 = 6.0;
 const BELOW: f64 = 44.0;
 const LABEL: f64 = 12.0;
+const TITLE: f64 = 12.5;
 const RADIUS: f64 = 4.5;
 
 impl Forest<'_> {
@@ -48,7 +49,10 @@ impl Forest<'_> {
             drawing.text("tick middle", (tick.position, bottom + 16.0), &tick.label);
         }
         drawing.line("axis", (left, bottom), (width - 16.0, bottom));
-        drawing.text("axis-title middle", ((left + width - 16.0) / 2.0, bottom + 36.0), self.x_title);
+        // Below the scale where there is room, and inside the drawing in any case.
+        let half = text_width(self.x_title, TITLE) / 2.0;
+        let middle = ((left + width - 16.0) / 2.0).min(width - 2.0 - half).max(half.min(width / 2.0));
+        drawing.text("axis-title middle", (middle, bottom + 36.0), self.x_title);
         if let Some(reference) = self.reference {
             drawing.line("threshold", (x.position(reference), bottom), (x.position(reference), TOP));
         }

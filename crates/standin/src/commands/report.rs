@@ -99,7 +99,8 @@ impl Arguments {
     }
 }
 
-/// A folder's name, of a digest the first digits.
-fn short(folder: &Path) -> String {
+/// The name of a folder, or of that around a file; of a digest the first digits.
+fn short(path: &Path) -> String {
+    let folder = if path.is_file() { path.parent().unwrap_or(path) } else { path };
     folder.file_name().unwrap_or_default().to_string_lossy().chars().take(12).collect()
 }

@@ -122,13 +122,13 @@ fn strategy(releases: &[Release], verdict: &Verdict) -> Answer {
         .collect();
     Answer {
         question: "Which release strategy balances utility and privacy?".into(),
-        answer: on_front(&placed(Front::Certain), &placed(Front::Possible)),
+        answer: on_front(&placed(Front::Certain), &placed(Front::Possible), placed(Front::Unlikely).len()),
         evidence,
     }
 }
 
 /// What is on the front, as sure as it is.
-fn on_front(certain: &[(&str, f64)], possible: &[(&str, f64)]) -> String {
+fn on_front(certain: &[(&str, f64)], possible: &[(&str, f64)], others: usize) -> String {
     if certain.is_empty() && possible.is_empty() {
         return "Not measured.".into();
     }
@@ -151,7 +151,9 @@ fn on_front(certain: &[(&str, f64)], possible: &[(&str, f64)]) -> String {
         let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
         sentences.push(format!("Possibly {}.", join(&listed)));
     }
-    sentences.push("Any other is surpassed in both counts.".into());
+    if others > 0 {
+        sentences.push("Any other is surpassed by one that is better in one and at least as good in the other.".into());
+    }
     sentences.join(" ")
 }
 
@@ -241,7 +243,9 @@ fn choice(releases: &[Release]) -> Answer {
             .collect()
     };
     if generators.len() > 1 && chances.iter().any(Option::is_some) {
-        let front = on_front(&placed(|chance| chance >= 0.95), &placed(|chance| chance > 0.05 && chance < 0.95));
+        let others = placed(|chance| chance <= 0.05).len();
+        let front =
+            on_front(&placed(|chance| chance >= 0.95), &placed(|chance| chance > 0.05 && chance < 0.95), others);
         parts.push(format!("On the Pareto front of the sets of images alone: {front}"));
     }
     let answer = match parts.is_empty() {

@@ -56,6 +56,9 @@ fn the_front_is_said_with_its_certainty() {
     let found = questions(&releases)[1].answer.clone();
     assert!(found.starts_with("Certainly useful.") && found.contains("Possibly safe ("), "{found}");
     assert!(found.contains("like-safe") && !found.contains("worse"), "{found}");
+    assert!(found.ends_with("Any other is surpassed by one that is better in one and at least as good in the other."));
+    let found = questions(&releases[..2])[1].answer.clone();
+    assert_eq!(found, "Certainly useful and safe: among these, more accuracy is paid for with more leakage.");
 }
 
 #[test]
