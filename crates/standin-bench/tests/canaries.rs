@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use standin_bench::executor::{LocalExecutor, Quiet};
-use standin_bench::planned::planned;
+use standin_bench::planned::Planned;
 use standin_bench::store::Store;
 use standin_bench::study::{Study, StudyError, plan};
 use standin_bench::summary::{CanaryRow, Summary};
@@ -21,11 +21,12 @@ fn run(text: &str, folder: &Path) -> Summary {
     let study = study(text).unwrap();
     let plan = plan(&study, study.import(Path::new("unused"), &Silent).unwrap()).unwrap();
     let store = Store::open(folder.to_path_buf()).unwrap();
-    let before = planned(&plan.graph, &store).unwrap();
-    assert!(before.iter().all(|kind| kind.finished == 0 && kind.unknown == kind.stages), "{before:?}");
-    let outcome = LocalExecutor::default().run(&plan.graph, &store, &Quiet).unwrap();
+    let executor = LocalExecutor::default();
+    let left = || Planned::of(&plan.graph, &store, executor.threads).left().count();
+    assert_eq!(left(), plan.graph.len());
+    let outcome = executor.run(&plan.graph, &store, &Quiet).unwrap();
     assert!(outcome.is_complete(), "{outcome:?}");
-    assert!(planned(&plan.graph, &store).unwrap().iter().all(|kind| kind.left() == 0));
+    assert_eq!(left(), 0);
     serde_json::from_slice(&std::fs::read(store.folder(plan.summary).join("summary.json")).unwrap()).unwrap()
 }
 

@@ -49,7 +49,7 @@ impl Arguments {
             Computed::InputsMissing { stage, missing } => {
                 Err(Failure::NotBegun(Box::new(InputsMissing { stage, missing: missing.join(", ") })))
             }
-            Computed::Ended { stage, end } => match end {
+            Computed::Ended { stage, end } => match *end {
                 End::Computed(record) => {
                     context.terminal.note(&format!("{stage}: {:.1} s on {threads} threads", record.wall_seconds));
                     Ok(Status::Done)

@@ -26,7 +26,7 @@ pub enum Computed {
         /// The stage's kind and name.
         stage: String,
         /// How.
-        end: End,
+        end: Box<End>,
     },
     /// It was not begun, because these stages, which it reads, are not finished.
     InputsMissing {
@@ -65,7 +65,7 @@ pub fn compute(plan: &Path, index: usize, threads: NonZero<usize>, reporter: &dy
     }
     loop {
         if let Some(end) = attempt(&node, &session, reporter, threads.get(), Patience::Wait) {
-            return Ok(Computed::Ended { stage, end });
+            return Ok(Computed::Ended { stage, end: Box::new(end) });
         }
     }
 }
