@@ -12,6 +12,9 @@ use crate::store::{Record, Result, Store};
 /// Costs that were measured on two cores of an AMD Zen 5 with the study `standard`, for stages whose like this store does not know.
 const REFERENCE: &str = include_str!("experience/reference.json");
 
+/// Memory of each value more than the like of a stage held: a number of single precision and a copy of it.
+const BYTES_PER_VALUE: f64 = 8.0;
+
 /// What a stage is expected to cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Expected {
@@ -67,6 +70,7 @@ pub struct Experience {
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     size: f64,
+    held: f64,
     core_seconds: f64,
     bytes: Option<u64>,
 }
@@ -89,6 +93,7 @@ impl Experience {
             let workload = record.workload.clone().unwrap_or_default();
             let cost = Cost {
                 size: workload.size,
+                held: workload.held,
                 core_seconds: record.wall_seconds * record.threads as f64,
                 bytes: record.peak_memory_bytes,
             };
@@ -98,7 +103,8 @@ impl Experience {
             }
         }
         for known in known {
-            let cost = Cost { size: known.workload.size, core_seconds: known.core_seconds, bytes: known.bytes };
+            let Workload { size, held, .. } = known.workload;
+            let cost = Cost { size, held, core_seconds: known.core_seconds, bytes: known.bytes };
             experience.elsewhere.entry((known.kind.clone(), known.workload.method.clone())).or_default().push(cost);
         }
         experience
@@ -114,7 +120,7 @@ impl Experience {
 
     /// What a stage will cost, if anything like it is known.
     pub fn expect(&self, stage: &dyn Stage) -> Option<Expected> {
-        let (kind, Workload { method, size }) = (stage.kind().to_owned(), stage.workload());
+        let (kind, Workload { method, size, held }) = (stage.kind().to_owned(), stage.workload());
         let same = self.same.get(&(kind.clone(), unseeded(&stage.configuration())));
         // The same configuration may concern more images than then.
         let same = same.map(|costs| costs.iter().filter(|cost| (cost.size / size - 1.0).abs() < 0.01).copied());
@@ -129,8 +135,9 @@ impl Experience {
             let unlike = |cost: &&Cost| (cost.size / size).ln().abs();
             let nearest = costs.iter().min_by(|a, b| unlike(a).total_cmp(&unlike(b)))?;
             let ratio = size / nearest.size;
-            // What is smaller may hold as much: networks and libraries do not shrink with the images.
-            let bytes = nearest.bytes.map(|bytes| (bytes as f64 * ratio.max(1.0)) as u64);
+            // Networks and what works on them stay as large as they were.
+            let more = (held - nearest.held).max(0.0) * BYTES_PER_VALUE;
+            let bytes = nearest.bytes.map(|bytes| bytes + more as u64);
             Some(Expected { core_seconds: nearest.core_seconds * ratio, bytes, basis })
         };
         let here = self.alike.get(&like).and_then(|costs| scaled(costs, Basis::Scaled));
@@ -148,18 +155,20 @@ pub fn known(store: &Store) -> Result<Vec<Known>> {
     for record in store.list()?.into_iter().filter_map(|entry| entry.record.ok()) {
         let Some(workload) = record.workload else { continue };
         let position = *positions.entry((record.kind.clone(), workload.method.clone())).or_insert_with(|| {
-            let workload = Workload { size: 0.0, ..workload.clone() };
+            let workload = Workload { size: 0.0, held: 0.0, ..workload.clone() };
             costs.push(Known { kind: record.kind, workload, stages: 0, core_seconds: 0.0, bytes: None });
             costs.len() - 1
         });
         let cost = &mut costs[position];
         cost.stages += 1;
         cost.workload.size += workload.size;
+        cost.workload.held += workload.held;
         cost.core_seconds += record.wall_seconds * record.threads as f64;
         cost.bytes = cost.bytes.max(record.peak_memory_bytes);
     }
     for cost in &mut costs {
         cost.workload.size /= cost.stages as f64;
+        cost.workload.held /= cost.stages as f64;
         cost.core_seconds /= cost.stages as f64;
     }
     costs.sort_by(|a, b| (&a.kind, &a.workload.method).cmp(&(&b.kind, &b.workload.method)));
@@ -206,7 +215,7 @@ mod tests {
             Ok(())
         }
         fn workload(&self) -> Workload {
-            Workload { method: self.1.to_owned(), size: self.2 }
+            Workload { method: self.1.to_owned(), size: self.2, held: self.2 / 100.0 }
         }
     }
 
@@ -243,7 +252,8 @@ mod tests {
             [(1e6, 10.0), (1e8, 500.0)].map(|(size, seconds)| record(&Training(1, "vae", size), seconds, 1, 100));
         let experience = Experience::from_costs(records, &[]);
         let cost = |size| experience.expect(&Training(1, "vae", size)).unwrap();
-        assert_eq!(cost(2e8), Expected { core_seconds: 1000.0, bytes: Some(200), basis: Basis::Scaled });
+        // A million values more in memory.
+        assert_eq!(cost(2e8), Expected { core_seconds: 1000.0, bytes: Some(100 + 8_000_000), basis: Basis::Scaled });
         // Less memory is not promised for less work.
         assert_eq!(cost(5e5), Expected { core_seconds: 5.0, bytes: Some(100), basis: Basis::Scaled });
     }
@@ -252,7 +262,7 @@ mod tests {
     fn what_another_machine_knows_comes_last() {
         let elsewhere = Known {
             kind: "generate".into(),
-            workload: Workload { method: "vae".into(), size: 1e6 },
+            workload: Workload { method: "vae".into(), size: 1e6, held: 0.0 },
             stages: 3,
             core_seconds: 7.0,
             bytes: None,

@@ -79,11 +79,14 @@ pub struct Workload {
     pub method: String,
     /// How much there is of it, such as pixel values that pass through a network.
     pub size: f64,
+    /// Values that are in memory at once, as far as they differ from one stage of the kind to another.
+    #[serde(default)]
+    pub held: f64,
 }
 
 impl Default for Workload {
     /// As much as any other stage of the kind.
     fn default() -> Self {
-        Self { method: String::new(), size: 1.0 }
+        Self { method: String::new(), size: 1.0, held: 0.0 }
     }
 }

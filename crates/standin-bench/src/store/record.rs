@@ -108,7 +108,7 @@ mod tests {
             finished_unix_seconds: 1_700_000_000,
             wall_seconds: 0.1 + 0.2,
             threads: 3,
-            workload: Some(Workload { method: "vae".to_owned(), size: 1e9 }),
+            workload: Some(Workload { method: "vae".to_owned(), size: 1e9, held: 7e6 }),
             peak_memory_bytes: None,
             inputs: vec![StageId::from_parts("prepare", 1, &Value::Null, &[])],
             configuration: json!({"seed": u64::MAX, "clip": null, "rate": 1e-300, "text": "'''\"\"\"\\\n"}),

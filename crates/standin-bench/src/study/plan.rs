@@ -17,7 +17,7 @@ use super::stages::{
     ChosenEncoder, Classify, Divide, Draw, Embed, FitEncoder, Images, Split, Summarise, Take, TrainingSet,
 };
 use crate::graph::{Graph, UnknownInput};
-use crate::stage::StageId;
+use crate::stage::{StageId, Workload};
 
 /// A study's stages, and the one that gathers what they find.
 pub struct Plan {
@@ -303,22 +303,18 @@ impl Planner<'_> {
     fn embed(
         &mut self,
         images: Images,
+        of: usize,
         encoder: &ChosenEncoder,
         limit: usize,
         label: String,
     ) -> Result<StageId, UnknownInput> {
         // A limit that limits nothing is none, so that the stage is the same as without it.
-        let known = match images.folder {
-            "train" => Some(self.sizes.train),
-            "holdout" => Some(self.sizes.holdout),
-            _ => None,
-        };
-        let limit = if known.is_some_and(|size| size <= limit) { usize::MAX } else { limit };
-        let known = if images.folder == "test" { self.sizes.test } else { known.unwrap_or(self.sizes.train) };
-        let size = known.min(limit) as f64 * self.sizes.values as f64;
+        let limit = if of <= limit { usize::MAX } else { limit };
+        let size = (of.min(limit) * self.sizes.values) as f64;
+        let workload = Workload { method: encoder.name.clone(), size, held: size };
         // One draw for all repetitions: what differs between them is the split and the training.
         let seed = Seed::new(self.study.data.split_seed).derive("embed");
-        self.graph.add(Embed { images, encoder: encoder.clone(), limit, seed, label, size })
+        self.graph.add(Embed { images, encoder: encoder.clone(), limit, seed, label, workload })
     }
 
     /// δ at which attacks state ε lower bounds. Exchanging one training image for another takes two steps of adding or

@@ -105,10 +105,11 @@ impl Folders {
         let named = || Path::new("reports").join(format!("{}-{}", study.name, &plan.summary.to_string()[..8]));
         let out = self.out.clone().unwrap_or_else(named);
         let report = Report::load(&store.folder(plan.summary))?.with_timings(timings(execution));
-        if is_written(&report, &out) {
+        let written = written(&report, &out);
+        if written == Written::Same {
             context.terminal.note(&format!("the report in {} is up to date", out.display()));
         } else {
-            report.write(&out, self.force)?;
+            report.write(&out, self.force || written == Written::SameFigures)?;
             copy_scores(report.summary(), &store.folder(plan.summary), &out)?;
             context.terminal.note(&format!("report: {}", out.join("report.html").display()));
         }
@@ -338,10 +339,26 @@ pub fn gate_line(gate: &Gate) -> String {
     text
 }
 
-/// Whether the folder holds this very report already.
-fn is_written(report: &Report, out: &Path) -> bool {
-    let whole = ["report.html", "report.md"].iter().all(|name| out.join(name).exists());
-    whole && std::fs::read_to_string(out.join("report.json")).is_ok_and(|written| written == report.json())
+/// What is in a report's folder already.
+#[derive(PartialEq)]
+enum Written {
+    /// Nothing, or the report of another study.
+    Other,
+    /// The same figures, in another form: by another version of the program, or with other timings.
+    SameFigures,
+    /// This very report.
+    Same,
+}
+
+fn written(report: &Report, out: &Path) -> Written {
+    let holds = |name: &str, text: String| std::fs::read_to_string(out.join(name)).is_ok_and(|written| written == text);
+    if !holds("report.json", report.json()) {
+        Written::Other
+    } else if holds("report.md", report.markdown()) && holds("report.html", report.html()) {
+        Written::Same
+    } else {
+        Written::SameFigures
+    }
 }
 
 fn timings(execution: &Execution) -> Vec<Timing> {

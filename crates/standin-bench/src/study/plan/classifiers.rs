@@ -50,7 +50,7 @@ impl Planner<'_> {
                     delta: self.delta(generator),
                     label: format!("attacks on {name}, {label}"),
                 },
-                size: (self.candidates() * (1 + shadows.len())) as f64,
+                workload: self.asked(String::new(), shadows.len()),
             })?;
             repetitions.push(Repetition {
                 classify: vec![classify],

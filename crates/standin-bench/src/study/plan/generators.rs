@@ -6,7 +6,7 @@ use standin_generate::diffusion::OF_IMAGES;
 use super::canaries::Audited;
 use super::{Holdout, Maker, Planner, Run};
 use crate::graph::UnknownInput;
-use crate::stage::StageId;
+use crate::stage::{StageId, Workload};
 use crate::study::configuration::Generator;
 use crate::study::stages::{AttackGenerator, Attacked, Draw, ReleasedRun, Repetition, ShadowRun};
 use crate::summary::ReleaseKind;
@@ -49,7 +49,7 @@ impl Planner<'_> {
                         delta: self.delta(Some(generator)),
                         label: format!("attacks on {name}, {label}"),
                     },
-                    asked: (generator.family.clone(), (self.candidates() * (1 + shadows.len())) as f64),
+                    workload: self.asked(generator.family.clone(), shadows.len()),
                 })?);
                 self.attack(&run, Maker::Generator(generator), sample, &mut repetition)?;
             }
@@ -81,10 +81,11 @@ impl Planner<'_> {
         Ok(ShadowRun { split, model: self.generate(&run, generator)? })
     }
 
-    /// Members and non-members that are attacked.
-    pub(super) fn candidates(&self) -> usize {
+    /// What an attack has to do that asks a model and its shadows about members and non-members.
+    pub(super) fn asked(&self, method: String, shadows: usize) -> Workload {
         let limit = self.study.attacks.limit;
-        self.sizes.train.min(limit) + self.sizes.holdout.min(limit)
+        let candidates = self.sizes.train.min(limit) + self.sizes.holdout.min(limit);
+        Workload { method, size: (candidates * (1 + shadows)) as f64, held: (candidates * self.sizes.values) as f64 }
     }
 
     /// The seed of a shadow's trainings and its name for people.

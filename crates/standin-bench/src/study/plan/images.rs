@@ -6,7 +6,7 @@ use standin_data::Seed;
 use super::canaries::Audited;
 use super::{Holdout, Maker, Planner, Run, Sizes};
 use crate::graph::UnknownInput;
-use crate::stage::StageId;
+use crate::stage::{StageId, Workload};
 use crate::study::configuration::Classifier;
 use crate::study::stages::{
     AnswerOnSample, AttackImages, Attacked, DrawGallery, Embedded, Images, Measure, MeasureImages, ReleasedRun,
@@ -113,6 +113,8 @@ impl Planner<'_> {
         let study = self.study;
         let (name, label, split) = (maker.name(), run.label, run.split);
         let side = |stage, folder| Images { stage, folder };
+        let (train_size, holdout_size, size) =
+            (self.sizes.train, self.sizes.holdout, maker.size(self.study, &self.sizes));
         if !study.measures.encoders.is_empty() {
             repetition.measures.push(self.graph.add(MeasureImages {
                 sample,
@@ -124,13 +126,18 @@ impl Planner<'_> {
         for encoder in &study.measures.encoders {
             let limit = study.measures.limit;
             let encoder = self.encoder(run, encoder)?;
-            let train = self.embed(side(split, "train"), &encoder, limit, format!("train, {label}"))?;
+            let train = self.embed(side(split, "train"), train_size, &encoder, limit, format!("train, {label}"))?;
             let holdout = match self.holdout {
                 Holdout::None => None,
-                _ => Some(self.embed(side(split, "holdout"), &encoder, limit, format!("holdout, {label}"))?),
+                _ => Some(self.embed(
+                    side(split, "holdout"),
+                    holdout_size,
+                    &encoder,
+                    limit,
+                    format!("holdout, {label}"),
+                )?),
             };
-            let limit = if maker.size(self.study, &self.sizes) <= limit { usize::MAX } else { limit };
-            let synthetic = self.embed(side(sample, "images"), &encoder, limit, format!("{name}, {label}"))?;
+            let synthetic = self.embed(side(sample, "images"), size, &encoder, limit, format!("{name}, {label}"))?;
             let pairs = self.pairs(maker, study.measures.limit, study.measures.limit);
             repetition.measures.push(self.graph.add(Measure {
                 train,
@@ -139,7 +146,7 @@ impl Planner<'_> {
                 names: study.measures.names.clone(),
                 seed: run.seed.derive("measure"),
                 label: format!("measures of {name} on {}, {label}", encoder.name),
-                size: pairs,
+                workload: pairs,
             })?);
             if gallery.is_none() {
                 *gallery = Some(self.graph.add(DrawGallery {
@@ -152,19 +159,26 @@ impl Planner<'_> {
                     label: format!("gallery of {name}"),
                 })?);
                 let whole = usize::MAX;
-                let train = self.embed(side(split, "train"), &encoder, whole, format!("train, {label}"))?;
+                let train = self.embed(side(split, "train"), train_size, &encoder, whole, format!("train, {label}"))?;
                 let holdout = match self.holdout {
                     Holdout::None => None,
-                    _ => Some(self.embed(side(split, "holdout"), &encoder, whole, format!("holdout, {label}"))?),
+                    _ => Some(self.embed(
+                        side(split, "holdout"),
+                        holdout_size,
+                        &encoder,
+                        whole,
+                        format!("holdout, {label}"),
+                    )?),
                 };
-                let synthetic = self.embed(side(sample, "images"), &encoder, whole, format!("{name}, {label}"))?;
+                let synthetic =
+                    self.embed(side(sample, "images"), size, &encoder, whole, format!("{name}, {label}"))?;
                 let score = self.graph.add(ScoreImages {
                     train,
                     holdout,
                     synthetic,
                     false_match_rate: study.measures.false_match_rate,
                     label: format!("scores of each image of {name}"),
-                    size: self.pairs(maker, whole, whole),
+                    workload: self.pairs(maker, whole, whole),
                 })?;
                 self.scores.push((name.to_owned(), score));
                 *scores = Some(score);
@@ -187,19 +201,24 @@ impl Planner<'_> {
         let study = self.study;
         let (name, label, split) = (maker.name(), run.label, run.split);
         let side = |stage, folder| Images { stage, folder };
+        let (train_size, holdout_size, size) =
+            (self.sizes.train, self.sizes.holdout, maker.size(self.study, &self.sizes));
         for (position, encoder) in study.attacks.encoders.iter().enumerate() {
             let (limit, whole) = (study.attacks.limit, usize::MAX);
             let encoder = self.encoder(run, encoder)?;
-            let mut embed = |images, limit, label| -> Result<Embedded, UnknownInput> {
-                Ok(Embedded { features: self.embed(images, &encoder, limit, label)?, images })
+            let mut embed = |images, of, limit, label| -> Result<Embedded, UnknownInput> {
+                Ok(Embedded { features: self.embed(images, of, &encoder, limit, label)?, images })
             };
-            let train = embed(side(split, "train"), limit, format!("members, {label}"))?;
-            let holdout = embed(side(split, "holdout"), limit, format!("non-members, {label}"))?;
-            let synthetic = embed(side(sample, "images"), whole, format!("{name}, {label}"))?;
+            let train = embed(side(split, "train"), train_size, limit, format!("members, {label}"))?;
+            let holdout = embed(side(split, "holdout"), holdout_size, limit, format!("non-members, {label}"))?;
+            let synthetic = embed(side(sample, "images"), size, whole, format!("{name}, {label}"))?;
             let reference = match self.sizes.test > 0 && self.holdout != Holdout::IsTest {
                 true => {
                     let images = side(run.division, "test");
-                    Some(Embedded { features: self.embed(images, &encoder, whole, "reference".into())?, images })
+                    Some(Embedded {
+                        features: self.embed(images, self.sizes.test, &encoder, whole, "reference".into())?,
+                        images,
+                    })
                 }
                 false => None,
             };
@@ -225,16 +244,22 @@ impl Planner<'_> {
                     delta: self.delta(generator),
                     label: format!("attacks on {name} through {}, {label}", encoder.name),
                 },
-                size: pairs,
+                workload: pairs,
             })?);
         }
         Ok(())
     }
 
-    /// How many pairs of a real and a synthetic image are compared, of so many on each side at most.
-    fn pairs(&self, maker: Maker<'_>, real: usize, synthetic: usize) -> f64 {
-        let Sizes { train, holdout, .. } = self.sizes;
-        (train.min(real) + holdout.min(real)) as f64 * maker.size(self.study, &self.sizes).min(synthetic) as f64
+    /// A comparison of every pair of a real and a synthetic image, of so many on each side at most.
+    fn pairs(&self, maker: Maker<'_>, real: usize, synthetic: usize) -> Workload {
+        let Sizes { train, holdout, values, .. } = self.sizes;
+        let (real, synthetic) =
+            (train.min(real) + holdout.min(real), maker.size(self.study, &self.sizes).min(synthetic));
+        Workload {
+            method: String::new(),
+            size: real as f64 * synthetic as f64,
+            held: ((real + synthetic) * values) as f64,
+        }
     }
 }
 

@@ -73,7 +73,8 @@ impl Planner<'_> {
             let looking = self.looking(encoder).to_owned();
             let encoder = self.encoder(run, &looking)?;
             let images = Images { stage: run.split, folder: "holdout" };
-            let holdout = self.embed(images, &encoder, usize::MAX, format!("holdout, {}", run.label))?;
+            let holdout =
+                self.embed(images, self.sizes.holdout, &encoder, usize::MAX, format!("holdout, {}", run.label))?;
             let false_match_rate = no_copies.false_match_rate;
             filters.push(Filter::NoCopy { train, holdout, sample: embedded, false_match_rate });
         }
@@ -98,9 +99,11 @@ impl Planner<'_> {
         let encoder = self.encoder(run, &name)?;
         let whole = usize::MAX;
         let train = Images { stage: run.split, folder: "train" };
-        let train = self.embed(train, &encoder, whole, format!("train, {}", run.label))?;
+        let train = self.embed(train, self.sizes.train, &encoder, whole, format!("train, {}", run.label))?;
         let images = Images { stage: sample, folder: "images" };
         let label = format!("sample of {}, {}", generator.name, run.label);
-        Ok([train, self.embed(images, &encoder, whole, label)?])
+        let drawn =
+            (self.study.released_by(generator, self.sizes.train) as f64 * generator.sampling.surplus).ceil() as usize;
+        Ok([train, self.embed(images, drawn, &encoder, whole, label)?])
     }
 }

@@ -122,7 +122,11 @@ impl Stage for Classify {
         let settings = standin_classify::family(self.classifier.family())
             .and_then(|family| (family.build)(&self.classifier.settings))
             .map_or_else(|_| self.classifier.settings.clone(), |classifier| classifier.options());
-        Workload { method: self.classifier.family().to_owned(), size: training(&settings, images, values) }
+        Workload {
+            method: self.classifier.family().to_owned(),
+            size: training(&settings, images, values),
+            held: (images * values) as f64,
+        }
     }
 }
 

@@ -152,8 +152,8 @@ pub struct Embed {
     pub seed: Seed,
     /// Which set this is, for people.
     pub label: String,
-    /// How many pixel values there are, see [`Stage::workload`].
-    pub size: f64,
+    /// How much there is to do.
+    pub workload: Workload,
 }
 
 impl Stage for Embed {
@@ -197,7 +197,7 @@ impl Stage for Embed {
     }
 
     fn workload(&self) -> Workload {
-        Workload { method: self.encoder.name.clone(), size: self.size }
+        self.workload.clone()
     }
 }
 

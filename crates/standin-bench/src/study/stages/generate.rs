@@ -93,7 +93,11 @@ impl Stage for Generate {
 
     fn workload(&self) -> Workload {
         let (images, values) = self.images;
-        Workload { method: self.generator.family.clone(), size: training(&settings(&self.generator), images, values) }
+        Workload {
+            method: self.generator.family.clone(),
+            size: training(&settings(&self.generator), images, values),
+            held: (images * values) as f64,
+        }
     }
 }
 
@@ -150,6 +154,10 @@ impl Stage for Sample {
 
     fn workload(&self) -> Workload {
         let (family, settings, values) = &self.drawn_by;
-        Workload { method: family.clone(), size: sampling(settings, &self.request, *values) }
+        Workload {
+            method: family.clone(),
+            size: sampling(settings, &self.request, *values),
+            held: (self.request.count * values) as f64,
+        }
     }
 }

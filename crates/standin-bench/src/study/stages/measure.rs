@@ -26,8 +26,8 @@ pub struct Measure {
     pub seed: Seed,
     /// Which release and repetition this is, for people.
     pub label: String,
-    /// How many pairs of images are compared, see [`Stage::workload`].
-    pub size: f64,
+    /// How much there is to do.
+    pub workload: Workload,
 }
 
 impl Stage for Measure {
@@ -81,7 +81,7 @@ impl Stage for Measure {
     }
 
     fn workload(&self) -> Workload {
-        Workload { size: self.size, ..Workload::default() }
+        self.workload.clone()
     }
 }
 

@@ -149,7 +149,8 @@ mod tests {
             study.data.source = "digits".into();
             study.data.from = None;
             study.data.import = Default::default();
-            (study.data.train, study.data.holdout) = (Some(standin_data::Amount::Count(600)), crate::study::Side::Count(600));
+            (study.data.train, study.data.holdout) =
+                (Some(standin_data::Amount::Count(600)), crate::study::Side::Count(600));
             study.data.test = Default::default();
             study.data.group = None;
             for source in study.generators.iter_mut().filter_map(|generator| generator.public.as_mut()) {

@@ -26,8 +26,8 @@ pub struct ScoreImages {
     pub false_match_rate: f64,
     /// Which release this is, for people.
     pub label: String,
-    /// How many pairs of images are compared, see [`Stage::workload`].
-    pub size: f64,
+    /// How much there is to do.
+    pub workload: Workload,
 }
 
 /// A synthetic image that is nearer to a training image than the threshold.
@@ -122,6 +122,6 @@ impl Stage for ScoreImages {
     }
 
     fn workload(&self) -> Workload {
-        Workload { size: self.size, ..Workload::default() }
+        self.workload.clone()
     }
 }

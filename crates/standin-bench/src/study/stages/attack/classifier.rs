@@ -32,8 +32,8 @@ pub struct AttackClassifier {
     pub outputs: Outputs,
     /// Attacks, seed, δ.
     pub attacked: Attacked,
-    /// How many answers are looked at, those of the shadows included, see [`Stage::workload`].
-    pub size: f64,
+    /// How much there is to do.
+    pub workload: Workload,
 }
 
 impl Stage for AttackClassifier {
@@ -108,7 +108,7 @@ impl Stage for AttackClassifier {
     }
 
     fn workload(&self) -> Workload {
-        Workload { size: self.size, ..Workload::default() }
+        self.workload.clone()
     }
 }
 

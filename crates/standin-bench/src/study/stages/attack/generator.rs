@@ -25,8 +25,8 @@ pub struct AttackGenerator {
     pub limit: usize,
     /// Attacks, seed, δ.
     pub attacked: Attacked,
-    /// The generator's family and how many candidates it is asked about, see [`Stage::workload`].
-    pub asked: (String, f64),
+    /// How much there is to do.
+    pub workload: Workload,
 }
 
 impl Stage for AttackGenerator {
@@ -99,7 +99,6 @@ impl Stage for AttackGenerator {
     }
 
     fn workload(&self) -> Workload {
-        let (family, size) = &self.asked;
-        Workload { method: family.clone(), size: *size }
+        self.workload.clone()
     }
 }

@@ -32,8 +32,8 @@ pub struct AttackImages {
     pub pictures: bool,
     /// Attacks, seed, δ.
     pub attacked: Attacked,
-    /// How many pairs of images are compared, see [`Stage::workload`].
-    pub size: f64,
+    /// How much there is to do.
+    pub workload: Workload,
 }
 
 /// Images, and the stage that embedded some of them.
@@ -153,7 +153,7 @@ impl Stage for AttackImages {
     }
 
     fn workload(&self) -> Workload {
-        Workload { size: self.size, ..Workload::default() }
+        self.workload.clone()
     }
 }
 
