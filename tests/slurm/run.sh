@@ -54,9 +54,9 @@ time "$standin" bench study.toml --executor slurm --runs there --out there-repor
   { cat there.log; fail 'the study did not end well'; }
 grep -q 'tasks submitted' there.log && grep -q 'running' there.log || { cat there.log; fail 'it did not say how far it was'; }
 
-# Every stage's files, but for the times in its record.
+# Every stage's files, but for the times in its record, and for what a killed task left.
 same() {
-  diff -r --exclude=stage.toml --exclude=.locks --exclude=.slurm --exclude=.logs here "$1" || fail "$1 differs from what this machine computed"
+  diff -r --exclude=stage.toml --exclude=.locks --exclude=.slurm --exclude=.logs --exclude='.tmp-*' here "$1" || fail "$1 differs from what this machine computed"
   cmp here.json "$2" || fail "$2 differs"
   echo "   $(find "$1" -name stage.toml | wc -l) stages in $1, the same bytes"
 }
@@ -101,6 +101,11 @@ echo '-- what failed is submitted again, and what waits for it'
 "$standin" bench study.toml --executor slurm --runs killed --out killed-report --json >killed.json 2>killed.log ||
   { cat killed.log; fail 'the study did not end well'; }
 same killed killed.json
+
+echo '-- this machine finds all of it, and removes what the killed task left'
+"$standin" bench study.toml --runs killed --out killed-report --json >killed.json 2>killed.log
+grep -q 'nothing to do' killed.log || { cat killed.log; fail 'a run on this machine found something to do'; }
+[ -z "$(find killed -maxdepth 1 -name '.tmp-*')" ] || fail 'what the killed task left is still there'
 
 echo '-- submitted, and cancelled'
 "$standin" bench study.toml --executor slurm --detach --runs cancelled >/dev/null
