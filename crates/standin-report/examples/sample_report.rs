@@ -1,5 +1,5 @@
 //! Writes the reports of a made-up study and a made-up audit, and a comparison of two studies, into a folder, to look at:
-//! `cargo run --release -p standin-report -p standin --example sample_report -- out`.
+//! `cargo build --release -p standin -p standin-report --example sample_report`, then `target/release/examples/sample_report out`.
 
 use std::path::PathBuf;
 

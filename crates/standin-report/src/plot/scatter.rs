@@ -37,6 +37,9 @@ pub(crate) struct Point<'a> {
     pub(crate) utility: &'a Estimate,
 }
 
+/// Room that the name of the leakage threshold takes, in pixels.
+const NOTE: f64 = 90.0;
+
 /// All releases that have both numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Scatter<'a> {
@@ -87,7 +90,9 @@ impl Scatter<'_> {
         drawing.line("threshold", (across, bottom), (across, top));
         let mut obstacles = vec![Rectangle::along((across, bottom), (across, top), 3.0)];
         let auc = format!("allowed: {}", plain(self.leakage_threshold));
-        obstacles.push(draw_note(drawing, "note start", (across + 5.0, bottom - 6.0), &auc));
+        // Beside the line, on the side where there is room.
+        let (class, at) = if right - across < NOTE { ("note end", across - 5.0) } else { ("note start", across + 5.0) };
+        obstacles.push(draw_note(drawing, class, (at, bottom - 6.0), &auc));
         if let (Some(up), Some(threshold)) = (up, self.utility_threshold) {
             drawing.line("threshold", (left, up), (right, up));
             obstacles.push(Rectangle::along((left, up), (right, up), 3.0));
