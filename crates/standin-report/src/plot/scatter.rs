@@ -37,9 +37,6 @@ pub(crate) struct Point<'a> {
     pub(crate) utility: &'a Estimate,
 }
 
-/// Room that the name of the leakage threshold takes, in pixels.
-const NOTE: f64 = 90.0;
-
 /// All releases that have both numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Scatter<'a> {
@@ -91,7 +88,8 @@ impl Scatter<'_> {
         let mut obstacles = vec![Rectangle::along((across, bottom), (across, top), 3.0)];
         let auc = format!("allowed: {}", plain(self.leakage_threshold));
         // Beside the line, on the side where there is room.
-        let (class, at) = if right - across < NOTE { ("note end", across - 5.0) } else { ("note start", across + 5.0) };
+        let fits = across + 5.0 + text_width(&auc, NOTE_SIZE) < right;
+        let (class, at) = if fits { ("note start", across + 5.0) } else { ("note end", across - 5.0) };
         obstacles.push(draw_note(drawing, class, (at, bottom - 6.0), &auc));
         if let (Some(up), Some(threshold)) = (up, self.utility_threshold) {
             drawing.line("threshold", (left, up), (right, up));
