@@ -9,7 +9,8 @@ use crate::graph::Graph;
 use crate::stage::{Stage, Workload};
 use crate::store::{Record, Result, Store};
 
-/// Costs that were measured on two cores of an AMD Zen 5 with the study `standard`, for stages whose like this store does not know.
+/// Costs that were measured on two cores of an AMD Zen 5 with the built-in study and the examples, for stages whose like this store does
+/// not know.
 const REFERENCE: &str = include_str!("experience/reference.json");
 
 /// Memory of each value more than the like of a stage held: a number of single precision and a copy of it.
