@@ -231,6 +231,15 @@ fn check_releases(study: &Study) -> Result<(), Refusal> {
         "name at least one release",
     )?;
     distinct("releases", releases.into_iter())?;
+    for Generator { name, .. } in study.generators.iter().filter(|generator| !generator.released) {
+        let trains = study.released_classifiers.iter().any(|release| release.generator.as_ref() == Some(name));
+        let opened = study.released_generators.iter().any(|release| release.generator == *name);
+        require(
+            trains || opened,
+            || format!("generator \"{name}\" has released = false, and no released classifier or generator needs it"),
+            "release its images, or leave it out",
+        )?;
+    }
     for release in &study.released_classifiers {
         known("classifier", &release.classifier, study.classifiers.iter().map(|c| c.name.as_str()))?;
         require(
@@ -328,7 +337,8 @@ fn check_canaries(study: &Study) -> Result<(), Refusal> {
 
 /// Names of the releases that can be trained again.
 fn audited(study: &Study) -> Vec<&str> {
-    let generators = study.generators.iter().map(|generator| generator.name.as_str());
+    let images = study.generators.iter().filter(|generator| generator.released);
+    let generators = images.map(|generator| generator.name.as_str());
     let classifiers = study.released_classifiers.iter().map(|released| released.name.as_str());
     generators
         .chain(classifiers)

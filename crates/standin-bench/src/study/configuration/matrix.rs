@@ -333,6 +333,24 @@ include = [{ release = "classifier_on_synthetic", generator = "dp-merf-1", sampl
     }
 
     #[test]
+    fn a_generator_that_nothing_released_needs_is_refused_and_so_are_canaries_in_its_images() {
+        let lists = r#"generator = ["vae", { name = "hidden", family = "vae", released = false }]"#;
+        let error = read(lists, "").unwrap_err().to_string();
+        assert!(error.contains("\"hidden\" has released = false"), "{error}");
+        let used = "released_classifier = [{ name = \"c\", classifier = \"cnn\", generator = \"hidden\" }]";
+        let with = |release: &str| {
+            let canaries = format!("canaries = [{{ kind = \"noise\", count = 20, releases = [\"{release}\"] }}]");
+            // The matrix would leave the generator out.
+            let text = format!(
+                "name = \"x\"\n{lists}\n{used}\n{canaries}\n[data]\nsource = \"digits\"\ntrain = 700\nholdout = 500"
+            );
+            Study::parse(&text, Path::new("x.toml"))
+        };
+        assert!(with("c").is_ok(), "{:?}", with("c"));
+        assert!(with("hidden").unwrap_err().to_string().contains("no release that is trained here \"hidden\""));
+    }
+
+    #[test]
     fn generators_with_their_own_way_of_drawing_are_not_crossed() {
         let lists = r#"generator = ["vae", { name = "timid", family = "vae", sampling = { temperature = 0.5 } }]"#;
         let study = read(lists, "sampling = { bold = { temperature = 1.5 }, plain = {} }").unwrap();
