@@ -71,11 +71,17 @@ grep -q 'nothing to do' again.log || { cat again.log; fail 'a second run found s
 echo '-- a task is killed while it runs'
 "$standin" bench study.toml --executor slurm --runs killed --out killed-report --json >killed.json 2>killed.log &
 waiting=$!
+# The task's own process is held the moment it is seen: trainings as short as these can be over before `scancel` is there.
+field() { { tr '\0' '\n' <"/proc/$1/environ" | sed -n "s/^$2=//p"; } 2>/dev/null || true; }
 victim=
-for _ in $(seq 300); do
-  victim=$(squeue --noheader --array --states=RUNNING --format='%F_%K %j' | awk '/-generate/ { print $1; exit }')
-  [ -z "$victim" ] || break
-  sleep 0.2
+for _ in $(seq 2400); do
+  for process in $(pgrep -f 'compute .*/killed/\.slurm/' || true); do
+    [[ "$(field "$process" SLURM_JOB_NAME)" == *-generate ]] || continue
+    victim="$(field "$process" SLURM_ARRAY_JOB_ID)_$(field "$process" SLURM_ARRAY_TASK_ID)"
+    kill -STOP "$process" 2>/dev/null && break 2
+    victim=
+  done
+  sleep 0.05
 done
 [ -n "$victim" ] || fail 'no generator was ever trained'
 scancel "$victim"

@@ -18,7 +18,7 @@ cannot() {
 }
 
 missing() {
-  for program in munged mungekey slurmctld slurmd sbatch squeue scancel sinfo; do
+  for program in munged mungekey slurmctld slurmd sbatch squeue scancel sinfo pgrep; do
     command -v "$program" >/dev/null || return 0
   done
   return 1
@@ -29,7 +29,7 @@ if missing; then
   [ "$(id -u)" = 0 ] || cannot 'munge and slurm-wlm are not installed, and only root may install them'
   # The packages would start daemons with a configuration that does not exist.
   DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq munge slurm-wlm >/dev/null ||
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq munge slurm-wlm procps >/dev/null ||
     cannot 'apt-get could not install munge and slurm-wlm'
   missing && cannot 'the packages munge and slurm-wlm lack a program that is needed'
 fi
