@@ -26,10 +26,11 @@ use std::str::FromStr;
 
 use crate::summary::{Gate, Release, ReleaseKind, Summary};
 
+mod comparison;
 mod figure;
 mod parse;
 
-use figure::{Comparison, Figure};
+use comparison::{Comparison, Figure};
 
 /// A condition on the figures of a summary, parsed.
 ///

@@ -140,6 +140,16 @@ impl Graph {
         self.positions.get(&id).map(|&position| &self.nodes[position])
     }
 
+    /// What the graph leads to: its last stage, or where several are read by no other, a digest of theirs.
+    pub fn end(&self) -> StageId {
+        let ends: Vec<StageId> =
+            self.nodes.iter().filter(|node| node.dependents.is_empty()).map(|node| node.id).collect();
+        match ends[..] {
+            [end] => end,
+            _ => StageId::from_parts("end", 0, &serde_json::Value::Null, &ends),
+        }
+    }
+
     /// Number of stages.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -227,6 +237,21 @@ mod tests {
         assert_eq!(part.nodes().iter().map(Node::id).collect::<Vec<_>>(), [a, c]);
         assert_eq!((part.nodes()[0].dependents(), part.nodes()[1].inputs()), (&[1][..], &[0][..]));
         assert!(part.get(a).is_some() && part.nodes()[1].dependents().is_empty());
+    }
+
+    #[test]
+    fn a_part_leads_to_its_last_stages() {
+        let graph = || {
+            let mut graph = Graph::new();
+            let a = graph.add(Empty(0, vec![])).unwrap();
+            let ends = [1, 2].map(|number| graph.add(Empty(number, vec![a])).unwrap());
+            (graph, ends)
+        };
+        let (whole, [b, c]) = graph();
+        let both = whole.end();
+        let part = |end| graph().0.only(|node| node.id() == end).end();
+        assert_eq!((part(b), part(c)), (b, c));
+        assert!(both != b && both != c && both == graph().0.end());
     }
 
     #[test]

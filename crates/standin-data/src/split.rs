@@ -16,6 +16,16 @@ pub enum Amount {
     Share(f64),
 }
 
+impl Amount {
+    /// So many of `images`, a share rounded down. A [`Split`] rounds its sides together, so that all images are used.
+    pub fn of(self, images: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Share(share) => (share * images as f64) as usize,
+        }
+    }
+}
+
 impl FromStr for Amount {
     type Err = Error;
 

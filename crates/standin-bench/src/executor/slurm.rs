@@ -6,7 +6,7 @@
 //! whose input is missing ends at once and says so, and a failed stage stops only what depends on it.
 //!
 //! ```text
-//! runs/.slurm/<study>-<8 digits of the summary's digest>/
+//! runs/.slurm/<study>-<8 digits of its last stage's digest>/
 //!   plan.json              the tasks, each with its stage as data
 //!   <depth>-<kind>.sh      the batch scripts
 //!   submission.toml        which job arrays were submitted
@@ -38,7 +38,6 @@ pub use tasks::{Array, Task, TaskList};
 use super::schedule::Patience;
 use super::{End, Reporter, attempt};
 use crate::graph::Graph;
-use crate::stage::StageId;
 use crate::store::Store;
 use crate::study::Slurm;
 use script::Script;
@@ -69,12 +68,11 @@ impl SlurmExecutor<'_> {
     pub fn submit(
         &self,
         study: &str,
-        summary: StageId,
         graph: &Graph,
         store: &Store,
         reporter: &dyn Reporter,
     ) -> Result<(Submission, Submitted)> {
-        let tasks = TaskList::of(graph, study, summary, self.settings)?;
+        let tasks = TaskList::of(graph, study, self.settings)?;
         let mut submission = Submission::prepare(store, tasks)?;
         self.compute_what_stays(graph, store, reporter)?;
         for array in submission.tasks().arrays() {

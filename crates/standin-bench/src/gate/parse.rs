@@ -1,8 +1,7 @@
 //! From text to a condition, by recursive descent.
 
-use super::figure::{
-    AttackFigure, Comparison, End, Quantity, Relation, ScoreFigure, Side, UtilityFigure, measure_named,
-};
+use super::comparison::{Comparison, End, Relation};
+use super::figure::{AttackFigure, Quantity, ScoreFigure, Side, UtilityFigure, measure_named};
 use super::{Condition, GateError, canonical};
 
 /// Parentheses and negations that may stand inside each other: far more than anybody reads, far fewer than the stack

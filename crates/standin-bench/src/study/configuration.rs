@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use standin_data::{ImportOptions, Source};
 
-use super::check::{Refusal, check, explain};
+use super::check::check;
+use super::refusal::{Refusal, explain};
 use crate::summary::Thresholds;
 pub use canaries::{CanaryKind, PlantedCanaries};
 pub use data::{Data, Privacy, Side};

@@ -5,6 +5,7 @@ mod configuration;
 mod encoders;
 mod images;
 mod plan;
+mod refusal;
 mod settings;
 mod stages;
 mod verdict;

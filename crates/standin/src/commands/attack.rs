@@ -1,25 +1,25 @@
 //! `standin attack`: membership inference on released images, a released classifier or a released generator, without a study.
 
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+mod found;
+mod given;
 
-use serde::Serialize;
+use std::path::PathBuf;
+
 use standin_attack::{
-    ATTACKS, Access, ClassifierTarget, Evaluation, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits,
-    Need, Pictures, RateAt, Shadow, Target, attack, epsilon_lower, evaluate, holm, population,
+    ATTACKS, Access, ClassifierTarget, Family, GeneratorShadow, GeneratorTarget, ImagesTarget, Logits, Need, Pictures,
+    Shadow, Target, attack, epsilon_lower, evaluate, holm, population,
 };
 use standin_classify::{Outputs, TrainedClassifier};
-use standin_data::{ImageSet, Progress, Seed};
-use standin_encode::{Embedding, Metric, nearest};
+use standin_data::{Progress, Seed};
 use standin_generate::Trained;
-use standin_measure::{Estimate, Outcome};
 
 use super::Context;
 use super::data::ImportArguments;
-use super::images::{Reader, Seen};
+use super::images::Reader;
 use super::replace::refuse_to_replace;
 use crate::failure::{Failure, Status};
-use crate::output::{Align, table};
+use found::{Attacked, LeftOut, Row, write_scores};
+use given::{Candidates, Release, Released};
 
 /// Ask whether a release gives away who was trained on
 ///
@@ -107,45 +107,6 @@ fn outputs(text: &str) -> Result<Outputs, String> {
     known.ok_or_else(|| format!("give logits, prediction, or 1 to {} decimals", Outputs::MOST_DECIMALS))
 }
 
-/// The chance of any false alarm that is accepted.
-const ALPHA: f64 = 0.05;
-
-/// All that was found.
-#[derive(Debug, Serialize)]
-struct Attacked {
-    /// What was attacked.
-    release: String,
-    members: usize,
-    non_members: usize,
-    /// Non-members left out because a member is the same.
-    duplicates: usize,
-    /// Share of candidates whose nearest other is of their own side, before any release is looked at: ½ where both sides are
-    /// of one population.
-    population: Estimate,
-    delta: f64,
-    attacks: Vec<Row>,
-    /// Attacks on this release whose needs are not met.
-    left_out: Vec<LeftOut>,
-}
-
-/// One attack.
-#[derive(Debug, Serialize)]
-struct Row {
-    attack: &'static str,
-    p_value: f64,
-    /// Corrected for the number of attacks (Holm 1979).
-    corrected_p_value: f64,
-    #[serde(flatten)]
-    evaluation: Evaluation,
-    epsilon_lower: Outcome,
-}
-
-#[derive(Debug, Serialize)]
-struct LeftOut {
-    attack: &'static str,
-    needs: String,
-}
-
 /// What cannot be attacked like this.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -163,115 +124,6 @@ enum Refused {
     Labels,
     #[error("all {count} non-members are members too, so that there is nothing to compare; give other images")]
     Same { count: usize },
-}
-
-/// What is attacked.
-enum Release {
-    Images(Box<Released>),
-    Classifier(Box<dyn TrainedClassifier>),
-    Generator(Box<dyn Trained>),
-}
-
-/// Released images, and what an attacker has beside them.
-struct Released {
-    synthetic: Seen,
-    reference: Option<Seen>,
-}
-
-impl Release {
-    fn read(arguments: &Arguments, reader: &Reader<'_>) -> Result<Self, Failure> {
-        Ok(match (&arguments.classifier, &arguments.generator) {
-            (Some(folder), _) => Self::Classifier(standin_classify::load(folder)?),
-            (None, Some(folder)) => Self::Generator(standin_generate::load(folder)?),
-            (None, None) => {
-                let seen = |text: &str| reader.seen(text, &arguments.encoder);
-                let synthetic = seen(arguments.synthetic.as_deref().unwrap_or_default())?;
-                Self::Images(Box::new(Released {
-                    synthetic,
-                    reference: arguments.reference.as_deref().map(seen).transpose()?,
-                }))
-            }
-        })
-    }
-
-    fn access(&self) -> Access {
-        match self {
-            Self::Images(_) => Access::Images,
-            Self::Classifier(_) => Access::Classifier,
-            Self::Generator(_) => Access::Generator,
-        }
-    }
-
-    /// What was given, for people.
-    fn words(&self) -> &'static str {
-        match self {
-            Self::Images(_) => "images",
-            Self::Classifier(_) => "a classifier",
-            Self::Generator(_) => "a generator",
-        }
-    }
-
-    /// Whether this release and what is known of the candidates have what an attack needs.
-    fn meets(&self, need: Need, candidates: &Candidates, shadows: bool) -> bool {
-        // Every set that an attack on images sees; attacks on models refuse candidates without images or labels themselves.
-        let sets = || -> Option<Vec<&ImageSet>> {
-            let Self::Images(released) = self else { return Some(Vec::new()) };
-            let given = [Some(&released.synthetic), released.reference.as_ref()].into_iter().flatten();
-            let given = given.map(|seen| seen.images.as_ref());
-            given.chain(candidates.images.each_ref().map(Option::as_ref)).collect()
-        };
-        match need {
-            Need::Labels => sets().is_none_or(|sets| sets.iter().all(|set| set.labels().is_some())),
-            Need::EuclideanFeatures => candidates.members.stamp().metric == Metric::Euclidean,
-            Need::Pictures => sets().is_some(),
-            Need::Reference => matches!(self, Self::Images(released) if released.reference.is_some()),
-            Need::ShadowsOut => shadows,
-            Need::ShadowsInAndOut => false,
-            Need::Denoiser | Need::Decoder | Need::Likelihood | Need::Discriminator => match self {
-                Self::Generator(generator) => GeneratorTarget::holds(generator.as_ref(), need),
-                Self::Images(_) | Self::Classifier(_) => false,
-            },
-        }
-    }
-}
-
-/// Members and non-members, each once.
-struct Candidates {
-    members: Embedding,
-    non_members: Embedding,
-    /// The same as images; none where features were given.
-    images: [Option<ImageSet>; 2],
-    /// The non-members that are kept, among all that were given.
-    kept: Vec<usize>,
-    duplicates: usize,
-}
-
-impl Candidates {
-    fn read(arguments: &Arguments, reader: &Reader<'_>) -> Result<Self, Failure> {
-        let Seen { features: members, images: inside } = reader.seen(&arguments.members, &arguments.encoder)?;
-        let Seen { features: all, images: outside } = reader.seen(&arguments.non_members, &arguments.encoder)?;
-        members.require_same_protocol(&all)?;
-        let distances = nearest(&all, &members, 1, false)?.at_rank(1);
-        let kept: Vec<usize> = (0..all.rows()).filter(|&row| distances[row] > 0.0).collect();
-        if kept.is_empty() {
-            return Err(Refused::Same { count: all.rows() }.into());
-        }
-        let duplicates = all.rows() - kept.len();
-        let images = [inside, outside.map(|outside| outside.select(&kept))];
-        Ok(Self { members, non_members: all.select(&kept), images, kept, duplicates })
-    }
-
-    /// The images of members and then of non-members, with labels among the classes that a model knows; without, if it knows none.
-    fn joint(&self, classes: Option<&[String]>) -> Result<ImageSet, Failure> {
-        let side = |images: &Option<ImageSet>| -> Result<ImageSet, Failure> {
-            let images = images.as_ref().ok_or(Refused::Features)?;
-            let bare = images.clone().without_labels();
-            let Some(classes) = classes else { return Ok(bare) };
-            Ok(bare.with_labels(images.labels().ok_or(Refused::Labels)?.among(classes)?)?)
-        };
-        let [members, non_members] = &self.images;
-        Ok(side(members)?.concat(&side(non_members)?)?)
-    }
 }
 
 impl Arguments {
@@ -466,90 +318,4 @@ fn score(families: &[&Family], target: &Target<'_>, progress: &dyn Progress) -> 
     }
     progress.end();
     Ok(scores)
-}
-
-/// One row a candidate: its side, its place there, and what each attack says.
-fn write_scores(
-    path: &Path,
-    families: &[&Family],
-    scores: &[Vec<f64>],
-    candidates: &Candidates,
-) -> Result<(), Failure> {
-    let mut table = csv::Writer::from_path(path)?;
-    table.write_record(["member", "index"].into_iter().chain(families.iter().map(|family| family.name)))?;
-    let places = (0..candidates.members.rows()).map(|at| ("1", at)).chain(candidates.kept.iter().map(|&at| ("0", at)));
-    for (row, (side, place)) in places.enumerate() {
-        let scores = scores.iter().map(|scores| scores[row].to_string());
-        table.write_record([side.to_owned(), place.to_string()].into_iter().chain(scores))?;
-    }
-    table.flush()?;
-    Ok(())
-}
-
-impl Attacked {
-    fn table(&self) -> String {
-        let header = [
-            ("attack", Align::Left),
-            ("AUC", Align::Right),
-            ("95 % interval", Align::Left),
-            ("p", Align::Right),
-            ("corrected p", Align::Right),
-            ("TPR at 1 % FPR", Align::Right),
-            ("at 0.1 %", Align::Right),
-            ("ε at least", Align::Right),
-        ];
-        let rows = self.attacks.iter().map(|row| {
-            let rate = |wanted: f64| {
-                let found = row.evaluation.true_positive_rates.iter();
-                let at = found.clone().find(|RateAt { false_positive_rate, .. }| *false_positive_rate == wanted);
-                figure(at.map(|rate| &rate.outcome))
-            };
-            let auc = &row.evaluation.auc;
-            vec![
-                row.attack.to_owned(),
-                format!("{:.3}", auc.value),
-                format!("[{:.3}, {:.3}]", auc.low, auc.high),
-                probability(row.p_value),
-                probability(row.corrected_p_value),
-                rate(0.01),
-                rate(0.001),
-                figure(Some(&row.epsilon_lower)),
-            ]
-        });
-        let mut text = table(&header, rows);
-        let Self { release, members, non_members, delta, .. } = self;
-        let _ = write!(text, "\n\n{release}: {members} members, {non_members} non-members, δ = {delta:.2e}\n");
-        if self.duplicates > 0 {
-            let _ = writeln!(text, "{} non-members are the same as a member and were left out.", self.duplicates);
-        }
-        let found = self.attacks.iter().min_by(|a, b| a.corrected_p_value.total_cmp(&b.corrected_p_value));
-        let verdict = match found {
-            Some(row) if row.corrected_p_value <= ALPHA => format!(
-                "The release tells members from non-members: {} at a corrected p of {}.",
-                row.attack,
-                probability(row.corrected_p_value)
-            ),
-            _ => format!(
-                "No attack tells members from non-members at a corrected p of {ALPHA}; that is a statement about these attacks, and \
-                 no proof of privacy."
-            ),
-        };
-        let _ = writeln!(text, "{verdict}");
-        let _ = writeln!(
-            text,
-            "This holds if, but for training, members and non-members are exchangeable: drawn from one population in one way."
-        );
-        for LeftOut { attack, needs } in &self.left_out {
-            let _ = writeln!(text, "Left out: {attack}, which needs {needs}.");
-        }
-        text
-    }
-}
-
-fn figure(outcome: Option<&Outcome>) -> String {
-    outcome.and_then(Outcome::estimate).map_or_else(|| "–".to_owned(), |estimate| format!("{:.3}", estimate.value))
-}
-
-fn probability(p: f64) -> String {
-    if p < 1e-3 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }

@@ -7,7 +7,7 @@ use standin_bench::summary::Summary;
 use standin_data::Source;
 
 use super::Context;
-use super::run_study::{Carried, Folders, gate_line, plan_table, stage_table};
+use super::run_study::{Carried, Folders, Place, gate_line, plan_table, stage_table};
 use super::setting::Setting;
 use super::slurm::described;
 use crate::failure::{Failure, Status};
@@ -89,21 +89,11 @@ enum Executor {
 )]
 struct DetachedHere;
 
-/// An option that has no meaning on a cluster.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "--only with --executor slurm: a cluster is given whole studies; run the part on this machine, or leave --only out"
-)]
-struct OnlyHere;
-
 impl Arguments {
     /// Runs the study, writes the report, prints the table.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
         if self.detach && self.executor == Executor::Local {
             return Err(DetachedHere.into());
-        }
-        if !self.only.is_empty() && self.executor == Executor::Slurm {
-            return Err(OnlyHere.into());
         }
         let studies = self.studies()?;
         if self.show {
@@ -124,8 +114,10 @@ impl Arguments {
         }
         if !self.only.is_empty() {
             for study in &studies {
-                let done = self.folders.run_only(study, import(study)?, &self.only, context)?;
-                context.output.print(&done, || stage_table(&done))?;
+                match self.folders.run_only(study, import(study)?, &self.only, self.place(), context)? {
+                    Carried::Out(done) => context.output.print(&*done, || stage_table(&done))?,
+                    Carried::Queued(progress) => context.output.print(&progress, || described(&progress))?,
+                }
             }
             return Ok(Status::Done);
         }
@@ -135,9 +127,9 @@ impl Arguments {
         for study in &studies {
             let folders = if several { self.folders.of_one(study) } else { self.folders.clone() };
             let images = import(study)?;
-            let finished = match self.executor {
-                Executor::Local => folders.run(study, images, context)?,
-                Executor::Slurm => match folders.run_on_slurm(study, images, self.detach, context)? {
+            let finished = match self.place() {
+                Place::Here => folders.run(study, images, context)?,
+                Place::Slurm { detach } => match folders.run_on_slurm(study, images, detach, context)? {
                     Carried::Out(finished) => *finished,
                     Carried::Queued(progress) => {
                         context.output.print(&progress, || described(&progress))?;
@@ -160,6 +152,13 @@ impl Arguments {
             context.output.print(&OneOrAll::from(summaries.as_slice()), text)?;
         }
         Ok(status)
+    }
+
+    fn place(&self) -> Place {
+        match self.executor {
+            Executor::Local => Place::Here,
+            Executor::Slurm => Place::Slurm { detach: self.detach },
+        }
     }
 
     /// The study or studies that are meant, changed by what else was said.

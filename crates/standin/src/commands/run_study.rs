@@ -5,6 +5,7 @@ mod slurm;
 
 use std::path::{Path, PathBuf};
 
+use standin_bench::executor::slurm::Status as Progress;
 use standin_bench::executor::{Execution, LocalExecutor, available_bytes};
 use standin_bench::experience::Experience;
 use standin_bench::pattern::fits;
@@ -19,7 +20,7 @@ use crate::failure::{Failure, Status};
 use crate::stages::StageReporter;
 use dry_run::to_do;
 pub use dry_run::{plan_table, stage_table};
-pub use slurm::{Carried, say_submitted};
+pub use slurm::say_submitted;
 
 /// Where stages and the report go.
 #[derive(Clone, Debug, clap::Args)]
@@ -62,6 +63,26 @@ fn bytes(text: &str) -> Result<u64, String> {
     Ok((number * factor as f64) as u64)
 }
 
+/// What computes.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// This machine.
+    Here,
+    /// A Slurm cluster, which is waited for or not.
+    Slurm {
+        /// Not.
+        detach: bool,
+    },
+}
+
+/// What became of something that may have been handed to a cluster.
+pub enum Carried<T> {
+    /// It was carried out.
+    Out(Box<T>),
+    /// It is in the queue.
+    Queued(Box<Progress>),
+}
+
 /// A study that was carried out, with its report written.
 pub struct Finished {
     /// What was found.
@@ -73,16 +94,15 @@ pub struct Finished {
 }
 
 impl Folders {
-    /// Runs the study and writes its report.
+    /// Runs the study on this machine and writes its report.
     pub fn run(&self, study: &Study, images: StudyImages, context: &Context<'_>) -> Result<Finished, Failure> {
         let (plan, store) = self.prepare(study, images, context)?;
         let expected = self.planned(&plan, &store, context);
         if expected.left().next().is_some() {
             context.terminal.note(&to_do(&expected));
         }
-        let executor = self.executor(context);
         let reporter = StageReporter::new(context.terminal);
-        let execution = executor.run(&plan.graph, &store, &reporter)?;
+        let execution = self.executor(context).run(&plan.graph, &store, &reporter)?;
         self.conclude(study, plan, store, &reporter, &execution, context)
     }
 
@@ -163,8 +183,9 @@ impl Folders {
         study: &Study,
         images: StudyImages,
         patterns: &[String],
+        place: Place,
         context: &Context<'_>,
-    ) -> Result<Planned, Failure> {
+    ) -> Result<Carried<Planned>, Failure> {
         let (mut plan, store) = self.prepare(study, images, context)?;
         let wanted = |kind: &str, name: &str| patterns.iter().any(|pattern| fits(pattern, kind) || fits(pattern, name));
         plan.graph = plan.graph.only(|node| wanted(node.stage().kind(), &node.stage().name()));
@@ -172,12 +193,18 @@ impl Folders {
             return Err(NothingFits { patterns: patterns.join("\", \"") }.into());
         }
         let reporter = StageReporter::new(context.terminal);
-        let execution = self.executor(context).run(&plan.graph, &store, &reporter)?;
+        let execution = match place {
+            Place::Here => self.executor(context).run(&plan.graph, &store, &reporter)?,
+            Place::Slurm { detach } => match self.slurm(study, &plan.graph, &store, detach, &reporter, context)? {
+                Carried::Out(execution) => *execution,
+                Carried::Queued(progress) => return Ok(Carried::Queued(progress)),
+            },
+        };
         if !execution.is_complete() {
             return Err(explain_failures(&execution, &store));
         }
         reporter.finish(&execution);
-        Ok(self.planned(&plan, &store, context))
+        Ok(Carried::Out(Box::new(self.planned(&plan, &store, context))))
     }
 }
 

@@ -16,8 +16,8 @@ pub struct Status {
     pub submission: String,
     /// Name of the study.
     pub study: String,
-    /// Its last stage.
-    pub summary: StageId,
+    /// Its last stage, or the digest of the last ones of a part of a study.
+    pub end: StageId,
     /// Scripts and logs.
     pub folder: PathBuf,
     /// The tasks by kind, in the order of first use.
@@ -73,7 +73,7 @@ impl Submission {
         let mut status = Status {
             submission: self.name(),
             study: list.study.clone(),
-            summary: list.summary,
+            end: list.end,
             folder: self.folder().to_path_buf(),
             kinds: Vec::new(),
             reasons: BTreeMap::new(),

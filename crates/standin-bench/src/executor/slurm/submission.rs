@@ -80,7 +80,7 @@ impl Submission {
     /// If it cannot be written, or if jobs that are still in the queue work on other tasks.
     pub(super) fn prepare(store: &Store, tasks: TaskList) -> Result<Self> {
         let root = fs::canonicalize(store.root()).map_err(Error::io("finding", store.root()))?;
-        let name = format!("{}-{}", tasks.study, &tasks.summary.to_string()[..8]);
+        let name = format!("{}-{}", tasks.study, &tasks.end.to_string()[..8]);
         let folder = root.join(FOLDER).join(name);
         let logs = folder.join(LOGS);
         fs::create_dir_all(&logs).map_err(Error::io("creating", &logs))?;
@@ -123,7 +123,7 @@ impl Submission {
         Ok(submissions)
     }
 
-    /// Name of the folder: the study's with the first digits of its last stage.
+    /// Name of the folder: the study's with the first digits of what it leads to.
     pub fn name(&self) -> String {
         self.folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
@@ -210,12 +210,8 @@ impl Submission {
         let mut queue = self.queue()?;
         let positions = self.tasks.positions();
         let missing = self.missing(store, &queue, &positions)?;
-        let early: Vec<String> = missing
-            .iter()
-            .filter_map(|position| queue.remove(position))
-            .map(|queued| format!("{}_{}", queued.job, queued.index))
-            .collect();
-        self.scheduler().cancel(&early)?;
+        let early = missing.iter().filter_map(|&position| Some((position, queue.remove(&position)?))).collect();
+        self.cancel_waiting(&early)?;
 
         let mut job_of: BTreeMap<usize, u64> = queue.iter().map(|(&position, queued)| (position, queued.job)).collect();
         let mut submitted = Submitted { queued: queue.len(), ..Submitted::default() };
@@ -279,6 +275,12 @@ impl Submission {
             }
         }
         Ok(tasks)
+    }
+
+    /// Takes the tasks that wait out of the queue.
+    pub(super) fn cancel_waiting(&self, queue: &BTreeMap<usize, InQueue>) -> Result<()> {
+        let waiting = queue.values().filter(|queued| !queued.running);
+        self.scheduler().cancel(&waiting.map(|queued| format!("{}_{}", queued.job, queued.index)).collect::<Vec<_>>())
     }
 
     /// Takes every task out of the queue, whether it waits or is at work, and says how many there were.

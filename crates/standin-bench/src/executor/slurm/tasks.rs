@@ -21,8 +21,8 @@ pub struct TaskList {
     pub program_version: String,
     /// Name of the study.
     pub study: String,
-    /// Its last stage.
-    pub summary: StageId,
+    /// What the tasks lead to ([`Graph::end`]).
+    pub end: StageId,
     /// The device that the stages are to be computed on.
     pub device: String,
     /// The cluster, where several share their commands.
@@ -71,7 +71,7 @@ impl TaskList {
     ///
     /// # Errors
     /// If a stage's data do not make the same stage again.
-    pub fn of(graph: &Graph, study: &str, summary: StageId, settings: &Slurm) -> Result<Self> {
+    pub fn of(graph: &Graph, study: &str, settings: &Slurm) -> Result<Self> {
         let mut depths: Vec<usize> = Vec::new();
         let mut tasks = Vec::new();
         for node in graph.nodes() {
@@ -95,7 +95,7 @@ impl TaskList {
         Ok(Self {
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
             study: study.to_owned(),
-            summary,
+            end: graph.end(),
             device: DeviceChoice::chosen().to_string(),
             cluster: settings.clusters.clone(),
             array_limit: settings.array_limit,
@@ -180,7 +180,7 @@ mod tests {
         TaskList {
             program_version: String::new(),
             study: "s".into(),
-            summary: id(0),
+            end: id(0),
             device: "cpu".into(),
             cluster: None,
             array_limit,

@@ -24,17 +24,19 @@ const OUTAGE: Duration = Duration::from_secs(15 * 60);
 const LAST_LINES: usize = 5;
 
 impl Submission {
-    /// Waits until every stage is finished or nothing is left in the queue, and says for every stage how it ended.
+    /// Waits until every stage is finished or nothing is left in the queue, and says for every stage how it ended. Unless it is to keep
+    /// going, the first failure takes what waits out of the queue; tasks at work go on.
     ///
     /// # Errors
     /// If the store cannot be read, or the queue cannot be asked for a quarter of an hour. The jobs go on in any case.
-    pub fn wait(&self, graph: &Graph, store: &Store, reporter: &dyn Reporter) -> Result<Execution> {
+    pub fn wait(&self, graph: &Graph, store: &Store, keep_going: bool, reporter: &dyn Reporter) -> Result<Execution> {
         let positions = self.tasks().positions();
         let mut run = Run { graph, reporter, schedule: Schedule::new(graph), overall: Overall::nothing_of(graph) };
         run.take_finished(store);
         let begun = Instant::now();
         let mut answered = Instant::now();
         let mut gone: HashMap<usize, Instant> = HashMap::new();
+        let mut withdrawn: HashSet<usize> = HashSet::new();
         loop {
             let queue = match self.queue() {
                 Ok(queue) => queue,
@@ -47,6 +49,7 @@ impl Submission {
             answered = Instant::now();
             // After the queue, so that what has left it is in the store or has failed.
             let present: HashSet<StageId> = store.ids()?.into_iter().collect();
+            let mut open = false;
             for (at, node) in graph.nodes().iter().enumerate() {
                 if run.schedule.end_of(at).is_some() {
                     continue;
@@ -64,19 +67,27 @@ impl Submission {
                     .inputs()
                     .iter()
                     .all(|&input| run.schedule.end_of(input).is_some_and(|end| end.record().is_some()));
+                if task.is_some_and(|task| withdrawn.contains(task)) {
+                    continue;
+                }
                 if !readable || task.is_some_and(|task| queue.contains_key(task)) {
                     gone.remove(&at);
-                } else if gone.entry(at).or_insert_with(Instant::now).elapsed() > LAG {
+                    open = true;
+                } else if gone.entry(at).or_insert_with(Instant::now).elapsed() <= LAG {
+                    open = true;
+                } else {
                     let log = task.and_then(|&task| self.log(task));
                     let last_lines = log.as_deref().map(last_lines).unwrap_or_default();
                     run.end(at, End::Failed(Failure::Job { log, last_lines }));
                 }
             }
-            let mut ends = (0..graph.len()).map(|at| run.schedule.end_of(at));
-            let ended = ends.clone().all(|end| end.is_some());
-            let complete = ends.all(|end| end.is_some_and(|end| end.record().is_some()));
-            if complete || (ended && queue.is_empty()) {
+            let complete = (0..graph.len()).all(|at| run.schedule.end_of(at).is_some_and(|end| end.record().is_some()));
+            if complete || (!open && queue.is_empty()) {
                 return Ok(run.finish());
+            }
+            if !keep_going && withdrawn.is_empty() && run.schedule.any_failed() {
+                self.cancel_waiting(&queue)?;
+                withdrawn = queue.iter().filter(|(_, queued)| !queued.running).map(|(&task, _)| task).collect();
             }
             let running = queue.values().filter(|queued| queued.running).count();
             reporter.queued(running, queue.len() - running);

@@ -66,13 +66,10 @@ impl Side {
 impl Data {
     /// Turns shares of `images` images into numbers, rounded down.
     pub(in crate::study) fn count_of(&mut self, images: usize) {
-        let count = |share: f64| (share * images as f64) as usize;
-        if let Some(Amount::Share(share)) = self.train {
-            self.train = Some(Amount::Count(count(share)));
-        }
+        self.train = self.train.map(|train| Amount::Count(train.of(images)));
         for side in [&mut self.holdout, &mut self.test] {
             if let Side::Share(share) = *side {
-                *side = Side::Count(count(share));
+                *side = Side::Count(Amount::Share(share).of(images));
             }
         }
     }

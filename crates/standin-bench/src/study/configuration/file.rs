@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::check::explain;
+use super::super::refusal::explain;
 use super::{Study, StudyError};
 
 /// A study that the program brings along.

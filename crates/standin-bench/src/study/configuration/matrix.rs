@@ -7,7 +7,7 @@ use standin_classify::Outputs;
 
 use super::{Classifier, Generator, GeneratorSampling, ReleasedClassifier, ReleasedGenerator, Study};
 use crate::pattern::Patterns;
-use crate::study::check::{Refusal, refusal};
+use crate::study::refusal::{Refusal, refusal};
 use crate::summary::ReleaseKind;
 
 /// The `[matrix]` of a study file: what is crossed with the generators and the classifiers. Reading the file turns every

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::study::check::{Refusal, refusal, require};
+use crate::study::refusal::{Refusal, refusal, require};
 use crate::study::stages::KINDS;
 
 /// How the stages are carried out on a Slurm cluster. Changes no result, and is no part of any stage's identity.

@@ -70,10 +70,7 @@ impl Divide {
         }
         let holdout_count = if let Side::Count(count) = holdout { *count } else { 0 };
         // Shares have become numbers when the images were read.
-        let train = train.map(|train| match train {
-            Amount::Count(count) => count,
-            Amount::Share(share) => (share * remaining.len() as f64) as usize,
-        });
+        let train = train.map(|train| train.of(remaining.len()));
         let (train, test_count) = match (&train, test) {
             (&Some(train), Side::Count(count)) => (train, *count),
             (&Some(train), Side::Rest) => (train, remaining.len().saturating_sub(train + holdout_count)),

@@ -3,29 +3,27 @@
 use std::env;
 use std::path::Path;
 
-use standin_bench::executor::Reporter;
-use standin_bench::executor::slurm::{SlurmExecutor, Status as Progress, Submission, Submitted};
+use standin_bench::executor::slurm::{SlurmExecutor, Submission, Submitted};
+use standin_bench::executor::{Execution, Reporter};
+use standin_bench::graph::Graph;
+use standin_bench::store::Store;
 use standin_bench::study::{Study, StudyImages};
 
-use super::{Finished, Folders, to_do};
+use super::{Carried, Finished, Folders, to_do};
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::stages::StageReporter;
 
 /// An option that has no meaning on a cluster.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "--fail-fast with --executor slurm: jobs are submitted all at once; leave it out, and `standin slurm cancel` what is \
-     not wanted"
-)]
-struct FailFast;
-
-/// What became of a study that was handed to a cluster.
-pub enum Carried {
-    /// It was carried out.
-    Out(Box<Finished>),
-    /// It is in the queue.
-    Queued(Box<Progress>),
+enum Meaningless {
+    #[error("--fail-fast with --detach: nobody waits for the first failure; leave one of them out")]
+    FailFast,
+    #[error(
+        "--memory with --executor slurm: what a task may hold stands in the study, as memory of [slurm] or of [slurm.generate]; \
+         leave it out"
+    )]
+    Memory,
 }
 
 impl Folders {
@@ -36,14 +34,36 @@ impl Folders {
         images: StudyImages,
         detach: bool,
         context: &Context<'_>,
-    ) -> Result<Carried, Failure> {
-        if self.fail_fast {
-            return Err(FailFast.into());
-        }
+    ) -> Result<Carried<Finished>, Failure> {
         let (plan, store) = self.prepare(study, images, context)?;
         let expected = self.planned(&plan, &store, context);
         if expected.left().next().is_some() {
             context.terminal.note(&to_do(&expected));
+        }
+        let reporter = StageReporter::new(context.terminal);
+        let execution = match self.slurm(study, &plan.graph, &store, detach, &reporter, context)? {
+            Carried::Out(execution) => execution,
+            Carried::Queued(progress) => return Ok(Carried::Queued(progress)),
+        };
+        let finished = self.conclude(study, plan, store, &reporter, &execution, context)?;
+        Ok(Carried::Out(Box::new(finished)))
+    }
+
+    /// Hands stages to a cluster, and waits for them unless they are to be left alone.
+    pub(super) fn slurm(
+        &self,
+        study: &Study,
+        graph: &Graph,
+        store: &Store,
+        detach: bool,
+        reporter: &StageReporter<'_>,
+        context: &Context<'_>,
+    ) -> Result<Carried<Execution>, Failure> {
+        if self.fail_fast && detach {
+            return Err(Meaningless::FailFast.into());
+        }
+        if self.memory.is_some() {
+            return Err(Meaningless::Memory.into());
         }
         let settings = study.slurm.clone().unwrap_or_default();
         let executor = SlurmExecutor {
@@ -52,16 +72,13 @@ impl Folders {
             folder: env::current_dir()?,
             threads: context.thread_count(),
         };
-        let reporter = StageReporter::new(context.terminal);
-        reporter.planned(&plan.graph);
-        let (submission, submitted) = executor.submit(&study.name, plan.summary, &plan.graph, &store, &reporter)?;
+        reporter.planned(graph);
+        let (submission, submitted) = executor.submit(&study.name, graph, store, reporter)?;
         say_submitted(&submission, submitted, &self.runs, context);
-        if detach {
-            return Ok(Carried::Queued(Box::new(submission.status(&store)?)));
-        }
-        let execution = submission.wait(&plan.graph, &store, &reporter)?;
-        let finished = self.conclude(study, plan, store, &reporter, &execution, context)?;
-        Ok(Carried::Out(Box::new(finished)))
+        Ok(match detach {
+            true => Carried::Queued(Box::new(submission.status(store)?)),
+            false => Carried::Out(Box::new(submission.wait(graph, store, !self.fail_fast, reporter)?)),
+        })
     }
 }
 

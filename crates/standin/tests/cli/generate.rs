@@ -1,31 +1,13 @@
 //! `standin generate` and `standin sample` as a user meets them: train, stop, go on, keep, draw, hand on.
 
 use std::path::Path;
-use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use standin_data::{ImageSet, ImportOptions, Silent, import};
 
-fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).args(arguments).output().unwrap()
-}
-
-fn document(folder: &Path, arguments: &[&str]) -> Value {
-    let output = standin(folder, &[arguments, &["--json", "--quiet"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// The message of a command that must end with exit status 2.
-fn refusal(folder: &Path, arguments: &[&str]) -> String {
-    let output = standin(folder, arguments);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(output.stdout.is_empty());
-    message
-}
+use crate::program::{command, document, refusal};
 
 fn digits() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -111,12 +93,7 @@ fn a_killed_training_goes_on_to_the_same_generator() {
     let train = ["generate", "--train", "train", "--set=least_steps=3000", "--checkpoint-every", "1"];
     document(folder, &[&train[..], &["--out", "whole"]].concat());
     let killed = [&train[..], &["--out", "killed"]].concat();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_standin"))
-        .current_dir(folder)
-        .args(&killed)
-        .args(["--quiet", "--threads", "1"])
-        .spawn()
-        .unwrap();
+    let mut child = command(folder, &[&killed[..], &["--quiet", "--threads", "1"]].concat()).spawn().unwrap();
     let checkpoint = folder.join("killed/checkpoints/vae/checkpoint.safetensors");
     let begun = Instant::now();
     while !checkpoint.exists() && child.try_wait().unwrap().is_none() {

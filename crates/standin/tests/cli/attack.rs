@@ -1,27 +1,18 @@
 //! `standin attack` as a user meets it: leaks are found, honest releases are not accused, and what is missing is named.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 use standin_data::{ImageSet, Labels, digits};
 
-fn command(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).args(arguments).output().unwrap()
-}
+use crate::program::{self, standin, text};
 
 fn document(folder: &Path, arguments: &[&str]) -> Value {
-    let output = command(folder, &[&["attack"], arguments, &["--json"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    program::document(folder, &[&["attack"], arguments].concat())
 }
 
-/// The message of a command that must end with exit status 2.
 fn refusal(folder: &Path, arguments: &[&str]) -> String {
-    let output = command(folder, &[&["attack"], arguments].concat());
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    message
+    program::refusal(folder, &[&["attack"], arguments].concat())
 }
 
 /// Digits of a writer follow each other: rows are taken in another order, in which neighbours have nothing in common.
@@ -69,7 +60,7 @@ fn copies_are_found_and_other_images_are_not_accused() {
     let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 1000);
     assert!(rows[..100].iter().all(|row| &row[2] == "-0" || &row[2] == "0"), "a copy is at distance 0");
-    let output = command(folder.path(), &[&["attack"], &SIDES[..], &["--synthetic", "leaking"]].concat());
+    let output = standin(folder.path(), &[&["attack"], &SIDES[..], &["--synthetic", "leaking"]].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("The release tells members from non-members"), "{text}");
 }
@@ -83,8 +74,8 @@ fn what_would_fool_an_attack_is_said() {
     let two: Vec<usize> = (0..1000).filter(|&at| labels[row(at)] < 2).collect();
     digits().select(&two.iter().map(|&at| row(at)).collect::<Vec<_>>()).save(&path.join("narrow")).unwrap();
     let arguments = ["--synthetic", "honest", "--members", "members", "--non-members", "narrow"];
-    let output = command(path, &[&["attack"], &arguments[..]].concat());
-    let warning = String::from_utf8_lossy(&output.stderr).into_owned();
+    let output = standin(path, &[&["attack"], &arguments[..]].concat());
+    let warning = text(&output.stderr);
     assert!(warning.contains("members and non-members differ by themselves"), "{warning}");
     let text = String::from_utf8(output.stdout).unwrap();
     let shared = two.iter().filter(|&&at| at < 500).count();
@@ -115,8 +106,8 @@ fn a_classifier_that_learnt_its_images_by_heart_is_found() {
     for (out, train) in [("target", "wrong-members"), ("shadow", "wrong-reference")] {
         let arguments =
             ["classify", "--train", train, "--test", "honest", "--set", "epochs=60", "--out", out, "--quiet"];
-        let output = command(path, &arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = standin(path, &arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
     }
     let sides = ["--members", "wrong-members", "--non-members", "wrong-others"];
     let alone = document(path, &[&sides[..], &["--classifier", "target"]].concat());
@@ -156,8 +147,8 @@ fn generators_are_attacked_with_their_weights() {
         let train = format!("{train}-images");
         let given = ["generate", "--train", &train, "--generator", family, "--out", out, "--quiet"];
         let settings = settings.iter().flat_map(|setting| ["--set", setting]);
-        let output = command(path, &given.into_iter().chain(settings).collect::<Vec<_>>());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = standin(path, &given.into_iter().chain(settings).collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", text(&output.stderr));
     };
     generate("few", "vae", "vae", &["least_steps=3000", "batch_size=60", "beta=0.05"]);
     let sides = ["--members", "few-images", "--non-members", "fewer-images"];
@@ -206,8 +197,8 @@ fn a_mixture_of_generators_is_attacked_in_all_of_them() {
     let game = ["keep_discriminator=true", "privacy_game.generators=2", "privacy_game.weight=0.1"];
     let given = ["generate", "--train", "members", "--generator", "gan", "--out", "pairs", "--quiet"];
     let settings = settings.iter().chain(&game).flat_map(|setting| ["--set", *setting]);
-    let output = command(path, &given.into_iter().chain(settings).collect::<Vec<_>>());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = standin(path, &given.into_iter().chain(settings).collect::<Vec<_>>());
+    assert!(output.status.success(), "{}", text(&output.stderr));
     let found = document(path, &["--members", "members", "--non-members", "others", "--generator", "pairs"]);
     let attacks = found["attacks"].as_array().unwrap();
     let names: Vec<&str> = attacks.iter().map(|row| row["attack"].as_str().unwrap()).collect();

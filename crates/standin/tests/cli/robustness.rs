@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::program::{command, standin, text};
+
 /// A study of a second or two.
 const STUDY: &str = r#"
 name = "small"
@@ -20,20 +22,6 @@ test = 200
 [privacy]
 noise = "reproducible"
 "#;
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_standin"));
-    command.current_dir(folder).args(arguments);
-    command
-}
-
-fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// A folder with the study, and a store in which it is finished.
 fn finished() -> (tempfile::TempDir, Output) {

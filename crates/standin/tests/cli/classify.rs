@@ -1,28 +1,23 @@
 //! `standin classify` as a user meets it: train, evaluate, keep, load, ask.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use standin_data::{Column, ImageSet};
 
+use crate::program;
+
 fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).arg("classify").args(arguments).output().unwrap()
+    program::standin(folder, &[&["classify"], arguments].concat())
 }
 
 fn document(folder: &Path, arguments: &[&str]) -> Value {
-    let output = standin(folder, &[arguments, &["--json", "--quiet"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    program::document(folder, &[&["classify"], arguments].concat())
 }
 
-/// The message of a command that must end with exit status 2.
 fn refusal(folder: &Path, arguments: &[&str]) -> String {
-    let output = standin(folder, arguments);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(output.stdout.is_empty());
-    message
+    program::refusal(folder, &[&["classify"], arguments].concat())
 }
 
 /// 600 digits for training and 300 for the test, each with a patient and a site.
@@ -177,13 +172,7 @@ fn a_study_shows_the_guarantee_of_a_released_classifier() {
         [classifier.settings.privacy]\nepsilon = 4.0\nnoise = \"reproducible\"\n\
         [[released_classifier]]\nname = \"released\"\nclassifier = \"private\"\n";
     std::fs::write(folder.path().join("study.toml"), study).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_standin"))
-        .current_dir(folder.path())
-        .args(["bench", "study.toml", "--json", "--quiet"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let summary = program::document(folder.path(), &["bench", "study.toml"]);
     let release = &summary["releases"][0];
     let (epsilon, delta) = (&release["guarantee"]["epsilon"], &release["guarantee"]["delta"]);
     assert!(epsilon.as_f64().unwrap() <= 4.0 && epsilon.as_f64().unwrap() > 3.9, "{epsilon}");

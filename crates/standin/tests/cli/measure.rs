@@ -1,18 +1,18 @@
 //! `standin measure` as a user meets it: images, features, statistics, pairs.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
+use crate::program;
+
 fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).arg("measure").args(arguments).output().unwrap()
+    program::standin(folder, &[&["measure"], arguments].concat())
 }
 
 fn document(folder: &Path, arguments: &[&str]) -> Value {
-    let output = standin(folder, &[arguments, &["--json", "--quiet"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    program::document(folder, &[&["measure"], arguments].concat())
 }
 
 fn sets() -> tempfile::TempDir {

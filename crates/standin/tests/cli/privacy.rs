@@ -1,28 +1,27 @@
 //! `standin privacy` as a user meets it.
 
+use std::env::temp_dir;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
+use crate::program;
+
 fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).arg("privacy").args(arguments).output().unwrap()
+    program::standin(folder, &[&["privacy"], arguments].concat())
 }
 
 fn here(arguments: &[&str]) -> Output {
-    standin(&std::env::temp_dir(), arguments)
+    standin(&temp_dir(), arguments)
 }
 
 fn document(arguments: &[&str]) -> Value {
-    let output = here(&[arguments, &["--json"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    program::parsed(&here(&[arguments, &["--json"]].concat()))
 }
 
 fn message(arguments: &[&str]) -> String {
-    let output = here(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-    String::from_utf8(output.stderr).unwrap()
+    program::refusal(&temp_dir(), &[&["privacy"], arguments].concat())
 }
 
 const TRAINING: [&str; 9] =
@@ -120,13 +119,12 @@ fn scores_of_canaries_are_read_from_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let leaking: String = (0..400).map(|i| format!("{},{}\n", i % 2 * 10 + i % 7, i % 2)).collect();
     std::fs::write(folder.path().join("leaking.csv"), format!("score,member\n{leaking}")).unwrap();
-    let output = standin(folder.path(), &["audit", "--scores", "leaking.csv", "--delta", "1e-5", "--json"]);
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found =
+        program::parsed(&standin(folder.path(), &["audit", "--scores", "leaking.csv", "--delta", "1e-5", "--json"]));
     assert!(found["bound"]["epsilon"].as_f64().unwrap() > 3.0, "{found}");
     std::fs::write(folder.path().join("broken.csv"), "score,member\n1.5,1\nhigh,0\n").unwrap();
-    let output = standin(folder.path(), &["audit", "--scores", "broken.csv", "--delta", "1e-5"]);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    let arguments = ["privacy", "audit", "--scores", "broken.csv", "--delta", "1e-5"];
+    let text = program::refusal(folder.path(), &arguments);
     assert!(text.contains("row 3") && text.contains("`high`"), "{text}");
 }
 

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
 
-#[path = "../../standin-report/tests/report/validator.rs"]
+use crate::program::{command, standin, text};
+
+#[path = "../../../standin-report/tests/report/validator.rs"]
 mod validator;
 
 /// A study of a few seconds that has every kind of stage.
@@ -50,20 +52,6 @@ near_copies = 3
 [attacks]
 shadows = 4
 "#;
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_standin"));
-    command.current_dir(folder).args(arguments);
-    command
-}
-
-fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// Runs the study in `study.toml` and returns its summary, byte by byte.
 fn summary(folder: &Path, arguments: &[&str]) -> Vec<u8> {

@@ -1,26 +1,17 @@
 //! `standin data` as a user meets it: documents, files and exit status.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
-fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).arg("data").args(arguments).output().unwrap()
-}
+use crate::program;
 
 fn document(folder: &Path, arguments: &[&str]) -> Value {
-    let output = standin(folder, &[arguments, &["--json", "--quiet"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    program::document(folder, &[&["data"], arguments].concat())
 }
 
-/// The message on standard error of a command that must end with exit status 2.
 fn refusal(folder: &Path, arguments: &[&str]) -> String {
-    let output = standin(folder, arguments);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(output.stdout.is_empty());
-    String::from_utf8(output.stderr).unwrap()
+    program::refusal(folder, &[&["data"], arguments].concat())
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use standin_segment::{Evaluation, Grid, LabelVolume};
+
+use crate::program::standin;
 
 const SHAPE: [usize; 3] = [8, 6, 5];
 
@@ -32,12 +34,8 @@ fn folders() -> tempfile::TempDir {
 }
 
 fn evaluate(root: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin"))
-        .args(["segment", "evaluate", "--predictions", "predictions", "--references", "references"])
-        .args(more)
-        .current_dir(root)
-        .output()
-        .unwrap()
+    let sides = ["segment", "evaluate", "--predictions", "predictions", "--references", "references"];
+    standin(root, &[&sides[..], more].concat())
 }
 
 #[test]

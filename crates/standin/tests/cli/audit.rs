@@ -1,13 +1,15 @@
 //! `standin audit` as a user meets it: images made elsewhere, planted copies and a null, gates, errors.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use standin_data::{Column, ImageSet, ImportOptions, Provenance, Silent, import};
 
+use crate::program::{self, text};
+
 fn standin(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_standin")).current_dir(folder).arg("audit").args(arguments).output().unwrap()
+    program::standin(folder, &[&["audit"], arguments].concat())
 }
 
 /// Digits 0 to 599 as training images, 600 to 1199 as holdout, and two sets in the place of synthetic images: the other
@@ -30,7 +32,7 @@ const BOTH: [&str; 4] = ["--train", "train", "--holdout", "holdout"];
 const QUICK: [&str; 6] = ["--encoder", "pixels", "--classifier", "logistic", "--repetitions", "1"];
 
 fn found(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)))
 }
 
 fn release<'a>(summary: &'a Value, name: &str) -> &'a Value {
@@ -44,7 +46,7 @@ fn copies_among_images_made_elsewhere_are_found_and_left_out() {
     let gates = ["--gate", "scores.copies_share < 0.05", "--gate", "utility.logistic.accuracy > 0.5"];
     let sets = ["--synthetic", "honest", "--synthetic", "leak=copying", "--filter-copies", "clean", "--group", "half"];
     let output = standin(folder, &[&BOTH[..], &QUICK, &gates, &sets, &["--augmented", "--json", "--quiet"]].concat());
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let summary = found(&output);
 
     let (honest, leak) = (release(&summary, "honest"), release(&summary, "leak"));
@@ -146,10 +148,10 @@ fn without_holdout_and_labels_nothing_is_called_safe() {
     bare("honest");
     let output =
         standin(folder.path(), &["--train", "bare-train", "--synthetic", "bare-honest", "--encoder", "pixels"]);
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("No verdict") && text.contains("no holdout images"), "{text}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the real images have no labels"));
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    assert!(printed.contains("No verdict") && printed.contains("no holdout images"), "{printed}");
+    assert!(text(&output.stderr).contains("the real images have no labels"));
 }
 
 #[test]
@@ -157,13 +159,9 @@ fn an_audit_is_a_study_that_bench_can_run() {
     let folder = sets();
     let arguments = [&BOTH[..], &QUICK, &["--synthetic", "honest", "--show"]].concat();
     let output = standin(folder.path(), &arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}", text(&output.stderr));
     std::fs::write(folder.path().join("audit.toml"), &output.stdout).unwrap();
-    let bench = Command::new(env!("CARGO_BIN_EXE_standin"))
-        .current_dir(folder.path())
-        .args(["bench", "audit.toml", "--json", "--quiet"])
-        .output()
-        .unwrap();
+    let bench = program::standin(folder.path(), &["bench", "audit.toml", "--json", "--quiet"]);
     let direct = standin(folder.path(), &[&arguments[..arguments.len() - 1], &["--json", "--quiet"]].concat());
     assert_eq!(found(&bench)["releases"][0]["measures"], found(&direct)["releases"][0]["measures"]);
     assert_eq!(found(&bench)["releases"][0]["utility"], found(&direct)["releases"][0]["utility"]);

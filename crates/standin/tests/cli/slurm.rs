@@ -4,9 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
+
+use crate::program::{command, parsed, text};
 
 /// A study of seconds.
 const STUDY: &str = r#"
@@ -43,8 +45,8 @@ array_limit = 1
 partition = "long"
 "#;
 
-/// Notes how it was called; then computes the tasks at once, but for those of the kind in `lost`, or where there is a
-/// file `hold` puts them into the queue.
+/// Notes how it was called; then computes the tasks at once, but for those of the kind in `lost`, and those that it puts into the queue: of the
+/// kind in `hold`, or all where that file is empty.
 const SBATCH: &str = r#"#!/bin/bash
 echo "sbatch $*" >>"$SCHEDULER/calls"
 if [ -e "$SCHEDULER/refuse" ]; then
@@ -53,12 +55,16 @@ if [ -e "$SCHEDULER/refuse" ]; then
 fi
 script="${!#}"
 for word; do case "$word" in --array=*) array=${word#--array=} ;; esac; done
+held() {
+  [ -e "$SCHEDULER/hold" ] || return 1
+  case "$script" in *"$(cat "$SCHEDULER/hold")"*) ;; *) return 1 ;; esac
+}
 id=$(($(cat "$SCHEDULER/last" 2>/dev/null || echo 100) + 1))
 echo "$id" >"$SCHEDULER/last"
 option() { sed -n "s/^#SBATCH --$1=\"\(.*\)\"$/\1/p" "$script"; }
 for range in ${array//,/ }; do
   for task in $(seq "${range%-*}" "${range#*-}"); do
-    if [ -e "$SCHEDULER/hold" ]; then
+    if held; then
       echo "$id|$task|PENDING|$(option job-name)|Resources" >>"$SCHEDULER/queue"
       continue
     fi
@@ -110,9 +116,7 @@ impl Cluster {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let path = std::env::var("PATH").unwrap();
-        Command::new(env!("CARGO_BIN_EXE_standin"))
-            .current_dir(self.path())
-            .args(arguments)
+        command(self.path(), arguments)
             .env("PATH", format!("{}:{path}", self.path().join("scheduler").display()))
             .env("SCHEDULER", self.path().join("scheduler"))
             .output()
@@ -121,9 +125,7 @@ impl Cluster {
 
     /// Runs a command that must end well and returns the JSON it printed.
     fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        assert!(output.status.success(), "{}", text(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        parsed(&self.run(&[arguments, &["--json"]].concat()))
     }
 
     fn plan(&self, runs: &str) -> PathBuf {
@@ -137,10 +139,6 @@ impl Cluster {
         let _ = fs::remove_file(self.scheduler("calls"));
         calls.lines().map(str::to_owned).collect()
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn count(status: &Value, what: &str) -> u64 {
@@ -204,6 +202,36 @@ fn a_lost_task_is_reported_with_its_log_and_submitted_again() {
     assert!(calls[0].contains("05-attack-images.sh") && calls[1].contains("06-summarise.sh"), "{calls:?}");
     let finished = cluster.run(&ON_SLURM);
     assert!(finished.status.success(), "{}", text(&finished.stderr));
+}
+
+#[test]
+fn a_part_of_a_study_is_a_submission_of_its_own() {
+    let cluster = Cluster::new();
+    let part = cluster.json(&[ON_SLURM.as_slice(), &["--only", "generate"]].concat());
+    let kinds: Vec<&str> =
+        part["stages"].as_array().unwrap().iter().map(|stage| stage["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["prepare", "split", "generate"]);
+    let status = cluster.json(&["slurm", "status"]);
+    assert_eq!((count(&status, "stages"), count(&status, "finished")), (2, 2));
+
+    cluster.calls();
+    let whole = cluster.run(&ON_SLURM);
+    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    assert!(cluster.calls().iter().all(|call| !call.contains("-generate.sh") && !call.contains("-split.sh")));
+    assert_eq!(cluster.json(&["slurm", "status"]).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_first_failure_takes_what_waits_out_of_the_queue_where_that_is_wanted() {
+    let cluster = Cluster::new();
+    fs::write(cluster.scheduler("lost"), "-generate").unwrap();
+    // On real images, which no generator is needed for.
+    fs::write(cluster.scheduler("hold"), "-classify").unwrap();
+    let failed = cluster.run(&[ON_SLURM.as_slice(), &["--fail-fast"]].concat());
+    let said = text(&failed.stderr);
+    assert!(failed.status.code() == Some(3) && said.contains("1 of"), "{said}");
+    assert_eq!(fs::read_to_string(cluster.scheduler("queue")).unwrap(), "");
+    assert!(cluster.calls().iter().any(|call| call.starts_with("scancel ")));
 }
 
 #[test]
@@ -273,16 +301,12 @@ fn what_slurm_or_the_user_got_wrong_is_said_with_the_remedy() {
         assert!(output.status.code() == Some(2) && said.contains(words), "{said}");
     };
     refused(&["bench", "study.toml", "--detach"], "--executor slurm");
-    refused(&[ON_SLURM.as_slice(), &["--fail-fast"]].concat(), "--fail-fast");
+    refused(&[ON_SLURM.as_slice(), &["--fail-fast", "--detach"]].concat(), "--fail-fast");
+    refused(&[ON_SLURM.as_slice(), &["--memory", "1G"]].concat(), "[slurm]");
     fs::write(cluster.scheduler("refuse"), "").unwrap();
     refused(&ON_SLURM, "correct slurm.qos");
     refused(&["slurm", "status", "other"], "begins with \"other\"");
     fs::remove_file(cluster.scheduler("sbatch")).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_standin"))
-        .current_dir(cluster.path())
-        .args(ON_SLURM)
-        .env("PATH", cluster.path())
-        .output()
-        .unwrap();
+    let output = command(cluster.path(), &ON_SLURM).env("PATH", cluster.path()).output().unwrap();
     assert!(text(&output.stderr).contains("sbatch cannot be run"), "{}", text(&output.stderr));
 }
