@@ -96,7 +96,12 @@ impl PrivateEvolution {
         if !(options.threshold.is_finite() && options.threshold >= 0.0) {
             return refused(format!("threshold is {}; it must be a number of at least 0", options.threshold));
         }
-        let limit = match options.api {
+        let limit = match &options.api {
+            ApiOptions::Generator(folder) if folder.as_os_str().is_empty() => {
+                return refused(
+                    "api names no generator; give api.generator = FOLDER, or api.command = [PROGRAM, …]".into(),
+                );
+            }
             ApiOptions::Generator(_) => 1.0,
             ApiOptions::Command(_) => f64::MAX,
         };
@@ -113,10 +118,6 @@ impl PrivateEvolution {
     fn api(&self, train: &ImageSet, exchange: &std::path::Path, seed: Seed) -> Result<Box<dyn Api>> {
         let seed = seed.derive("api");
         Ok(match &self.options.api {
-            ApiOptions::Generator(folder) if folder.as_os_str().is_empty() => {
-                let reason = "api names no generator; give api.generator = FOLDER, or api.command = [PROGRAM, …]";
-                return Err(Error::Options { family: Self::NAME, reason: reason.to_owned() });
-            }
             ApiOptions::Generator(folder) => Box::new(GeneratorApi::open(folder, train.shape(), seed)?),
             ApiOptions::Command(command) => Box::new(CommandApi::start(command, exchange, train.shape(), seed)?),
         })

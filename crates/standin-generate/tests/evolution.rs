@@ -185,3 +185,10 @@ fn a_generator_of_private_images_is_no_api() {
     let message = evolve(&format!("api.generator = {:?}", folder.path()), &train, 1.0).unwrap_err().to_string();
     assert!(message.contains("it was made from private images") && message.contains("ε = "), "{message}");
 }
+
+#[test]
+fn options_without_an_api_are_refused_before_anything_is_read() {
+    let found = (family("private-evolution").unwrap().build)(&toml::Table::new());
+    let said = found.err().expect("nobody draws").to_string();
+    assert!(said.contains("api.generator = FOLDER"), "{said}");
+}

@@ -279,7 +279,11 @@ fn check_measures_and_attacks(study: &Study) -> Result<(), Refusal> {
             "it needs shadows: give, for example, 16",
         )?;
     }
-    for (key, value) in [("measures.limit", measures.limit), ("attacks.limit", attacks.limit)] {
+    for (key, value) in [
+        ("measures.limit", measures.limit),
+        ("attacks.limit", attacks.limit),
+        ("attacks.generator_limit", attacks.generator_limit),
+    ] {
         require(value >= 2, || format!("{key} = {value}"), "give at least 2")?;
     }
     Ok(())

@@ -177,11 +177,13 @@ pub struct Attacks {
     pub shadows: usize,
     /// At most so many members and so many non-members are attacked, drawn at random.
     pub limit: usize,
+    /// The same on the weights of released generators, in which each image is searched for in hundreds of steps.
+    pub generator_limit: usize,
 }
 
 impl Default for Attacks {
     fn default() -> Self {
-        Self { names: Vec::new(), encoders: vec!["pixels".into()], shadows: 0, limit: 5_000 }
+        Self { names: Vec::new(), encoders: vec!["pixels".into()], shadows: 0, limit: 5_000, generator_limit: 1_000 }
     }
 }
 

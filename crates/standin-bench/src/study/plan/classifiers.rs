@@ -50,7 +50,7 @@ impl Planner<'_> {
                     delta: self.delta(generator),
                     label: format!("attacks on {name}, {label}"),
                 },
-                workload: self.asked(String::new(), shadows.len()),
+                workload: self.asked(String::new(), shadows.len(), study.attacks.limit),
             })?;
             repetitions.push(Repetition {
                 classify: vec![classify],

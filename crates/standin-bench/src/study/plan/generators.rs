@@ -42,14 +42,14 @@ impl Planner<'_> {
                     split,
                     generate,
                     shadows: shadows.clone(),
-                    limit: study.attacks.limit,
+                    limit: study.attacks.generator_limit,
                     attacked: Attacked {
                         names: study.attacks.names.clone(),
                         seed: run.seed.derive("attack"),
                         delta: self.delta(Some(generator)),
                         label: format!("attacks on {name}, {label}"),
                     },
-                    workload: self.asked(generator.family.clone(), shadows.len()),
+                    workload: self.asked(generator.family.clone(), shadows.len(), study.attacks.generator_limit),
                 })?);
                 self.attack(&run, Maker::Generator(generator), sample, &mut repetition)?;
             }
@@ -82,8 +82,7 @@ impl Planner<'_> {
     }
 
     /// What an attack has to do that asks a model and its shadows about members and non-members.
-    pub(super) fn asked(&self, method: String, shadows: usize) -> Workload {
-        let limit = self.study.attacks.limit;
+    pub(super) fn asked(&self, method: String, shadows: usize, limit: usize) -> Workload {
         let candidates = self.sizes.train.min(limit) + self.sizes.holdout.min(limit);
         Workload { method, size: (candidates * (1 + shadows)) as f64, held: (candidates * self.sizes.values) as f64 }
     }
