@@ -40,6 +40,13 @@ echo '-- an audit of images made elsewhere: here real ones stand in for them, so
   --classifier logistic --repetitions 1 --gate 'scores.copies_share < 0.05' --filter-copies kept --quiet --out audit
 test -s audit/report.html && test -s kept/left-out.csv
 
+echo '-- number plates that nobody has: which of those trained on do synthetic photos show?'
+plates="$PWD/plates"
+(cd "$examples/.." && cargo run --release --quiet -p standin -p standin-data --example plates -- "$plates")
+"$standin" audit --unit identity --identity plate --train plates/train --holdout plates/holdout \
+  --synthetic plates/honest --synthetic plates/leaking --encoder scattering --quiet --out plates/report
+test -s plates/report/leaking/identities.csv
+
 echo '-- membership inference on images, on a classifier, and on a generator'
 "$standin" attack --synthetic sides@test --members sides@train --non-members sides@holdout --attacks gan-leaks,monte-carlo
 "$standin" classify --train sides@train --test sides@test --classifier logistic --out attacked

@@ -221,6 +221,31 @@ pub enum Error {
         /// The value found.
         delta: f64,
     },
+    /// An image without an identity.
+    #[error("image {image} of {what} has no identity; name one for every image, or leave that image out")]
+    Unnamed {
+        /// Which set.
+        what: &'static str,
+        /// Index of the image.
+        image: usize,
+    },
+    /// An identity of which it cannot be told whether it was trained on.
+    #[error(
+        "identity \"{identity}\"{} in the training and in the holdout set; give holdout identities that the generator never saw",
+        if *count == 1 { " is".to_owned() } else { format!(" and {} more are", count - 1) }
+    )]
+    BothSides {
+        /// The first one.
+        identity: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A rate outside its range.
+    #[error("the false-match rate is {rate}; it must be greater than 0 and less than 1, such as 0.01")]
+    FalseMatchRate {
+        /// The value found.
+        rate: f64,
+    },
     /// A quantile outside its range.
     #[error("the quantile of distances is {quantile}; it must be greater than 0 and at most 1, such as 0.001")]
     Quantile {

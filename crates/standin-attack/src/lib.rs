@@ -40,6 +40,7 @@ mod classifier;
 mod error;
 mod evaluation;
 mod generator;
+mod identities;
 mod images;
 mod median;
 mod population;
@@ -61,6 +62,10 @@ pub use generator::discriminator::Discriminator;
 pub use generator::latent::Latent;
 pub use generator::loss_ratio::LossRatio;
 pub use generator::{GeneratorShadow, GeneratorTarget};
+pub use identities::{
+    FALSE_DISCOVERY_RATE, IdentityAudit, IdentityFindings, IdentityMatch, IdentityOptions, ImagePair, Recognised,
+    SyntheticIdentities, SyntheticMatch, Verification, VerificationAt, Verified, audit_identities,
+};
 pub use images::domias::Domias;
 pub use images::extraction::Extraction;
 pub use images::gan_leaks::GanLeaks;

@@ -23,6 +23,7 @@
 //!
 //! [`Seed`] and [`Progress`] are here too because every stage takes them as arguments.
 
+mod align;
 mod datasets;
 mod digits;
 mod duplicates;
@@ -43,11 +44,12 @@ mod sink;
 mod source;
 mod split;
 
+pub use align::{LANDMARK_COLUMNS, align_faces};
 pub use datasets::{Checksum, DATASETS, Dataset, RemoteFile};
 pub use digits::digits;
 pub use duplicates::{Duplicate, duplicates_across, duplicates_within, require_disjoint, without_duplicates};
 pub use error::{Error, Result};
-pub use export::{ExportFormat, Exported, export, first_of_each_class, write_grid, write_png};
+pub use export::{ExportFormat, Exported, export, first_of_each_class, png_bytes, write_grid, write_png};
 pub use get::get;
 pub use image_set::{Column, ImageSet, Provenance, Shape, Skipped};
 pub use import::{Alpha, Channels, Format, ImportOptions, Size, Window, import, import_to};

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::hamming::hamming_distance;
@@ -153,6 +154,30 @@ impl Embedding {
         self.require_same_protocol(other)?;
         let values = [self.values(), other.values()].concat();
         Ok(Self { values, dimension: self.dimension, stamp: self.stamp.clone() })
+    }
+
+    /// The same directions with every row of length 1, so that the squared distance of two rows is 2 − 2·cosine; and whether
+    /// any length was off by more than 10⁻³ before. In place.
+    ///
+    /// # Errors
+    /// If a row is all zero and so has no direction, or the stamp's metric is not Euclidean.
+    pub fn into_directions(mut self) -> Result<(Self, bool)> {
+        if self.stamp.metric != Metric::Euclidean {
+            return Err(Error::NoDirection { what: self.stamp.to_string(), row: None });
+        }
+        let lengths: Vec<f64> = self
+            .values
+            .par_chunks_mut(self.dimension)
+            .map(|row| {
+                let length = row.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+                row.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+                length
+            })
+            .collect();
+        if let Some(row) = lengths.iter().position(|&length| length == 0.0) {
+            return Err(Error::NoDirection { what: self.stamp.to_string(), row: Some(row) });
+        }
+        Ok((self, lengths.iter().any(|length| (length - 1.0).abs() > 1e-3)))
     }
 
     /// Checks that both embeddings may enter one computation.

@@ -66,6 +66,18 @@ pub enum Error {
         /// The value found.
         value: f32,
     },
+    /// Rows that cannot be compared by their cosine.
+    #[error(
+        "{what}: {}, and the cosine of an angle is asked for; {}",
+        row.map_or("codes have no direction".to_owned(), |row| format!("row {row} is all zero and has no direction")),
+        if row.is_some() { "leave that row out, or look at its image" } else { "choose an encoder that gives features" }
+    )]
+    NoDirection {
+        /// The embedding.
+        what: String,
+        /// The row of zeros; none where no row has a direction.
+        row: Option<usize>,
+    },
     /// More neighbours are asked for than there are rows to choose from.
     #[error("{k} nearest neighbours among {available} rows; ask for at least 1 and at most as many as there are rows")]
     TooFewNeighbours {

@@ -4,7 +4,7 @@
 //! made; every distance, measure and attack downstream works on embeddings and refuses to mix stamps. The encoders here
 //! need no training: [`ENCODERS`] lists them and [`encoder`] makes one.
 //!
-//! [`nearest`], [`closest_pairs`] and the balls of [`count_within`], [`count_around`] and [`holding`] search neighbours
+//! [`nearest`], [`closest_pairs`], both at once ([`matches()`]) and the balls of [`count_within`], [`count_around`] and [`holding`] search neighbours
 //! exactly, by the [`Metric`] that the stamp names. For the Euclidean distance matrix products in single precision do the
 //! bulk of the work and bound every distance, and only what the bounds leave open is measured again in double precision;
 //! for the Hamming distance codes are compared as integers. Nothing of size n² is ever held, and results depend neither
@@ -28,6 +28,7 @@ mod files;
 mod fourier;
 mod hamming;
 mod lpips;
+mod matches;
 mod neighbours;
 mod onnx;
 mod pixels;
@@ -47,7 +48,8 @@ pub use encoder::{Encoder, Family};
 pub use error::{Error, Result};
 pub use files::{EmbeddingFile, holds_features, read_npy, write_npy};
 pub use lpips::Lpips;
-pub use neighbours::{Neighbours, Pair, closest_pairs, nearest};
+pub use matches::{Matches, matches};
+pub use neighbours::{Neighbours, Pair, closest_pairs, nearest, nearest_of_others};
 pub use onnx::{PRESETS, Preset};
 pub use registry::{ENCODERS, encoder};
 pub use resize::Resize;

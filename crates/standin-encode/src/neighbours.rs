@@ -53,6 +53,12 @@ impl Neighbours {
         assert!((1..=self.k).contains(&rank), "rank {rank} of {} neighbours", self.k);
         self.distances.iter().skip(rank - 1).step_by(self.k).copied().collect()
     }
+
+    /// From squared distances and rows, `k` for each query.
+    pub(crate) fn from_squared(k: usize, found: impl Iterator<Item = (f64, usize)>) -> Self {
+        let (distances, indices) = found.map(|(squared, row)| (squared.sqrt(), row)).unzip();
+        Self { k, indices, distances }
+    }
 }
 
 /// The exact `k` nearest rows of `base` for each row of `queries`, by the distance of their stamp's [`Metric`].
@@ -76,14 +82,40 @@ pub fn nearest(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bo
         let (distances, indices) = hamming::nearest(queries, base, k, exclude_self).into_iter().unzip();
         return Ok(Neighbours { k, indices, distances });
     }
+    Ok(search(queries, base, k, |query, row| exclude_self && row == query))
+}
+
+/// For each row of a set the nearest row of another group, exact like [`nearest`] and at its cost.
+///
+/// # Errors
+/// If there is only one group, or the stamp's metric is not Euclidean.
+///
+/// # Panics
+/// If there is not one group for each row.
+pub fn nearest_of_others(set: &Embedding, groups: &[usize]) -> Result<Neighbours> {
+    assert_eq!(groups.len(), set.rows(), "one group for each row");
+    if set.stamp().metric != Metric::Euclidean {
+        return Err(Error::NoDirection { what: set.stamp().to_string(), row: None });
+    }
+    if groups.iter().all(|group| *group == groups[0]) {
+        return Err(Error::TooFewNeighbours { k: 1, available: 0 });
+    }
+    Ok(search(set, set, 1, |query, row| groups[query] == groups[row]))
+}
+
+/// The `k` nearest base rows of each query but for those that are skipped; every query must have as many.
+fn search(
+    queries: &Embedding,
+    base: &Embedding,
+    k: usize,
+    skipped: impl Fn(usize, usize) -> bool + Sync,
+) -> Neighbours {
     let screen = Screen::new(queries, base);
-    // Half the memory: a set's own search keeps the candidates of all queries at one time.
-    let narrow = |row: usize| u32::try_from(row).expect("2³² rows of features fill the memory of no machine");
     let start = |range: Range<usize>| (range.start, vec![Candidates::new(k); range.len()]);
     let visit = |(start, candidates): &mut (usize, Vec<Candidates<u32>>), query: usize, first: usize, lower: &[f32]| {
         candidates[query - *start].screen(lower, |offset| {
             let row = first + offset;
-            (!(exclude_self && row == query)).then(|| (narrow(row), screen.slack(query, row)))
+            (!skipped(query, row)).then(|| (narrow(row), screen.slack(query, row)))
         });
     };
     let finish = |(start, candidates): (usize, Vec<Candidates<u32>>)| {
@@ -99,8 +131,7 @@ pub fn nearest(queries: &Embedding, base: &Embedding, k: usize, exclude_self: bo
     } else {
         screen.stream(start, visit, finish)
     };
-    let (distances, indices) = tiles.into_iter().flatten().map(|(squared, row)| (squared.sqrt(), row as usize)).unzip();
-    Ok(Neighbours { k, indices, distances })
+    Neighbours::from_squared(k, tiles.into_iter().flatten().map(|(squared, row)| (squared, row as usize)))
 }
 
 /// A pair of rows, one of each set.
@@ -112,6 +143,21 @@ pub struct Pair {
     pub right: usize,
     /// Their distance.
     pub distance: f64,
+}
+
+/// A row in half the memory: a search keeps the candidates of many queries at one time.
+pub(crate) fn narrow(row: usize) -> u32 {
+    u32::try_from(row).expect("2³² rows of features fill the memory of no machine")
+}
+
+impl Pair {
+    /// The `k` closest of those with these squared distances, ties by lower indices.
+    pub(crate) fn closest(mut found: Vec<(f64, (usize, usize))>, k: usize) -> Vec<Self> {
+        found.par_sort_unstable_by(|(d, pair), (e, other)| d.total_cmp(e).then(pair.cmp(other)));
+        found.truncate(k);
+        let pair = |(squared, (left, right)): (f64, _)| Self { left, right, distance: squared.sqrt() };
+        found.into_iter().map(pair).collect()
+    }
 }
 
 /// The `k` closest of all pairs between two sets, closest first, ties by lower indices; fewer if there are fewer pairs.
@@ -136,15 +182,12 @@ pub fn closest_pairs(left: &Embedding, right: &Embedding, k: usize) -> Result<Ve
         },
         |candidates| candidates.closest(|&(a, b)| squared_distance(left.row(a), right.row(b))),
     );
-    let mut pairs: Vec<_> = tiles.into_iter().flatten().collect();
-    pairs.par_sort_unstable_by(|(d, pair), (e, other)| d.total_cmp(e).then(pair.cmp(other)));
-    pairs.truncate(k);
-    Ok(pairs.into_iter().map(|(squared, (left, right))| Pair { left, right, distance: squared.sqrt() }).collect())
+    Ok(Pair::closest(tiles.into_iter().flatten().collect(), k))
 }
 
 /// Everything that may be among the k closest, given bounds.
 #[derive(Clone)]
-struct Candidates<Id> {
+pub(crate) struct Candidates<Id> {
     k: usize,
     /// The k smallest upper bounds so far, ascending: none above the last can belong to the answer.
     uppers: Vec<f32>,
@@ -153,12 +196,16 @@ struct Candidates<Id> {
 }
 
 impl<Id: Ord + Copy> Candidates<Id> {
-    fn new(k: usize) -> Self {
+    pub(crate) fn new(k: usize) -> Self {
         Self { k, uppers: Vec::with_capacity(k), found: Vec::new(), compact_at: (2 * k + 16).next_power_of_two() }
     }
 
-    fn threshold(&self) -> f32 {
-        if self.uppers.len() < self.k { f32::INFINITY } else { self.uppers[self.k - 1] }
+    /// A lower bound above this is none of the k closest.
+    pub(crate) fn threshold(&self) -> f32 {
+        match self.k {
+            0 => f32::NEG_INFINITY,
+            k => self.uppers.get(k - 1).copied().unwrap_or(f32::INFINITY),
+        }
     }
 
     /// Takes in a row of lower bounds; `identify` names the pair at an offset and its slack, or nothing to skip it.
@@ -181,7 +228,7 @@ impl<Id: Ord + Copy> Candidates<Id> {
         }
     }
 
-    fn push(&mut self, lower: f32, upper: f32, id: Id) {
+    pub(crate) fn push(&mut self, lower: f32, upper: f32, id: Id) {
         let at = self.uppers.partition_point(|&present| present <= upper);
         if at < self.k {
             self.uppers.truncate(self.k - 1);
@@ -196,7 +243,7 @@ impl<Id: Ord + Copy> Candidates<Id> {
     }
 
     /// The k closest by exact squared distance, ties by identity.
-    fn closest(self, exact: impl Fn(&Id) -> f64) -> Vec<(f64, Id)> {
+    pub(crate) fn closest(self, exact: impl Fn(&Id) -> f64) -> Vec<(f64, Id)> {
         let threshold = self.threshold();
         let mut found: Vec<_> =
             self.found.into_iter().filter(|&(lower, _)| lower <= threshold).map(|(_, id)| (exact(&id), id)).collect();
@@ -289,6 +336,20 @@ mod tests {
         assert_eq!(closest_pairs(&a, &b, 20).unwrap(), all[..20]);
         assert_eq!(closest_pairs(&a, &b, 10_000).unwrap().len(), 5600);
         assert_eq!(closest_pairs(&a, &b, 0).unwrap(), []);
+    }
+
+    #[test]
+    fn the_nearest_of_another_group_equals_brute_force() {
+        let rows = embed(random(700, 6, 13), 6);
+        let groups: Vec<usize> = (0..700).map(|row| row / 3).collect();
+        let found = nearest_of_others(&rows, &groups).unwrap();
+        for query in 0..700 {
+            let others = (0..700).filter(|&row| groups[row] != groups[query]);
+            let distance = |&row: &usize| squared_distance(rows.row(query), rows.row(row));
+            let expected = others.min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap();
+            assert_eq!(found.indices(query), [expected]);
+        }
+        assert!(nearest_of_others(&rows, &[5; 700]).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::Embedding;
 
 /// Base rows that one matrix product covers; with [`MANY`] query rows the tile of products stays in the second-level cache.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 /// Query rows of a tile: at most these, for many rows, …
 const MANY: usize = 256;
 /// … and at least these, where tiles must be short to keep every core busy.

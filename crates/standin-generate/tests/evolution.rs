@@ -188,7 +188,9 @@ fn a_generator_of_private_images_is_no_api() {
 
 #[test]
 fn options_without_an_api_are_refused_before_anything_is_read() {
-    let found = (family("private-evolution").unwrap().build)(&toml::Table::new());
-    let said = found.err().expect("nobody draws").to_string();
+    let Err(refused) = (family("private-evolution").unwrap().build)(&toml::Table::new()) else {
+        panic!("nobody draws")
+    };
+    let said = refused.to_string();
     assert!(said.contains("api.generator = FOLDER"), "{said}");
 }

@@ -9,8 +9,6 @@ use crate::{Error, Result, realism};
 
 mod table;
 
-pub use table::Column;
-
 /// Training images around a synthetic one whose mean distance says what is near there.
 const AROUND: usize = 50;
 

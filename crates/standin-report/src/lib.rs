@@ -33,6 +33,7 @@ mod compare;
 mod error;
 mod fold;
 mod glossary;
+mod identities;
 mod leakage;
 mod markdown;
 mod number;
@@ -46,6 +47,7 @@ mod words;
 
 pub use compare::{ComparedRelease, Comparison, Figure, Setting, Side};
 pub use error::{Error, Result};
+pub use identities::{Identities, IdentitySet, ShownPair};
 pub use plot::{BudgetPoint, budget_curve};
 pub use report::Report;
 pub use timing::Timing;

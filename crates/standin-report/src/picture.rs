@@ -65,14 +65,42 @@ impl Pictures {
 
     /// The pictures in the order asked for, as many as one page carries beside so many bytes of text.
     pub(crate) fn on_page(&self, text: usize) -> OnPage<'_> {
-        OnPage { pictures: self, left: budget(text) }
+        OnPage { pictures: self, budget: Budget::beside(text) }
+    }
+}
+
+/// Bytes of pictures that a page still carries.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: usize,
+}
+
+impl Budget {
+    /// Beside so many bytes of text.
+    pub(crate) fn beside(text: usize) -> Self {
+        Self { left: budget(text) }
+    }
+
+    /// A PNG file, if there is room for it.
+    pub(crate) fn show(&mut self, png: &[u8]) -> Shown {
+        match dimensions(png) {
+            Some((width, height)) => self
+                .inlined(png, width, height)
+                .unwrap_or_else(|| Shown::LeftOut("left out to keep this page below 10 MB".into())),
+            None => Shown::LeftOut("no PNG picture".into()),
+        }
+    }
+
+    fn inlined(&mut self, png: &[u8], width: u32, height: u32) -> Option<Shown> {
+        self.left = self.left.checked_sub(png.len())?;
+        Some(Shown::Inlined { url: format!("data:image/png;base64,{}", STANDARD.encode(png)), width, height })
     }
 }
 
 /// Pictures going onto a page until its budget is used.
 pub(crate) struct OnPage<'a> {
     pictures: &'a Pictures,
-    left: usize,
+    budget: Budget,
 }
 
 impl OnPage<'_> {
@@ -81,12 +109,9 @@ impl OnPage<'_> {
         let Some(Picture { bytes, width, height }) = self.pictures.pictures.get(name) else {
             return Shown::LeftOut(format!("the picture {name} is not part of the study"));
         };
-        if bytes.len() > self.left {
-            return Shown::LeftOut(format!("left out to keep this page below 10 MB; see {name} beside the summary"));
-        }
-        self.left -= bytes.len();
-        let url = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
-        Shown::Inlined { url, width: *width, height: *height }
+        self.budget.inlined(bytes, *width, *height).unwrap_or_else(|| {
+            Shown::LeftOut(format!("left out to keep this page below 10 MB; see {name} beside the summary"))
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use crate::saved::MANIFEST;
 use crate::{Error, ImageSet, Parts, Provenance, Result};
 
 pub use grid::{first_of_each_class, write_grid};
-pub use png::write_png;
+pub use png::{png_bytes, write_png};
 
 /// The file that says where exported pictures come from.
 pub(crate) const PROVENANCE: &str = "provenance.toml";

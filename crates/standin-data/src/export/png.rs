@@ -21,8 +21,14 @@ pub fn write_png(shape: Shape, image: &[u8], path: &Path) -> Result<()> {
     writer.flush().map_err(Error::io("writing", path))
 }
 
-/// One image as the bytes of a PNG file, on its way to `path`.
-pub(super) fn png_bytes(shape: Shape, image: &[u8], path: &Path) -> Result<Vec<u8>> {
+/// One image, `channels × height × width`, as the bytes of a PNG file, on its way to `path`.
+///
+/// # Errors
+/// If it is larger than a PNG file can hold.
+///
+/// # Panics
+/// If the number of values is not the shape's volume.
+pub fn png_bytes(shape: Shape, image: &[u8], path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     encode(shape, image, &mut bytes, path)?;
     Ok(bytes)

@@ -1,66 +1,12 @@
-use std::error::Error as Reason;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
-
-use parquet::basic::{Compression, Repetition, Type as Physical};
-use parquet::data_type::{BoolType, DataType, DoubleType, Int64Type};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
-use parquet::schema::types::Type;
 
 use super::{ImageScore, ImageScores};
-use crate::{Error, Result};
-
-/// A column of the table of scores.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Its name in the header.
-    pub name: &'static str,
-    /// What it holds, and in which unit.
-    pub summary: &'static str,
-    values: Values,
-}
-
-/// How a column is taken from a score, and by that its type: whole numbers, numbers, or true and false.
-#[derive(Clone, Copy, Debug)]
-enum Values {
-    Index(fn(&ImageScore) -> Option<usize>),
-    Number(fn(&ImageScore) -> Option<f64>),
-    Flag(fn(&ImageScore) -> Option<bool>),
-}
-
-impl Column {
-    const fn index(name: &'static str, summary: &'static str, value: fn(&ImageScore) -> Option<usize>) -> Self {
-        Self { name, summary, values: Values::Index(value) }
-    }
-
-    const fn number(name: &'static str, summary: &'static str, value: fn(&ImageScore) -> Option<f64>) -> Self {
-        Self { name, summary, values: Values::Number(value) }
-    }
-
-    const fn flag(name: &'static str, summary: &'static str, value: fn(&ImageScore) -> Option<bool>) -> Self {
-        Self { name, summary, values: Values::Flag(value) }
-    }
-
-    /// The value as text that reads back to the same number; empty where there is none.
-    fn text(&self, score: &ImageScore) -> String {
-        fn or_empty(value: Option<impl ToString>) -> String {
-            value.map_or_else(String::new, |value| value.to_string())
-        }
-        match self.values {
-            Values::Index(value) => or_empty(value(score)),
-            Values::Number(value) => or_empty(value(score)),
-            Values::Flag(value) => or_empty(value(score)),
-        }
-    }
-}
+use crate::Result;
+use crate::table::{Column, Table};
 
 impl ImageScores {
     /// The columns of both tables.
-    pub const COLUMNS: &[Column] = &[
+    pub const COLUMNS: &[Column<ImageScore>] = &[
         Column::index("synthetic", "index of the synthetic image, counted from 0", |score| Some(score.synthetic)),
         Column::index("nearest_train", "index of the training image nearest to it", |score| Some(score.nearest_train)),
         Column::number("distance", "distance to that image, in the unit of the embedding", |score| {
@@ -121,84 +67,35 @@ impl ImageScores {
     /// # Errors
     /// If the file cannot be written.
     pub fn write_csv(&self, path: &Path) -> Result<()> {
-        let write = || -> Result<(), Box<dyn Reason + Send + Sync>> {
-            let mut writer = csv::Writer::from_path(path)?;
-            writer.write_record(Self::COLUMNS.iter().map(|column| column.name))?;
-            for score in &self.scores {
-                writer.write_record(Self::COLUMNS.iter().map(|column| column.text(score)))?;
-            }
-            Ok(writer.flush()?)
-        };
-        write().map_err(|source| Error::Write { path: path.into(), source })
+        self.table().write_csv(path)
     }
 
-    /// Writes the same table as Parquet: 64-bit integers, doubles and booleans, all nullable, compressed with Snappy.
-    /// The stamp, the false-match rate and the threshold are in the file's key-value metadata. An existing file is
-    /// replaced.
+    /// Writes the same table as Parquet; the stamp, the false-match rate and the threshold are in the file's key-value
+    /// metadata. An existing file is replaced.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write_parquet(&self, path: &Path) -> Result<()> {
-        let write = || -> Result<(), Box<dyn Reason + Send + Sync>> {
-            let metadata = [
+        self.table().write_parquet(path)
+    }
+
+    fn table(&self) -> Table<'_, ImageScore> {
+        Table {
+            columns: Self::COLUMNS,
+            rows: &self.scores,
+            metadata: vec![
                 ("standin.stamp", Some(self.stamp.clone())),
                 ("standin.false_match_rate", Some(self.false_match_rate.to_string())),
                 ("standin.threshold", self.threshold.map(|threshold| threshold.to_string())),
-            ];
-            let metadata = metadata.map(|(key, value)| KeyValue { key: key.into(), value });
-            let properties = WriterProperties::builder()
-                .set_compression(Compression::SNAPPY)
-                .set_key_value_metadata(Some(metadata.to_vec()))
-                .build();
-            let file = BufWriter::new(File::create(path)?);
-            let mut writer = SerializedFileWriter::new(file, Arc::new(schema()?), Arc::new(properties))?;
-            let mut rows = writer.next_row_group()?;
-            for column in Self::COLUMNS {
-                let mut into = rows.next_column()?.expect("the schema has a column for each of these");
-                match column.values {
-                    Values::Index(value) => {
-                        self.write_column::<Int64Type>(&mut into, |score| value(score).map(|index| index as i64))?;
-                    }
-                    Values::Number(value) => self.write_column::<DoubleType>(&mut into, value)?,
-                    Values::Flag(value) => self.write_column::<BoolType>(&mut into, value)?,
-                }
-                into.close()?;
-            }
-            rows.close()?;
-            Ok(writer.into_inner()?.flush()?)
-        };
-        write().map_err(|source| Error::Write { path: path.into(), source })
+            ],
+        }
     }
-
-    fn write_column<T: DataType>(
-        &self,
-        into: &mut SerializedColumnWriter<'_>,
-        value: impl Fn(&ImageScore) -> Option<T::T>,
-    ) -> parquet::errors::Result<()> {
-        let cells: Vec<Option<T::T>> = self.scores.iter().map(value).collect();
-        let present: Vec<i16> = cells.iter().map(|cell| i16::from(cell.is_some())).collect();
-        let values: Vec<T::T> = cells.into_iter().flatten().collect();
-        into.typed::<T>().write_batch(&values, Some(&present), None)?;
-        Ok(())
-    }
-}
-
-fn schema() -> parquet::errors::Result<Type> {
-    let field = |column: &Column| {
-        let physical = match column.values {
-            Values::Index(_) => Physical::INT64,
-            Values::Number(_) => Physical::DOUBLE,
-            Values::Flag(_) => Physical::BOOLEAN,
-        };
-        let field = Type::primitive_type_builder(column.name, physical).with_repetition(Repetition::OPTIONAL);
-        Ok(Arc::new(field.build()?))
-    };
-    let fields = ImageScores::COLUMNS.iter().map(field).collect::<parquet::errors::Result<Vec<_>>>()?;
-    Type::group_type_builder("scores").with_fields(fields).build()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::{Field, Row};
     use standin_data::Silent;

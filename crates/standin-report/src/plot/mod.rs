@@ -6,6 +6,7 @@
 mod axes;
 mod budget;
 mod drawing;
+mod exceedance;
 pub(crate) mod forest;
 mod interval;
 mod labels;
@@ -16,6 +17,7 @@ mod scale;
 mod scatter;
 
 pub use budget::{BudgetPoint, budget_curve};
+pub(crate) use exceedance::{ExceedancePlot, Tail};
 pub(crate) use interval::interval_bar;
 pub(crate) use matrix::CorrelationMatrix;
 pub(crate) use quantiles::QuantilePlot;

@@ -52,7 +52,7 @@ pub(crate) struct Placed {
     anchor: &'static str,
     /// What the navigation calls it.
     name: &'static str,
-    html: String,
+    pub(crate) html: String,
 }
 
 /// The whole page, one HTML document.

@@ -1,5 +1,7 @@
 //! `standin audit`: any synthetic images, made by any tool, against the real ones.
 
+mod identities;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -92,6 +94,15 @@ pub struct Arguments {
     #[arg(long, value_name = "COLUMN")]
     identity: Option<String>,
 
+    /// Ask about identities, all images of one person or patient together: which of them do synthetic images show? Needs an encoder
+    /// that recognises them, and --identity or class folders
+    #[arg(long, value_enum, value_name = "UNIT", conflicts_with_all = STUDY_ONLY)]
+    unit: Option<Unit>,
+
+    /// With --unit identity: make the real images on the page unrecognisable
+    #[arg(long, requires = "unit")]
+    redact: bool,
+
     /// A condition on the figures, tested at the bad end of its interval; the exit status is 1 if it fails
     #[arg(long = "gate", value_name = "EXPRESSION")]
     gates: Vec<String>,
@@ -135,9 +146,39 @@ pub struct Arguments {
     import: ImportArguments,
 }
 
+/// What is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Unit {
+    /// Persons, patients, plates: all images of one together.
+    Identity,
+}
+
+/// Options that have no meaning where identities are asked about.
+const STUDY_ONLY: [&str; 16] = [
+    "test",
+    "measures",
+    "convention",
+    "attacks",
+    "classifiers",
+    "no_utility",
+    "augmented",
+    "groups",
+    "gates",
+    "limit",
+    "filter_copies",
+    "repetitions",
+    "show",
+    "runs",
+    "fail_fast",
+    "memory",
+];
+
 impl Arguments {
     /// Runs the audit, writes the report, prints the tables.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
+        if self.unit == Some(Unit::Identity) {
+            return self.run_identities(context);
+        }
         let (filter, show) = (self.filter_copies.clone(), self.show);
         let asked = !self.classifiers.is_empty();
         let (mut study, folders) = self.into_study()?;
@@ -245,7 +286,7 @@ impl Arguments {
                 near_copies: self.near_copies,
                 false_match_rate: self.false_match_rate,
             },
-            attacks: Attacks { names: self.attacks, encoders, shadows: 0, limit: self.limit },
+            attacks: Attacks { names: self.attacks, encoders, limit: self.limit, ..Attacks::default() },
             canaries: Vec::new(),
             thresholds: Default::default(),
             gates: self.gates,

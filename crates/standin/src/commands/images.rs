@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use standin_data::{ImageSet, ImportOptions, Source};
+use standin_data::{ImageSet, ImportOptions, Parts, Source};
 use standin_encode::{Embedding, encoder, holds_features};
 
 use super::Context;
@@ -45,6 +45,12 @@ impl<'a> Reader<'a> {
         Ok(Source::parse(text)?.images(&self.options, self.context.cache, &progress)?)
     }
 
+    /// The parts of one set.
+    pub fn parts(&self, text: &str) -> Result<Parts, Failure> {
+        let progress = self.context.terminal.progress("");
+        Ok(Source::parse(text)?.parts(&self.options, None, self.context.cache, &progress)?)
+    }
+
     /// The features of one set: read from a file of features, or its images encoded.
     pub fn embed(&self, text: &str, name: &str) -> Result<Embedding, Failure> {
         Ok(self.seen(text, name)?.features)
@@ -64,8 +70,7 @@ impl<'a> Reader<'a> {
     /// Training images and the test images of the same set: of a set with parts of which none is named, the parts `train`
     /// and `test`.
     pub fn read_with_test(&self, text: &str) -> Result<Sides, Failure> {
-        let source = Source::parse(text)?;
-        let parts = source.parts(&self.options, None, self.context.cache, &self.context.terminal.progress(""))?;
+        let parts = self.parts(text)?;
         match parts.find("train") {
             Some(train) => Ok(Sides { train: train.clone(), test: parts.find("test").cloned() }),
             None => Ok(Sides { train: parts.only()?.clone(), test: None }),

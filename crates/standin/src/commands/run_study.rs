@@ -158,6 +158,11 @@ impl Folders {
         Planned::of(&plan.graph, store, context.thread_count())
     }
 
+    /// Where the report is to go, if that was said.
+    pub fn out(&self) -> Option<&Path> {
+        self.out.as_deref()
+    }
+
     /// The same with a folder of its own for the report, where several studies have one.
     pub fn of_one(&self, study: &Study) -> Self {
         Self { out: self.out.as_ref().map(|out| out.join(&study.name)), ..self.clone() }

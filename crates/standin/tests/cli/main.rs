@@ -6,6 +6,7 @@ mod bench;
 mod classify;
 mod data;
 mod generate;
+mod identities;
 mod measure;
 mod privacy;
 mod program;
