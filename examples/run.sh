@@ -41,8 +41,8 @@ echo '-- an audit of images made elsewhere: here real ones stand in for them, so
 test -s audit/report.html && test -s kept/left-out.csv
 
 echo '-- number plates that nobody has: which of those trained on do synthetic photos show?'
-plates="$PWD/plates"
-(cd "$examples/.." && cargo run --release --quiet -p standin -p standin-data --example plates -- "$plates")
+(cd "$examples/.." && cargo build --release --quiet -p standin -p standin-data --example plates)
+"$examples/../target/release/examples/plates" plates
 "$standin" audit --unit identity --identity plate --train plates/train --holdout plates/holdout \
   --synthetic plates/honest --synthetic plates/leaking --encoder scattering --quiet --out plates/report
 test -s plates/report/leaking/identities.csv
