@@ -32,8 +32,8 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "standard",
         usage: "standard",
-        about: "10 000 images of Fashion-MNIST, nine families of generators in three ways of drawing, every kind of release",
-        cost: "an hour or two on two cores",
+        about: "10 000 images of Fashion-MNIST, eight families of generators, three ways of drawing, every kind of release",
+        cost: "about an hour and a half on two cores",
         text: include_str!("../presets/standard.toml"),
     },
     Preset {
