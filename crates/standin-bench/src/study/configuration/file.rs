@@ -33,7 +33,7 @@ pub const PRESETS: &[Preset] = &[
         name: "standard",
         usage: "standard",
         about: "10 000 images of Fashion-MNIST, eight families of generators, three ways of drawing, every kind of release",
-        cost: "about an hour and a half on two cores",
+        cost: "an hour and a half to two on two cores",
         text: include_str!("../presets/standard.toml"),
     },
     Preset {
