@@ -1,7 +1,8 @@
 //! Are planted leaks of real faces found, and nobody accused where there are none?
 //!
 //! ```text
-//! cargo run --release -p standin-attack --example planted_identities -- FACES RECOGNISER.onnx[#PRESET] [SPLITS]
+//! cargo build --release -p standin -p standin-attack --example planted_identities
+//! target/release/examples/planted_identities FACES RECOGNISER.onnx[#PRESET] [SPLITS]
 //! ```
 //!
 //! FACES is a set of aligned faces with a column `identity`. Its identities are divided at random: half are trained on, 30 % are held out,

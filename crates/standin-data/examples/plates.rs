@@ -1,7 +1,8 @@
 //! Photos of number plates that nobody has: identities to audit that may be shown.
 //!
 //! ```text
-//! cargo run --release -p standin-data --example plates -- FOLDER
+//! cargo build --release -p standin -p standin-data --example plates
+//! target/release/examples/plates FOLDER
 //! ```
 //!
 //! A plate is six handwritten digits of the built-in set, white on black; a photo of it has its own place, light and grain. Written are sets of images with a
