@@ -47,6 +47,18 @@ echo '-- number plates that nobody has: which of those trained on do synthetic p
   --synthetic plates/honest --synthetic plates/leaking --encoder scattering --quiet --out plates/report
 test -s plates/report/leaking/identities.csv
 
+echo '-- images of a minority: half of the digits dark on light, and three of each to learn that from'
+(cd "$examples/.." && cargo build --release --quiet -p standin -p standin-data --example minority)
+"$examples/../target/release/examples/minority" digits inverted minority
+"$standin" augment run "$examples/augmentation.toml" --data minority --dry-run
+"$standin" augment run "$examples/augmentation.toml" --data minority --quiet --out augmentation --images made
+test -s augmentation/report.html && test -d made/few
+"$standin" generate --train minority --generator dual-edm --set network.width=16 --set training.least_steps=100 \
+  --set training.epochs=1 --out told --quiet
+"$standin" augment translate told --sources minority@group=majority --to minority --strength 0.8 --out translated \
+  --grid translated.png --sweep 0.4,0.8
+test -s translated.png
+
 echo '-- membership inference on images, on a classifier, and on a generator'
 "$standin" attack --synthetic sides@test --members sides@train --non-members sides@holdout --attacks gan-leaks,monte-carlo
 "$standin" classify --train sides@train --test sides@test --classifier logistic --out attacked

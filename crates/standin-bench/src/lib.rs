@@ -50,6 +50,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod augmentation;
 mod chance;
 pub mod difference;
 pub mod executor;

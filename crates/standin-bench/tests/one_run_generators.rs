@@ -2,7 +2,7 @@
 
 use standin_attack::Canaries;
 use standin_data::{ImageSet, Seed, Silent, digits};
-use standin_generate::{Balance, Fit, GENERATORS, Protection, SampleRequest, family};
+use standin_generate::{Balance, Fit, GENERATORS, Protection, PublicImages, SampleRequest, family};
 use standin_privacy::lower_bound::{guesses_at, one_run};
 use standin_privacy::{Delta, NoiseOrigin, PrivacyTarget, Unit};
 
@@ -88,7 +88,10 @@ fn no_audit_exceeds_what_the_accountant_allows() {
         let target = PrivacyTarget { epsilon: EPSILON, delta: Delta::Value(DELTA), allow_large_delta: false };
         let protection = Protection { target, unit: Unit::Image, noise: NoiseOrigin::Secret };
         let generator = (family.build)(&quick(family.name, api.path())).unwrap();
-        let fit = Fit { public: family.public.then_some(&public), ..Fit::new(Seed::new(run), &Silent) };
+        let fit = Fit {
+            public: (family.public == PublicImages::Needed).then_some(&public),
+            ..Fit::new(Seed::new(run), &Silent)
+        };
         let trained = generator.fit(&planted, fit.protected(Some(protection))).unwrap();
         let upper = trained.guarantee().expect("a private family carries a guarantee");
         assert!(upper.holds() && upper.epsilon <= EPSILON, "{}: {}", family.name, upper.epsilon);

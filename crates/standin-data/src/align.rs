@@ -183,6 +183,18 @@ mod tests {
         }
     }
 
+    /// `skimage.transform.SimilarityTransform` between the same points, scikit-image 0.26.
+    #[test]
+    fn the_similarity_equals_scikit_image() {
+        let noisy = [[1.0, 2.0], [9.0, 1.0], [5.5, 6.0], [2.0, 9.5], [8.0, 10.0]];
+        let found = Similarity::between(&TEMPLATE, &noisy).unwrap();
+        let expected =
+            [0.208_784_180_862_829_5, -0.002_631_382_471_165_858, -6.786_574_374_644_978, -9.164_319_200_347_784];
+        for (found, expected) in [found.a, found.b, found.c, found.d].into_iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+        }
+    }
+
     #[test]
     fn faces_in_place_stay_and_others_are_brought_there() {
         let aligned = align_faces(&with_landmarks(gradient(112), &TEMPLATE)).unwrap().unwrap();

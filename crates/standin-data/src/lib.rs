@@ -41,6 +41,7 @@ mod saved;
 mod seed;
 mod sides;
 mod sink;
+mod skin_tone;
 mod source;
 mod split;
 
@@ -60,5 +61,6 @@ pub use parts::Parts;
 pub use progress::{Progress, Silent};
 pub use seed::Seed;
 pub use sides::Sides;
+pub use skin_tone::{SKIN_TONE, SkinTones};
 pub use source::Source;
 pub use split::{Amount, Split, SplitOptions};

@@ -4,6 +4,7 @@
 //! | family | learns from | guarantee |
 //! |---|---|---|
 //! | [`Edm`] | the images | none |
+//! | [`DualEdm`] | the images of a majority, then those of other groups; told class and group | none |
 //! | [`LatentDiffusion`] | codes of an autoencoder of the images | none |
 //! | [`Dpdm`] | the images, by private training from scratch | yes |
 //! | [`PdpDiffusion`] | public images, then the private ones | yes |
@@ -26,9 +27,11 @@ mod dp_feta;
 mod dp_ldm;
 mod dp_lora;
 mod dpdm;
+mod dual_edm;
 mod edm;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub(crate) mod groups;
 pub(crate) mod latent;
 mod latent_diffusion;
 pub(crate) mod low_rank;
@@ -40,6 +43,7 @@ mod priv_image;
 mod query;
 pub(crate) mod solver;
 pub(crate) mod training;
+mod translation;
 pub(crate) mod unet;
 
 pub use autoencoder::AutoencoderOptions;
@@ -47,7 +51,9 @@ pub use dp_feta::{DpFeta, DpFetaOptions};
 pub use dp_ldm::{DpLdm, DpLdmOptions};
 pub use dp_lora::{DpLora, DpLoraOptions};
 pub use dpdm::{Dpdm, DpdmOptions};
+pub use dual_edm::{Adaptation, AdaptationOptions, DualEdm, DualEdmOptions};
 pub use edm::{Edm, EdmOptions};
+pub use groups::GroupOptions;
 pub use latent_diffusion::{LatentDiffusion, LatentDiffusionOptions};
 pub use options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions};
 pub use pdp::{PdpDiffusion, PdpDiffusionOptions};
@@ -55,4 +61,4 @@ pub use priv_image::{PrivImage, PrivImageOptions};
 
 /// The families whose network takes noise off images themselves, as [`Trained::denoiser`](crate::Trained::denoiser) gives it.
 pub const OF_IMAGES: &[&str] =
-    &[Edm::NAME, Dpdm::NAME, PdpDiffusion::NAME, PrivImage::NAME, DpFeta::NAME, DpLora::NAME];
+    &[Edm::NAME, DualEdm::NAME, Dpdm::NAME, PdpDiffusion::NAME, PrivImage::NAME, DpFeta::NAME, DpLora::NAME];

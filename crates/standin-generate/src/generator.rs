@@ -7,7 +7,7 @@ use standin_privacy::{Guarantee, NoiseOrigin, PrivacyTarget, Unit};
 
 use crate::families::private_names;
 use crate::network::NO_GUARANTEE;
-use crate::{Control, Decode, Denoise, Discriminate, Error, Lineage, Result, SampleRequest, Work};
+use crate::{Control, Decode, Denoise, Discriminate, Error, Lineage, Result, SampleRequest, TranslationRequest, Work};
 
 /// The privacy a generator must keep and the noise it keeps it with.
 #[derive(Clone, Debug)]
@@ -71,6 +71,28 @@ pub trait Trained: Send + Sync + fmt::Debug {
         Err(Error::request(format!("the generator {} cannot vary an image", self.description().family), remedy))
     }
 
+    /// The groups that it is told beside the class, of which it can draw images; none for most.
+    fn groups(&self) -> &[String] {
+        &[]
+    }
+
+    /// Makes images of another group from others, which keep their classes, their attributes but the group, and more of what they show
+    /// the lower the strength. Image i of source s depends on the seed, s, i and the source alone.
+    ///
+    /// Nothing is promised about the sources: each image shows one of them.
+    ///
+    /// # Errors
+    /// If it is told no groups, or not the one that is asked for; if the sources have no labels or others than it knows, or another shape.
+    fn translate(
+        &self,
+        _sources: &ImageSet,
+        _request: &TranslationRequest,
+        _seed: Seed,
+        _progress: &dyn Progress,
+    ) -> Result<ImageSet> {
+        Err(cannot_translate(self.description().family))
+    }
+
     /// Writes everything [`load`](crate::load) needs into an existing folder.
     ///
     /// # Errors
@@ -128,8 +150,8 @@ pub struct Family {
     pub summary: &'static str,
     /// Whether it needs a privacy target and gives a guarantee.
     pub private: bool,
-    /// Whether it needs public images to learn from first.
-    pub public: bool,
+    /// Whether it learns from public images first.
+    pub public: PublicImages,
     /// Time and memory, and how they grow.
     pub cost: &'static str,
     /// Paper.
@@ -144,6 +166,17 @@ pub struct Family {
     /// # Errors
     /// If a file is missing, damaged or of another family.
     pub load: fn(&Path) -> Result<Box<dyn Trained>>,
+}
+
+/// Whether a generator learns from public images first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicImages {
+    /// It cannot.
+    Unused,
+    /// It can.
+    Optional,
+    /// It must.
+    Needed,
 }
 
 impl<'a> Fit<'a> {
@@ -206,7 +239,15 @@ impl<'a> Fit<'a> {
     /// If there is none, of another shape, or with a guarantee of its own: that was made from private images, and two looks at the
     /// same ones would be charged as one.
     pub(crate) fn public(&self, family: &'static str, train: &ImageSet) -> Result<&'a ImageSet> {
-        let public = self.public.filter(|public| !public.is_empty()).ok_or(Error::PublicMissing { family })?;
+        self.maybe_public(train)?.ok_or(Error::PublicMissing { family })
+    }
+
+    /// As [`Fit::public`], for a method that does without them; none if there are none.
+    ///
+    /// # Errors
+    /// If they are of another shape, or with a guarantee of their own.
+    pub(crate) fn maybe_public(&self, train: &ImageSet) -> Result<Option<&'a ImageSet>> {
+        let Some(public) = self.public.filter(|public| !public.is_empty()) else { return Ok(None) };
         if public.shape() != train.shape() {
             let (set, found, expected) = (public.describe(), public.shape(), train.shape());
             return Err(Error::PublicShape { set, found, expected });
@@ -215,9 +256,15 @@ impl<'a> Fit<'a> {
             Some(guarantee) if guarantee != NO_GUARANTEE => {
                 Err(Error::PublicWithGuarantee { set: public.describe(), guarantee: guarantee.clone() })
             }
-            _ => Ok(public),
+            _ => Ok(Some(public)),
         }
     }
+}
+
+/// Says that a generator is told no groups.
+pub(crate) fn cannot_translate(family: &str) -> Error {
+    let remedy = "take one that is told groups: dual-edm, or dp-lora with its option group";
+    Error::request(format!("the generator {family} cannot bring an image into another group"), remedy)
 }
 
 /// The labels of a set that a conditional generator can be trained on.

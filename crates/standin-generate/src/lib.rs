@@ -58,6 +58,7 @@ mod perturb;
 mod sampling;
 mod surrogate;
 mod trained_images;
+mod translation;
 mod vae;
 mod vqvae;
 mod work;
@@ -69,7 +70,7 @@ pub use distillation::{DistributionMatching, DistributionMatchingOptions, DpDist
 pub use error::{Error, Result};
 pub use evolution::{ApiOptions, PrivateEvolution, PrivateEvolutionOptions};
 pub use families::{GENERATORS, family, load};
-pub use generator::{Description, Family, Fit, Generator, Protection, Trained};
+pub use generator::{Description, Family, Fit, Generator, Protection, PublicImages, Trained};
 pub use lineage::Lineage;
 pub use model_card::write_card;
 pub use moments::{
@@ -79,6 +80,7 @@ pub use moments::{
 pub use opened::{Decode, Denoise, Discriminate, Misfit, Misfits};
 pub use perturb::perturbed;
 pub use sampling::{Balance, Control, SampleRequest, Solver};
+pub use translation::{Passage, TranslationRequest};
 pub use vae::{Vae, VaeOptions};
 pub use vqvae::{
     CodebookUse, ENCODERS, PriorOptions, QuantisedOptions, TrainedVqVae, VqVae, VqVaeEncoder, VqVaeFeatures,

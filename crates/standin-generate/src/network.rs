@@ -6,7 +6,7 @@ use rand_distr::StandardNormal;
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use standin_data::{ImageSet, Labels, Progress, Provenance, Seed, Shape, Silent};
+use standin_data::{Column, ImageSet, Labels, Progress, Provenance, Seed, Shape, Silent};
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{
     DeviceChoice, Module, PixelRange, load_weights, quantise, read_architecture, save_weights, values, with_values,
@@ -14,8 +14,12 @@ use standin_nn::{
 use standin_privacy::Guarantee;
 
 use crate::adversarial::KeptDiscriminator;
+use crate::diffusion::groups::Groups;
+use crate::generator::cannot_translate;
+use crate::opened::same_shape;
 use crate::{
-    Control, Decode, Denoise, Description, Discriminate, Error, Lineage, Result, SampleRequest, Trained, trained_images,
+    Control, Decode, Denoise, Description, Discriminate, Error, Lineage, Result, SampleRequest, Trained,
+    TranslationRequest, trained_images,
 };
 
 /// What is said of images from a generator without a guarantee.
@@ -49,6 +53,28 @@ pub(crate) trait Network: Module + fmt::Debug + Sync {
     /// The number of classes.
     fn classes(architecture: &Self::Architecture) -> usize;
 
+    /// As [`Network::CONTROLS`], of one network.
+    fn controls(_architecture: &Self::Architecture) -> &'static [Control] {
+        Self::CONTROLS
+    }
+
+    /// The groups it is told beside the class; none where it is not.
+    fn groups(_architecture: &Self::Architecture) -> Option<&Groups> {
+        None
+    }
+
+    /// Images of another group made of each source, `copies` each; none where it is not told groups.
+    fn translate(
+        &self,
+        _architecture: &Self::Architecture,
+        _sources: &Sources<'_>,
+        _request: &TranslationRequest,
+        _seed: Seed,
+        _progress: &dyn Progress,
+    ) -> Option<Result<ImageSet>> {
+        None
+    }
+
     /// The pixels of a chunk of images, `CHUNK × channels × height × width`, and their range.
     fn draw(&self, architecture: &Self::Architecture, chunk: &Chunk<'_>) -> (Tensor<4>, PixelRange);
 
@@ -68,6 +94,15 @@ pub(crate) fn differentiable<N: Network>(network: &N, architecture: &N::Architec
     // The initial weights are replaced, so their seed does not matter.
     let empty = N::new(architecture, Seed::new(0), &DeviceChoice::chosen().training());
     with_values(empty, &values(network)).no_grad()
+}
+
+/// Images to make others of.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    /// Of the shape of training.
+    pub images: &'a ImageSet,
+    /// The class of each, as the generator numbers them.
+    pub labels: &'a [u32],
 }
 
 /// What a chunk of images is drawn from.
@@ -259,8 +294,8 @@ impl<A> Card<A> {
         Ok(())
     }
 
-    /// Where images come from that were drawn in answer to a request.
-    pub(crate) fn provenance(&self, request: &SampleRequest, seed: Seed) -> Provenance {
+    /// Where images come from that were drawn as the words say.
+    pub(crate) fn provenance(&self, drawn: &str, seed: Seed) -> Provenance {
         let guarantee = match &self.guarantee {
             Some(guarantee) => guarantee.to_string(),
             None => NO_GUARANTEE.to_owned(),
@@ -272,7 +307,7 @@ impl<A> Card<A> {
                 self.seed,
                 self.trained_on,
                 seed.value(),
-                request.words(),
+                drawn,
             ),
             format: "generated".to_owned(),
             licence: self.licence.clone(),
@@ -365,13 +400,52 @@ impl<N: Network + 'static> TrainedNetwork<N> {
 impl<N: Network + 'static> Trained for TrainedNetwork<N> {
     fn sample(&self, request: &SampleRequest, seed: Seed, progress: &dyn Progress) -> Result<ImageSet> {
         let Card { family, class_names, shares, architecture, .. } = &self.card;
-        request.check_for(family, N::CONTROLS)?;
+        request.check_for(family, N::controls(architecture))?;
         let labels = request.labels(class_names, shares)?;
+        let groups = N::groups(architecture).zip(request.group.as_deref());
+        groups.map(|(groups, name)| groups.number(name)).transpose()?;
         progress.begin("sampling", labels.len() as u64);
         let images = draw_with(&self.network, architecture, request, &labels, None, seed, progress);
         progress.end();
+        let count = labels.len();
         let labels = Labels { values: labels, classes: class_names.clone() };
-        Ok(images?.with_labels(labels)?.with_provenance(self.card.provenance(request, seed)))
+        let images = images?.with_labels(labels)?.with_provenance(self.card.provenance(&request.words(), seed));
+        match groups {
+            None => Ok(images),
+            Some((groups, name)) => Ok(images.with_column(groups.column_of(name, count))?),
+        }
+    }
+
+    fn translate(
+        &self,
+        sources: &ImageSet,
+        request: &TranslationRequest,
+        seed: Seed,
+        progress: &dyn Progress,
+    ) -> Result<ImageSet> {
+        let Card { family, class_names, architecture, .. } = &self.card;
+        request.check()?;
+        let Some(groups) = N::groups(architecture) else { return Err(cannot_translate(family)) };
+        groups.number(&request.to)?;
+        same_shape(sources, N::shape(architecture))?;
+        let labels = sources.require_labels("bringing images into another group")?.among(class_names)?;
+        progress.begin("translating", (sources.len() * request.copies) as u64);
+        let given = Sources { images: sources, labels: &labels.values };
+        let made = self.network.translate(architecture, &given, request, seed, progress);
+        progress.end();
+        let made = made.ok_or_else(|| cannot_translate(family))??;
+        let rows: Vec<usize> = (0..sources.len()).flat_map(|source| vec![source; request.copies]).collect();
+        let labels = Labels { values: rows.iter().map(|&row| labels.values[row]).collect(), classes: labels.classes };
+        let mut made = made.with_labels(labels)?;
+        for column in sources.columns().iter().filter(|column| column.name != groups.column) {
+            let values = rows.iter().map(|&row| column.values[row].clone()).collect();
+            made = made.with_column(Column { name: column.name.clone(), values })?;
+        }
+        let (of_group, words) = (groups.column_of(&request.to, rows.len()), request.words());
+        let words = format!(" from {}, {words}", sources.describe());
+        // What an image shows of its source is covered by no guarantee of the generator.
+        let provenance = Provenance { guarantee: Some(NO_GUARANTEE.to_owned()), ..self.card.provenance(&words, seed) };
+        Ok(made.with_column(of_group)?.with_provenance(provenance))
     }
 
     fn descend(&self, lineages: &[Lineage], seed: Seed, progress: &dyn Progress) -> Result<ImageSet> {
@@ -403,7 +477,11 @@ impl<N: Network + 'static> Trained for TrainedNetwork<N> {
     }
 
     fn controls(&self) -> &'static [Control] {
-        N::CONTROLS
+        N::controls(&self.card.architecture)
+    }
+
+    fn groups(&self) -> &[String] {
+        N::groups(&self.card.architecture).map_or(&[], |groups| &groups.names)
     }
 
     fn denoiser(&self) -> Option<Box<dyn Denoise + '_>> {

@@ -28,6 +28,13 @@ pub struct SampleRequest {
     /// where w is one less): 1, the default, is the model as trained for the class; more gives more typical images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance: Option<f64>,
+    /// The group to draw, for a diffusion model that is told groups; of all together by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Weight of the group beside the class in the model's denoiser, at least 0: 1, the default, is the model as trained for both; more
+    /// gives images that are more typical of the group among those of the class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_guidance: Option<f64>,
     /// Share ψ of the way from the mean to the drawn style, in [0, 1] (Karras et al. 2019, section B): 1, the default, is
     /// the generator as trained; less trades variety for fidelity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +66,10 @@ pub enum Control {
     Temperature,
     /// [`SampleRequest::guidance`].
     Guidance,
+    /// [`SampleRequest::group`].
+    Group,
+    /// [`SampleRequest::group_guidance`].
+    GroupGuidance,
     /// [`SampleRequest::truncation`].
     Truncation,
     /// [`SampleRequest::solver`].
@@ -69,13 +80,23 @@ pub enum Control {
 
 impl Control {
     /// Every control.
-    pub const ALL: [Self; 5] = [Self::Temperature, Self::Guidance, Self::Truncation, Self::Solver, Self::Steps];
+    pub const ALL: [Self; 7] = [
+        Self::Temperature,
+        Self::Guidance,
+        Self::Group,
+        Self::GroupGuidance,
+        Self::Truncation,
+        Self::Solver,
+        Self::Steps,
+    ];
 
     /// Its name in a request.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Temperature => "temperature",
             Self::Guidance => "guidance",
+            Self::Group => "group",
+            Self::GroupGuidance => "group guidance",
             Self::Truncation => "truncation",
             Self::Solver => "solver",
             Self::Steps => "steps",
@@ -108,6 +129,8 @@ impl SampleRequest {
             balance: Balance::AsTrained,
             temperature: as_it_is(),
             guidance: None,
+            group: None,
+            group_guidance: None,
             truncation: None,
             solver: None,
             steps: None,
@@ -139,6 +162,10 @@ impl SampleRequest {
         };
         not_negative("temperature", self.temperature, "draws from the generator as it was trained")?;
         not_negative("guidance", self.guidance.unwrap_or(1.0), "draws from each class as it was learnt")?;
+        not_negative("group guidance", self.group_guidance.unwrap_or(1.0), "draws from the group as it was learnt")?;
+        if self.group_guidance.is_some() && self.group.is_none() {
+            return Err(Error::request("group guidance without a group", "name the group to draw, or leave it out"));
+        }
         if let Some(truncation) = self.truncation.filter(|truncation| !(0.0..=1.0).contains(truncation)) {
             let remedy = "give a number from 0 (one image per class) to 1 (the generator as it was trained)";
             return Err(Error::request(format!("truncation is {truncation}"), remedy));
@@ -154,6 +181,8 @@ impl SampleRequest {
         Control::ALL.into_iter().filter(|control| match control {
             Control::Temperature => self.temperature != as_it_is(),
             Control::Guidance => self.guidance.is_some(),
+            Control::Group => self.group.is_some(),
+            Control::GroupGuidance => self.group_guidance.is_some(),
             Control::Truncation => self.truncation.is_some(),
             Control::Solver => self.solver.is_some(),
             Control::Steps => self.steps.is_some(),
@@ -182,6 +211,8 @@ impl SampleRequest {
             words.push(format!("temperature {}", self.temperature));
         }
         words.extend(self.guidance.map(|guidance| format!("guidance {guidance}")));
+        words.extend(self.group.as_ref().map(|group| format!("group {group}")));
+        words.extend(self.group_guidance.map(|guidance| format!("group guidance {guidance}")));
         words.extend(self.truncation.map(|truncation| format!("truncation {truncation}")));
         words.extend(self.solver.map(|solver| format!("solver {solver:?}").to_lowercase()));
         words.extend(self.steps.map(|steps| format!("{steps} steps")));

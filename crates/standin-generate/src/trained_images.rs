@@ -145,7 +145,7 @@ impl Trained for TrainedImages {
         progress.advance(labels.len() as u64);
         progress.end();
         let labels = Labels { values: labels, classes: self.card.class_names.clone() };
-        let provenance = self.card.provenance(request, seed);
+        let provenance = self.card.provenance(&request.words(), seed);
         Ok(ImageSet::new(shape, pixels)?.with_labels(labels)?.with_provenance(provenance))
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use standin_data::{Column, ImageSet, Labels, Progress, Provenance, Seed, Shape, Silent, digits};
 use standin_generate::diffusion::OF_IMAGES;
-use standin_generate::{Balance, Fit, Generator, Protection, SampleRequest, Solver, Trained, Work, family, load};
+use standin_generate::{
+    Balance, Fit, Generator, Protection, PublicImages, SampleRequest, Solver, Trained, Work, family, load,
+};
 use standin_privacy::{Adjacency, Delta, Event, Ledger, NoiseOrigin, PrivacyTarget, Unit, calibrate, gaussian};
 
 const IMAGE_FAMILIES: [&str; 6] = ["edm", "dpdm", "pdp-diffusion", "privimage", "dp-feta", "dp-lora"];
@@ -48,7 +50,7 @@ fn part(images: std::ops::Range<usize>) -> ImageSet {
 fn run<'a>(name: &str, public: &'a ImageSet, epsilon: f64, seed: u64) -> Fit<'a> {
     let family = family(name).unwrap();
     let fit = Fit::new(Seed::new(seed), &Silent).protected(family.private.then(|| protection(epsilon)));
-    Fit { public: family.public.then_some(public), ..fit }
+    Fit { public: (family.public == PublicImages::Needed).then_some(public), ..fit }
 }
 
 fn small(name: &str, seed: u64) -> Box<dyn Trained> {
@@ -196,7 +198,12 @@ fn guarantees_equal_those_recomputed_from_what_runs() {
         let trained = small(name, 1);
         let guarantee = trained.guarantee().unwrap();
         let names_public = guarantee.not_covered.iter().any(|part| part.starts_with("the public images"));
-        assert_eq!(names_public, family(name).unwrap().public, "{name}: {:?}", guarantee.not_covered);
+        assert_eq!(
+            names_public,
+            family(name).unwrap().public == PublicImages::Needed,
+            "{name}: {:?}",
+            guarantee.not_covered
+        );
         let budget = protection(5.0).target.budget(units).unwrap();
         let mut ledger = Ledger::new(Unit::Image, Adjacency::AddRemove, NoiseOrigin::Reproducible);
         let release = |share: f64| gaussian::sigma(5.0, budget.delta, 1.0).unwrap() / share.sqrt();
@@ -227,10 +234,11 @@ fn public_images_are_demanded_or_refused_and_groups_protected_where_they_can_be(
         let generator = generator(name, &options(name, 2));
         let public = part(900..960);
         let mut fit = run(name, &public, 5.0, 1);
-        fit.public = (!entry.public).then_some(&public);
+        let needed = entry.public == PublicImages::Needed;
+        fit.public = (!needed).then_some(&public);
         let message = generator.fit(&train, fit).unwrap_err().to_string();
         assert!(message.contains(name) && message.contains("public"), "{message}");
-        if entry.public {
+        if needed {
             let (none, other) =
                 (part(0..0), ImageSet::new(Shape { channels: 1, height: 2, width: 2 }, vec![0; 8]).unwrap());
             let fit = |public| Fit { public: Some(public), ..run(name, &train, 5.0, 1) };

@@ -28,6 +28,7 @@
 //! A near-copy gallery shows private training images. [`Report::without_training_pictures`] leaves them out of a page
 //! that is to be passed on.
 
+mod augmentation;
 mod cell;
 mod compare;
 mod error;
@@ -45,6 +46,7 @@ mod section;
 mod timing;
 mod words;
 
+pub use augmentation::Augmentation;
 pub use compare::{ComparedRelease, Comparison, Figure, Setting, Side};
 pub use error::{Error, Result};
 pub use identities::{Identities, IdentitySet, ShownPair};

@@ -215,6 +215,19 @@ mod tests {
 
     use super::*;
 
+    /// `roc_auc_score` and the crossing of `roc_curve` of the same scores, scikit-learn 1.9. The crossing lies between steps of 1/30 and 1/400.
+    #[test]
+    fn area_and_equal_error_rate_equal_scikit_learn() {
+        let genuine: Vec<f64> = (0..30).map(|k| 0.3 + 0.6 * (1.7 * f64::from(k)).sin().abs()).collect();
+        let mut impostors: Vec<f64> = (0..400).map(|k| 0.75 * (2.3 * f64::from(k) + 0.5).sin().abs()).collect();
+        impostors.sort_unstable_by(f64::total_cmp);
+        let places: Vec<f64> = genuine.iter().map(|&value| share_at_least(&impostors, value)).collect();
+        let area = places.iter().map(|place| 1.0 - place).sum::<f64>() / 30.0;
+        assert!((area - 0.743_166_666_666_666_6).abs() < 1e-12, "{area}");
+        let error = equal_error_rate(places);
+        assert!((error - 0.395).abs() < 0.006, "{error}");
+    }
+
     /// Identities with three images each, so far from their own centre.
     fn faces(count: usize, spread: f32, seed: u64) -> Recognised {
         let mut rng = Seed::new(seed).rng();

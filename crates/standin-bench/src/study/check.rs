@@ -5,6 +5,7 @@ use std::path::Path;
 
 use standin_attack::{Access, Family, Need};
 use standin_data::Amount;
+use standin_generate::PublicImages;
 
 use super::configuration::{CanaryKind, Data, Generator, PlantedCanaries, Side, Slurm, Study};
 use super::encoders;
@@ -105,11 +106,11 @@ fn check_generator(study: &Study, generator: &Generator) -> Result<(), Refusal> 
     request.check().map_err(|error| refusal(about(&error), "see docs/studies.md"))?;
     check_sampling(study, generator)?;
     match (family.public, public) {
-        (true, None) => {
+        (PublicImages::Needed, None) => {
             let found = format!("generator \"{name}\" of the family {} has no public images", family.name);
             return Err(refusal(found, "name a set that needs no protection: public = \"SOURCE\""));
         }
-        (false, Some(source)) => {
+        (PublicImages::Unused, Some(source)) => {
             let found = format!("generator \"{name}\" has public = \"{source}\", and {} learns from none", family.name);
             return Err(refusal(found, "remove it"));
         }

@@ -5,9 +5,9 @@ mod configuration;
 mod encoders;
 mod images;
 mod plan;
-mod refusal;
+pub(crate) mod refusal;
 mod settings;
-mod stages;
+pub(crate) mod stages;
 mod verdict;
 
 pub use crate::leakage::strongest_attack;
@@ -19,5 +19,6 @@ pub use configuration::{
 pub use encoders::{trainable, trainable_families};
 pub use images::StudyImages;
 pub use plan::{Plan, PlanError, plan};
+pub(crate) use refusal::{Refusal, distinct, explain, known, refusal, require};
 pub use settings::{SettingDifference, configuration_differences, setting_differences};
 pub use stages::{Copy, KINDS, Rebuild, rebuild};

@@ -7,22 +7,22 @@ use super::configuration::StudyError;
 
 /// What was found in a study, and what to do about it.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) found: String,
-    pub(super) remedy: String,
+pub(crate) struct Refusal {
+    pub(crate) found: String,
+    pub(crate) remedy: String,
 }
 
-pub(super) fn refusal(found: impl Into<String>, remedy: impl Into<String>) -> Refusal {
+pub(crate) fn refusal(found: impl Into<String>, remedy: impl Into<String>) -> Refusal {
     Refusal { found: found.into(), remedy: remedy.into() }
 }
 
 /// Refuses with these words unless `holds`.
-pub(super) fn require(holds: bool, found: impl FnOnce() -> String, remedy: &str) -> Result<(), Refusal> {
+pub(crate) fn require(holds: bool, found: impl FnOnce() -> String, remedy: &str) -> Result<(), Refusal> {
     if holds { Ok(()) } else { Err(refusal(found(), remedy)) }
 }
 
 /// Checks that no name occurs twice.
-pub(super) fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
+pub(crate) fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
     let mut seen = BTreeSet::new();
     for name in names {
         require(seen.insert(name), || format!("two {what} are named \"{name}\""), "give each a name of its own")?;
@@ -31,7 +31,7 @@ pub(super) fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> 
 }
 
 /// Checks a name against the known ones, and says the nearest.
-pub(super) fn known<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), Refusal> {
+pub(crate) fn known<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str> + Clone) -> Result<(), Refusal> {
     if names.clone().any(|known| known == name) {
         return Ok(());
     }
@@ -53,7 +53,7 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
 }
 
 /// A TOML error with its line, and the nearest known key beside an unknown one.
-pub(super) fn explain(error: &toml::de::Error, text: &str, origin: &Path) -> StudyError {
+pub(crate) fn explain(error: &toml::de::Error, text: &str, origin: &Path) -> StudyError {
     let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));
     let message = error.message();

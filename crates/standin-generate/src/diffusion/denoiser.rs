@@ -1,20 +1,26 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use standin_data::{ImageSet, Seed, Shape};
+use standin_data::{ImageSet, Progress, Seed, Shape};
 use standin_nn::layer::indices;
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{DeviceChoice, Module, PixelRange, burn};
 
 use super::canvas::Canvas;
+use super::groups::Groups;
 use super::precondition::{Preconditioning, noise_features};
 use super::solver::{self, SIGMA_MAX};
-use super::unet::{UNet, UNetSizes};
-use crate::network::{Chunk, Network};
+use super::translation;
+use super::unet::{Shown, UNet, UNetSizes};
+use crate::network::{Chunk, Network, Sources};
 use crate::opened::same_shape;
-use crate::{Control, Denoise, Result, SampleRequest, Solver};
+use crate::{Control, Denoise, Result, SampleRequest, Solver, TranslationRequest};
 
 /// What a request for samples of a diffusion model may ask for.
 pub(crate) const CONTROLS: &[Control] = &[Control::Guidance, Control::Solver, Control::Steps];
+
+/// The same of one that is told groups.
+const CONTROLS_OF_GROUPS: &[Control] =
+    &[Control::Guidance, Control::Group, Control::GroupGuidance, Control::Solver, Control::Steps];
 
 /// Images drawn together.
 pub(crate) const CHUNK: usize = 64;
@@ -43,6 +49,46 @@ pub(crate) struct ImageArchitecture {
     pub(crate) data_deviation: f64,
     /// Noise levels of a sampling that asks for no number.
     pub(crate) steps: usize,
+    /// The groups it is told beside the class, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) groups: Option<Groups>,
+}
+
+impl ImageArchitecture {
+    /// The same for a network that is told groups.
+    #[must_use]
+    pub(crate) fn with_groups(mut self, groups: Groups) -> Self {
+        self.unet.groups = groups.names.len();
+        self.groups = Some(groups);
+        self
+    }
+
+    /// What it draws with, for these classes and groups.
+    pub(super) fn denoiser<'a>(
+        &'a self,
+        unet: &'a UNet,
+        labels: &'a [u32],
+        groups: Option<Told<'a>>,
+    ) -> PlaneDenoiser<'a> {
+        PlaneDenoiser {
+            unet,
+            sizes: &self.unet,
+            scaling: Preconditioning { data_deviation: self.data_deviation },
+            range: Some((-1.0, 1.0)),
+            labels,
+            guidance: 1.0,
+            groups,
+            device: DeviceChoice::chosen().inference(),
+        }
+    }
+}
+
+/// The groups that a network is told, and the weight of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'a> {
+    /// One for each plane; the number of groups for none.
+    pub(crate) values: &'a [u32],
+    pub(crate) guidance: f64,
 }
 
 /// The network as a denoiser of a chunk's planes, with guidance.
@@ -54,38 +100,68 @@ pub(crate) struct PlaneDenoiser<'a> {
     pub(crate) range: Option<(f32, f32)>,
     pub(crate) labels: &'a [u32],
     pub(crate) guidance: f64,
+    /// For a network that is told groups.
+    pub(crate) groups: Option<Told<'a>>,
     pub(crate) device: Device,
 }
 
 impl PlaneDenoiser<'_> {
-    /// F for the chunk's classes, or for none.
-    fn raw(&self, input: &[f32], sigma: f64, classes: impl IntoIterator<Item = u32>) -> Vec<f32> {
+    /// F for the chunk's classes and groups, or for none of either.
+    fn raw(&self, input: &[f32], sigma: f64, class: bool, group: bool) -> Vec<f32> {
         let UNetSizes { channels, height, width, base_width, .. } = *self.sizes;
         let n = self.labels.len();
         let plane = TensorData::new(input.to_vec(), [n, channels, height, width]);
         let features = TensorData::new(noise_features(sigma, base_width).repeat(n), [n, base_width]);
-        let classes = indices(classes, &self.device);
+        let numbers = |values: Option<&[u32]>, none: usize| match values {
+            Some(values) => indices(values.iter().copied(), &self.device),
+            None => indices(std::iter::repeat_n(none as u32, n), &self.device),
+        };
+        let classes = numbers(class.then_some(self.labels), self.sizes.classes);
+        let told = self.groups.filter(|_| group).map(|told| told.values);
+        let groups = (self.sizes.groups > 0).then(|| numbers(told, self.sizes.groups));
         let plane = Tensor::from_data(plane, &self.device);
-        let output = self.unet.forward(plane, Tensor::from_data(features, &self.device), classes, None);
+        let features = Tensor::from_data(features, &self.device);
+        let output = self.unet.forward(plane, features, Shown { classes, groups }, None);
         output.into_data().iter::<f32>().collect()
     }
 
-    /// D(x; σ) = D∅ + w (D_class − D∅) (Ho & Salimans 2022, equation 6).
+    /// F with the guidance of the chunk. Without groups F∅ + w (F_class − F∅) (Ho & Salimans 2022, equation 6); with them
+    /// F∅ + w (F_class − F∅) + v (F_class,group − F_class), each weight for what its condition adds (as Brooks, Holynski & Efros 2023,
+    /// equation 3, have it for an image and a text).
+    fn guided(&self, input: &[f32], sigma: f64) -> Vec<f32> {
+        let weight = self.guidance as f32;
+        let Some(Told { guidance, .. }) = self.groups else {
+            let mut output = match weight {
+                0.0 => Vec::new(),
+                _ => self.raw(input, sigma, true, false),
+            };
+            if weight != 1.0 {
+                let none = self.raw(input, sigma, false, false);
+                match weight {
+                    0.0 => output = none,
+                    _ => output.iter_mut().zip(none).for_each(|(y, none)| *y = none + weight * (*y - none)),
+                }
+            }
+            return output;
+        };
+        let of_group = guidance as f32;
+        let mut output = vec![0.0; input.len()];
+        for (share, class, group) in
+            [(1.0 - weight, false, false), (weight - of_group, true, false), (of_group, true, true)]
+        {
+            if share != 0.0 {
+                let part = self.raw(input, sigma, class, group);
+                output.iter_mut().zip(part).for_each(|(y, part)| *y += share * part);
+            }
+        }
+        output
+    }
+
+    /// D(x; σ), with guidance: the scalings around F are linear, so weights on F are weights on D.
     pub(crate) fn denoise(&self, x: &[f32], sigma: f64) -> Vec<f32> {
         let inwards = self.scaling.input(sigma) as f32;
         let input: Vec<f32> = x.iter().map(|x| inwards * x).collect();
-        let weight = self.guidance as f32;
-        let mut output = match weight {
-            0.0 => Vec::new(),
-            _ => self.raw(&input, sigma, self.labels.iter().copied()),
-        };
-        if weight != 1.0 {
-            let none = self.raw(&input, sigma, self.labels.iter().map(|_| self.sizes.classes as u32));
-            match weight {
-                0.0 => output = none,
-                _ => output.iter_mut().zip(none).for_each(|(y, none)| *y = none + weight * (*y - none)),
-            }
-        }
+        let mut output = self.guided(&input, sigma);
         let (skip, out) = (self.scaling.skip(sigma) as f32, self.scaling.out(sigma) as f32);
         output.iter_mut().zip(x).for_each(|(y, x)| *y = skip * x + out * *y);
         if let Some((least, most)) = self.range {
@@ -99,7 +175,7 @@ impl PlaneDenoiser<'_> {
     fn noise(&self, x: &[f32], sigma: f64) -> Vec<f32> {
         let inwards = self.scaling.input(sigma) as f32;
         let input: Vec<f32> = x.iter().map(|x| inwards * x).collect();
-        let mut output = self.raw(&input, sigma, self.labels.iter().copied());
+        let mut output = self.raw(&input, sigma, true, false);
         // 1 − c_skip is σ² c_in², and c_out is σ σ_data c_in.
         let (of_x, of_output) = ((sigma * self.scaling.input(sigma).powi(2)) as f32, self.scaling.out(sigma) / sigma);
         output.iter_mut().zip(x).for_each(|(y, x)| *y = of_x * x - of_output as f32 * *y);
@@ -146,8 +222,11 @@ impl Network for ImageDiffusion {
     }
 
     fn check(architecture: &ImageArchitecture) -> Result<(), &'static str> {
-        let ImageArchitecture { canvas, unet, data_deviation, steps } = architecture;
+        let ImageArchitecture { canvas, unet, data_deviation, steps, groups } = architecture;
         unet.check()?;
+        if groups.as_ref().map_or(0, |groups| groups.names.len()) != unet.groups {
+            return Err("the named groups are not as many as the U-Net's");
+        }
         let UNetSizes { channels, height, width, .. } = *unet;
         if !canvas.fits() || [channels, height, width] != [canvas.channels(), canvas.height, canvas.width] {
             return Err("the canvas of the images and the U-Net's plane differ in size");
@@ -166,16 +245,37 @@ impl Network for ImageDiffusion {
         architecture.unet.classes
     }
 
+    fn controls(architecture: &ImageArchitecture) -> &'static [Control] {
+        if architecture.groups.is_some() { CONTROLS_OF_GROUPS } else { CONTROLS }
+    }
+
+    fn groups(architecture: &ImageArchitecture) -> Option<&Groups> {
+        architecture.groups.as_ref()
+    }
+
+    fn translate(
+        &self,
+        architecture: &ImageArchitecture,
+        sources: &Sources<'_>,
+        request: &TranslationRequest,
+        seed: Seed,
+        progress: &dyn Progress,
+    ) -> Option<Result<ImageSet>> {
+        let groups = architecture.groups.as_ref()?;
+        Some(translation::translate(&self.unet, architecture, groups, sources, request, seed, progress))
+    }
+
     fn draw(&self, architecture: &ImageArchitecture, chunk: &Chunk<'_>) -> (Tensor<4>, PixelRange) {
-        let ImageArchitecture { canvas, unet, data_deviation, steps } = architecture;
+        let ImageArchitecture { canvas, steps, .. } = architecture;
+        let SampleRequest { group, guidance, group_guidance, .. } = chunk.request;
+        // Whoever asks for a group has had it looked up before.
+        let known = architecture.groups.as_ref().zip(group.as_deref());
+        let numbers = known.and_then(|(groups, name)| Some(vec![groups.number(name).ok()?; chunk.labels.len()]));
+        let told = numbers.as_deref().map(|values| Told { values, guidance: group_guidance.unwrap_or(1.0) });
         let denoiser = PlaneDenoiser {
-            unet: &self.unet,
-            sizes: unet,
-            scaling: Preconditioning { data_deviation: *data_deviation },
-            range: Some((-1.0, 1.0)),
-            labels: chunk.labels,
-            guidance: chunk.request.guidance.unwrap_or(1.0),
+            guidance: guidance.unwrap_or(1.0),
             device: chunk.device(),
+            ..architecture.denoiser(&self.unet, chunk.labels, told)
         };
         let images = canvas.unpack(&denoiser.sample(chunk, *steps));
         let Shape { channels, height, width } = canvas.shape;
@@ -211,6 +311,7 @@ impl Denoise for OpenedDiffusion<'_> {
                 range: None,
                 labels,
                 guidance: 1.0,
+                groups: None,
                 device: DeviceChoice::chosen().inference(),
             };
             denoiser.noise(planes, sigma)
@@ -244,6 +345,7 @@ mod tests {
             range: None,
             labels: &[0, 1],
             guidance: 1.0,
+            groups: None,
             device,
         };
         let x: Vec<f32> = (0..2 * volume).map(|_| rng.sample::<f32, _>(StandardNormal)).collect();

@@ -3,7 +3,9 @@ use standin_data::ImageSet;
 use standin_nn::{DeviceChoice, Records};
 
 use super::denoiser::ImageDiffusion;
+use super::groups::{GroupOptions, Groups};
 use super::low_rank::Adapters;
+use super::objective::{GroupLabels, Objective};
 use super::options::{LossOptions, NetworkOptions, PrivateOptions, TrainingOptions};
 use super::training::{Account, public_classes, train, train_adapters_privately, trainable};
 use crate::families::write_options;
@@ -20,6 +22,10 @@ pub struct DpLoraOptions {
     pub network: NetworkOptions,
     /// The noise it learns to take off.
     pub loss: LossOptions,
+    /// The condition beside the class, if there is one. Its `names` have to be given: which groups there are is not read off private
+    /// images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupOptions>,
     /// Rank of the adapters.
     pub rank: usize,
     /// Whether the convolutions of the residual blocks have adapters.
@@ -37,6 +43,7 @@ impl Default for DpLoraOptions {
         Self {
             network: NetworkOptions::default(),
             loss: LossOptions::default(),
+            group: None,
             rank: 8,
             convolutions: true,
             pretraining: TrainingOptions::default(),
@@ -72,6 +79,10 @@ impl DpLora {
         at_least(Self::NAME, "steps", options.steps, 1)?;
         options.pretraining.check(Self::NAME)?;
         at_least(Self::NAME, "rank", options.rank, 1)?;
+        if let Some(group) = &options.group {
+            group.check(Self::NAME)?;
+            at_least(Self::NAME, "the number of group.names", group.names.len(), 1)?;
+        }
         Ok(Self { options })
     }
 }
@@ -80,21 +91,31 @@ impl Generator for DpLora {
     fn fit(&self, train_set: &ImageSet, run: Fit<'_>) -> Result<Box<dyn Trained>> {
         let protection = run.protection(Self::NAME)?;
         let public = run.public(Self::NAME, train_set)?;
-        let DpLoraOptions { network, loss, rank, convolutions, pretraining, private, steps } = &self.options;
+        let DpLoraOptions { network, loss, group, rank, convolutions, pretraining, private, steps } = &self.options;
         let labels = training_labels(Self::NAME, train_set)?;
         let records = Records::of(train_set, &protection.unit)?;
         let account = Account::open(protection, &records)?;
         let classes = labels.classes.len();
-        let architecture = network.of_images(loss, *steps, train_set.shape(), classes);
+        let mut architecture = network.of_images(loss, *steps, train_set.shape(), classes);
+        if let Some(group) = group {
+            architecture =
+                architecture.with_groups(Groups { column: group.column.clone(), names: group.names.clone() });
+        }
+        let numbers = |set| architecture.groups.as_ref().map(|groups| groups.numbers(set));
+        let (of_public, of_private) = (numbers(public), numbers(train_set));
+        let drop = group.as_ref().map_or(0.0, |group| group.drop);
+        let told = |numbers| Option::map(numbers, |values| GroupLabels { values, drop });
         let device = DeviceChoice::chosen().training();
         let model = ImageDiffusion::new(&architecture, run.seed.derive("weights"), &device);
 
         let public_labels = public_classes(public, classes);
-        let objective = loss.of_images(public, &public_labels, &architecture);
+        let groups = told(of_public.as_deref());
+        let objective = Objective { groups, ..loss.of_images(public, &public_labels, &architecture) };
         let learning = (&objective, public.len());
         let model = train(&run, "public", model, &architecture, learning, pretraining)?;
 
-        let objective = loss.of_images(train_set, &labels.values, &architecture);
+        let groups = told(of_private.as_deref());
+        let objective = Objective { groups, ..loss.of_images(train_set, &labels.values, &architecture) };
         let unet = trainable(&model, &architecture).unet;
         let adapters = Adapters::new(&unet, *rank, *convolutions, run.seed.derive("adapters"), &device);
         let (unet, guarantee) = train_adapters_privately(&run, unet, adapters, &objective, &account, private)?;

@@ -118,6 +118,7 @@ impl Network for CodeDiffusion {
             range: None,
             labels: chunk.labels,
             guidance: chunk.request.guidance.unwrap_or(1.0),
+            groups: None,
             device: chunk.device(),
         };
         let mut codes = denoiser.sample(chunk, *steps);

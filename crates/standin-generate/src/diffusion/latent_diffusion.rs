@@ -81,6 +81,7 @@ pub(super) fn of_codes<'a>(
     Objective {
         planes: Planes::Codes(codes),
         labels,
+        groups: None,
         sizes: &architecture.unet,
         scaling: loss.scaling(),
         law: loss.law(),

@@ -85,11 +85,14 @@ pub(crate) struct LowRankAttention {
     pub(super) out: LowRankLinear,
 }
 
-/// Everything that is trained beside a U-Net that stays as it is: the adapters, and the rows of the classes, which the
-/// network was not trained with.
+/// Everything that is trained beside a U-Net that stays as it is: the adapters, and the rows of the classes and of the groups,
+/// which the network was not trained with.
 #[derive(Module, Debug)]
 pub(crate) struct Adapters {
-    pub(super) classes: Embedding,
+    /// The rows of the classes, where they are trained too.
+    pub(super) classes: Option<Embedding>,
+    /// The rows of the groups, where the network is told groups.
+    pub(super) groups: Option<Embedding>,
     pub(super) attention: Option<LowRankAttention>,
     /// One per residual block; empty where only attention is adapted.
     pub(super) convolutions: Vec<LowRankConvolutions>,
@@ -98,12 +101,8 @@ pub(crate) struct Adapters {
 impl Adapters {
     /// Adapters that change nothing yet.
     pub(super) fn new(network: &UNet, rank: usize, convolutions: bool, seed: Seed, device: &Device) -> Self {
-        let rows = network.classes.weight.val().without_autodiff().into_data();
-        let [count, width] = network.classes.weight.dims();
-        let classes = with_values(
-            Embedding::new(count, width, seed.derive("classes"), device),
-            &rows.iter::<f32>().collect::<Vec<f32>>(),
-        );
+        let classes = Some(copied(&network.classes, device));
+        let groups = network.groups.as_ref().map(|groups| copied(groups, device));
         let attention = network.attention.as_ref().map(|block| {
             let [channels, _] = block.attention.out.weight.dims();
             LowRankAttention {
@@ -119,12 +118,23 @@ impl Adapters {
                 second: LowRankConvolution::new(&block.second, rank, seed.derive("second"), device),
             }
         });
-        Self { classes, attention, convolutions: pairs.collect() }
+        Self { classes, groups, attention, convolutions: pairs.collect() }
+    }
+
+    /// The rows of the groups alone, as learnt tokens (Gal et al. 2023, textual inversion).
+    pub(super) fn tokens(network: &UNet, device: &Device) -> Self {
+        let groups = network.groups.as_ref().map(|groups| copied(groups, device));
+        Self { classes: None, groups, attention: None, convolutions: Vec::new() }
     }
 
     /// The network with the adapters in its weights: of the same shape as before, and as fast.
     pub(super) fn folded(&self, mut network: UNet) -> UNet {
-        network.classes.weight = Param::from_tensor(self.classes.weight.val());
+        if let Some(classes) = &self.classes {
+            network.classes.weight = Param::from_tensor(classes.weight.val());
+        }
+        if let (Some(adapted), Some(groups)) = (&self.groups, &mut network.groups) {
+            groups.weight = Param::from_tensor(adapted.weight.val());
+        }
         if let (Some(adapter), Some(block)) = (&self.attention, &mut network.attention) {
             adapter.project.fold(&mut block.attention.project);
             adapter.out.fold(&mut block.attention.out);
@@ -137,6 +147,15 @@ impl Adapters {
     }
 }
 
+/// Rows of the same values on another device.
+fn copied(rows: &Embedding, device: &Device) -> Embedding {
+    let [count, width] = rows.weight.dims();
+    let values = rows.weight.val().without_autodiff().into_data();
+    // The initial rows are replaced, so their seed does not matter.
+    let empty = Embedding::new(count, width, Seed::new(0), device);
+    with_values(empty, &values.iter::<f32>().collect::<Vec<f32>>())
+}
+
 #[cfg(test)]
 mod tests {
     use standin_nn::DeviceChoice;
@@ -145,7 +164,7 @@ mod tests {
     use standin_nn::{shapes, values};
 
     use super::*;
-    use crate::diffusion::unet::UNetSizes;
+    use crate::diffusion::unet::{Shown, UNetSizes};
 
     fn random<M: Module>(module: M, seed: u64) -> M {
         let count = values(&module).len();
@@ -163,7 +182,7 @@ mod tests {
         let x = standin_nn::initial::normal([3, sizes.channels, sizes.height, sizes.width], 1.0, Seed::new(5), &device);
         let features =
             Tensor::<2>::from_data(TensorData::new(vec![0.3f32; 3 * sizes.base_width], [3, sizes.base_width]), &device);
-        let labels = || indices([0, 1, 2], &device);
+        let labels = || Shown::from(indices([0, 1, 2], &device));
         let beside = network.forward(x.clone(), features.clone(), labels(), Some(&adapters));
         let plain = network.forward(x.clone(), features.clone(), labels(), None);
         let folded = adapters.folded(network).forward(x, features, labels(), None);

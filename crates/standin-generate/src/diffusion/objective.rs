@@ -15,7 +15,7 @@ use standin_nn::tensor::{Device, Tensor, TensorData};
 use super::canvas::Canvas;
 use super::low_rank::Adapters;
 use super::precondition::{Preconditioning, noise_features};
-use super::unet::{UNet, UNetSizes};
+use super::unet::{Shown, UNet, UNetSizes};
 
 /// The distribution of noise levels in training: ln σ is normal.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +46,23 @@ impl Planes<'_> {
     }
 }
 
+/// The groups of planes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupLabels<'a> {
+    /// One for each plane; the number of groups for none.
+    pub(crate) values: &'a [u32],
+    /// Probability that a row's group is left out.
+    pub(crate) drop: f64,
+}
+
 /// Everything a loss is computed from but the network and the noise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Objective<'a> {
     pub(crate) planes: Planes<'a>,
     /// The class of each plane; the number of classes for none.
     pub(crate) labels: &'a [u32],
+    /// Of what group each plane is, for a network that is told.
+    pub(crate) groups: Option<GroupLabels<'a>>,
     pub(crate) sizes: &'a UNetSizes,
     pub(crate) scaling: Preconditioning,
     pub(crate) law: NoiseLaw,
@@ -63,6 +74,7 @@ struct Row {
     target: Vec<f32>,
     features: Vec<f32>,
     class: u32,
+    group: u32,
 }
 
 impl Objective<'_> {
@@ -82,7 +94,14 @@ impl Objective<'_> {
             *input = inwards * noisy;
         }
         let class = if dropped { sizes.classes as u32 } else { self.labels[index] };
-        Row { input, target, features: noise_features(sigma, sizes.base_width), class }
+        // Drawn last: the noise of a row does not depend on whether there are groups.
+        let group = self.groups.map_or(
+            0,
+            |GroupLabels { values, drop }| {
+                if rng.random::<f64>() < drop { sizes.groups as u32 } else { values[index] }
+            },
+        );
+        Row { input, target, features: noise_features(sigma, sizes.base_width), class, group }
     }
 
     /// The mean squared error over the values of each row's plane, weighted by λ(σ): `rows.len()` values. An untrained
@@ -103,7 +122,9 @@ impl Objective<'_> {
         let (input, target) = (plane(joined(|row| &row.input)), plane(joined(|row| &row.target)));
         let features = TensorData::new(joined(|row| &row.features), [n, base_width]);
         let classes = indices(made.iter().map(|row| row.class), device);
-        let output = network.forward(input, Tensor::from_data(features, device), classes, adapters);
+        let groups = self.groups.map(|_| indices(made.iter().map(|row| row.group), device));
+        let shown = Shown { classes, groups };
+        let output = network.forward(input, Tensor::from_data(features, device), shown, adapters);
         loss::squared_error(output, target) / (channels * height * width) as f64
     }
 }
@@ -116,7 +137,8 @@ mod tests {
 
     fn objective<'a>(codes: &'a [f32], labels: &'a [u32], sizes: &'a UNetSizes) -> Objective<'a> {
         let law = NoiseLaw { mean: -1.2, deviation: 1.2, label_drop: 0.25 };
-        Objective { planes: Planes::Codes(codes), labels, sizes, scaling: Preconditioning { data_deviation: 0.5 }, law }
+        let scaling = Preconditioning { data_deviation: 0.5 };
+        Objective { planes: Planes::Codes(codes), labels, groups: None, sizes, scaling, law }
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl NetworkOptions {
             height,
             width,
             classes,
+            groups: 0,
             base_width: self.width,
             multipliers: self.multipliers.clone(),
             blocks: self.blocks,
@@ -94,6 +95,7 @@ impl NetworkOptions {
             unet: self.sizes([canvas.channels(), canvas.height, canvas.width], classes),
             data_deviation: loss.data_deviation,
             steps,
+            groups: None,
         }
     }
 }
@@ -152,7 +154,7 @@ impl LossOptions {
         architecture: &'a ImageArchitecture,
     ) -> Objective<'a> {
         let planes = Planes::Images(images, architecture.canvas);
-        Objective { planes, labels, sizes: &architecture.unet, scaling: self.scaling(), law: self.law() }
+        Objective { planes, labels, groups: None, sizes: &architecture.unet, scaling: self.scaling(), law: self.law() }
     }
 
     /// The scalings around the network.

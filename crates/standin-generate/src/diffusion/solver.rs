@@ -18,21 +18,37 @@ pub(crate) type Denoiser<'a> = dyn FnMut(&[f32], f64) -> Vec<f32> + 'a;
 
 /// The `steps` + 1 noise levels from [`SIGMA_MAX`] to [`SIGMA_MIN`] and 0 (equation 5).
 pub(crate) fn noise_levels(steps: usize) -> Vec<f64> {
-    let (first, last) = (SIGMA_MAX.powf(RHO.recip()), SIGMA_MIN.powf(RHO.recip()));
+    levels_from(SIGMA_MAX, steps)
+}
+
+/// The same from a lower level.
+pub(crate) fn levels_from(highest: f64, steps: usize) -> Vec<f64> {
+    let (first, last) = (highest.powf(RHO.recip()), SIGMA_MIN.powf(RHO.recip()));
     let share = |step: usize| step as f64 / (steps.max(2) - 1) as f64;
     let levels = (0..steps).map(|step| (first + share(step) * (last - first)).powf(RHO));
     levels.chain([0.0]).collect()
 }
 
+/// The noise level at a share of the way from [`SIGMA_MIN`] to [`SIGMA_MAX`], as the levels of a solver are spaced.
+pub(crate) fn level_at(share: f64) -> f64 {
+    let (most, least) = (SIGMA_MAX.powf(RHO.recip()), SIGMA_MIN.powf(RHO.recip()));
+    (least + share * (most - least)).powf(RHO)
+}
+
 /// Heun's second-order method (algorithm 1): 2 · `steps` − 1 evaluations of the denoiser. `x` starts as noise of standard
 /// deviation [`SIGMA_MAX`] and ends as the sample.
 pub(crate) fn heun(x: &mut [f32], steps: usize, denoise: &mut Denoiser<'_>) {
-    for pair in noise_levels(steps).windows(2) {
+    heun_along(x, &noise_levels(steps), denoise);
+}
+
+/// Heun's method along given noise levels, downwards or upwards; `x` starts at the first of them and ends at the last.
+pub(crate) fn heun_along(x: &mut [f32], levels: &[f64], denoise: &mut Denoiser<'_>) {
+    for pair in levels.windows(2) {
         heun_step(x, pair[0], pair[1], denoise);
     }
 }
 
-/// One step of Heun's method from one noise level to a lower one; Euler's where that is 0.
+/// One step of Heun's method from one noise level to another; Euler's where that is 0.
 fn heun_step(x: &mut [f32], from: f64, to: f64, denoise: &mut Denoiser<'_>) {
     let slope = slope(x, from, denoise);
     let mut next = x.to_vec();
@@ -160,6 +176,20 @@ mod tests {
             .collect();
         assert!((orders[0] - 2.0).abs() < 0.3, "{orders:?}");
         assert!((orders[1] - 1.0).abs() < 0.2, "{orders:?}");
+    }
+
+    #[test]
+    fn what_was_taken_up_to_a_level_comes_down_again() {
+        let start = [-0.4f32, 0.3, 0.9];
+        let mut x = start;
+        let mut down = levels_from(level_at(0.6), 60);
+        down.pop();
+        let up: Vec<f64> = down.iter().rev().copied().collect();
+        heun_along(&mut x, &up, &mut exact);
+        assert!(x.iter().zip(start).all(|(x, start)| (x - start).abs() > 0.05), "{x:?} is where it began");
+        heun_along(&mut x, &down, &mut exact);
+        assert!(x.iter().zip(start).all(|(x, start)| (x - start).abs() < 1e-3), "{x:?} for {start:?}");
+        assert!((level_at(1.0) - SIGMA_MAX).abs() < 1e-9 && (level_at(0.0) - SIGMA_MIN).abs() < 1e-12);
     }
 
     /// Tolerances are four standard errors at n = 20 000, and the discretisation's error beside them.

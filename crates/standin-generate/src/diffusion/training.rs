@@ -2,7 +2,7 @@
 
 use standin_data::{ImageSet, Seed};
 use standin_nn::{
-    DeviceChoice, Module, Plan, PrivatePlan, Records, Watch, fit_private_watched, fit_watched, values, with_values,
+    DeviceChoice, Module, Plan, PrivatePlan, Records, Watch, fit, fit_private_watched, fit_watched, values, with_values,
 };
 use standin_privacy::{Adjacency, Budget, Guarantee, Ledger};
 
@@ -29,10 +29,21 @@ pub(crate) fn train<N: Diffusion>(
     (objective, planes): (&Objective<'_>, usize),
     options: &TrainingOptions,
 ) -> Result<N> {
+    let rows: Vec<usize> = (0..planes).collect();
+    train_on(run, phase, model, architecture, (objective, &rows), options)
+}
+
+/// As [`train`], on the planes of these rows: an epoch sees each row once.
+pub(crate) fn train_on<N: Diffusion>(
+    run: &Fit<'_>,
+    phase: &str,
+    model: N,
+    architecture: &N::Architecture,
+    (objective, rows): (&Objective<'_>, &[usize]),
+    options: &TrainingOptions,
+) -> Result<N> {
     let device = DeviceChoice::chosen().training();
-    let seed = run.seed.derive(phase);
-    let mut plan = Plan::epochs(planes, options.batch_size, options.epochs, seed.derive("order"));
-    plan.steps = plan.steps.max(options.least_steps);
+    let plan = planned(run, phase, rows.len(), options);
     let checkpoints = run.checkpoints(phase)?;
     let mut samples = run.watch(phase, architecture, |model: N| model)?;
     let watch = samples.as_mut().map(|samples| samples as &mut dyn Watch<N>);
@@ -43,9 +54,45 @@ pub(crate) fn train<N: Diffusion>(
         checkpoints.as_ref(),
         watch,
         run.progress,
-        |model, batch| Ok(objective.losses(model.unet(), None, batch.indices, batch.seed, &device).mean()),
+        |model, batch| {
+            let planes: Vec<usize> = batch.indices.iter().map(|&row| rows[row]).collect();
+            Ok(objective.losses(model.unet(), None, &planes, batch.seed, &device).mean())
+        },
     )?;
     Ok(fitted.model)
+}
+
+/// Trains adapters beside a network that stays as it is, on images that need no protection, and folds them into it.
+pub(crate) fn train_adapters(
+    run: &Fit<'_>,
+    unet: UNet,
+    adapters: Adapters,
+    (objective, rows): (&Objective<'_>, &[usize]),
+    options: &TrainingOptions,
+) -> Result<UNet> {
+    let device = DeviceChoice::chosen().training();
+    let plan = planned(run, "adaptation", rows.len(), options);
+    let checkpoints = run.checkpoints("adaptation")?;
+    let frozen = unet.no_grad();
+    let fitted = fit(
+        adapters,
+        &options.optimization(),
+        &plan,
+        checkpoints.as_ref(),
+        run.progress,
+        |adapters: &Adapters, batch| {
+            let planes: Vec<usize> = batch.indices.iter().map(|&row| rows[row]).collect();
+            Ok(objective.losses(&frozen, Some(adapters), &planes, batch.seed, &device).mean())
+        },
+    )?;
+    Ok(fitted.model.folded(frozen.valid()))
+}
+
+/// The steps of a training on so many rows.
+fn planned(run: &Fit<'_>, phase: &str, rows: usize, options: &TrainingOptions) -> Plan {
+    let order = run.seed.derive(phase).derive("order");
+    let plan = Plan::epochs(rows, options.batch_size, options.epochs, order);
+    Plan { steps: plan.steps.max(options.least_steps), ..plan }
 }
 
 /// The private part of a fit: what may be spent, by whom, and what already was.

@@ -19,6 +19,9 @@ pub(crate) struct UNetSizes {
     pub(crate) width: usize,
     /// Number of classes; one more row stands for "no class".
     pub(crate) classes: usize,
+    /// Number of groups, 0 where the network is not told them; one more row stands for "no group".
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) groups: usize,
     /// Channels of the first level, and values of the noise level's features.
     pub(crate) base_width: usize,
     /// Channels of each level as multiples of the first's.
@@ -27,6 +30,10 @@ pub(crate) struct UNetSizes {
     pub(crate) blocks: usize,
     /// Whether the positions of the coarsest level attend to each other.
     pub(crate) attention: bool,
+}
+
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 impl UNetSizes {
@@ -87,6 +94,7 @@ impl UNetSizes {
             height: 4,
             width: 4,
             classes: 2,
+            groups: 0,
             base_width: 8,
             multipliers: vec![1, 2],
             blocks: 1,
@@ -95,8 +103,23 @@ impl UNetSizes {
     }
 }
 
+/// What planes show: one number for each.
+pub(crate) struct Shown {
+    /// The class; the number of classes for none.
+    pub(crate) classes: Tensor<1, Int>,
+    /// The group, for a network that is told it; the number of groups for none.
+    pub(crate) groups: Option<Tensor<1, Int>>,
+}
+
+impl From<Tensor<1, Int>> for Shown {
+    /// Classes, and nothing of groups.
+    fn from(classes: Tensor<1, Int>) -> Self {
+        Self { classes, groups: None }
+    }
+}
+
 /// The network of the diffusion models: a U-Net (Ronneberger et al. 2015) of residual blocks with attention at the coarsest
-/// level, which is told the noise level and the class (as in Ho et al. 2020; Song et al. 2021).
+/// level, which is told the noise level and the class (as in Ho et al. 2020; Song et al. 2021), and the group where there are groups.
 ///
 /// It is smaller and plainer than EDM's DDPM++: one skip connection a level instead of one a block; the embedding shifts
 /// channels and does not scale them; no dropout; strided convolutions halve the planes and 2 × 2 transposed ones double them;
@@ -108,6 +131,7 @@ pub(crate) struct UNet {
     first: Linear,
     second: Linear,
     pub(super) classes: Embedding,
+    pub(super) groups: Option<Embedding>,
     /// In the order in which they are used.
     pub(super) residuals: Vec<ResidualBlock>,
     down: Vec<Conv2d>,
@@ -152,6 +176,8 @@ impl UNet {
             first: Linear::new(sizes.base_width, embedding, seed.derive("first"), device),
             second: Linear::new(embedding, embedding, seed.derive("second"), device),
             classes: Embedding::new(sizes.classes + 1, embedding, seed.derive("classes"), device),
+            groups: (sizes.groups > 0)
+                .then(|| Embedding::new(sizes.groups + 1, embedding, seed.derive("groups"), device)),
             residuals,
             down,
             attention: sizes.attention.then(|| AttentionBlock::new(coarsest, seed.derive("attention"), device)),
@@ -162,17 +188,22 @@ impl UNet {
         }
     }
 
-    /// F(x; noise level, class): `n × channels × height × width` planes, the features of their noise levels
-    /// (`n × base_width`) and their classes (the number of classes for none), to planes of the same shape.
+    /// F(x; noise level, class, group): `n × channels × height × width` planes, the features of their noise levels
+    /// (`n × base_width`) and what they show, to planes of the same shape.
     pub(crate) fn forward(
         &self,
         x: Tensor<4>,
         features: Tensor<2>,
-        classes: Tensor<1, Int>,
+        shown: Shown,
         adapters: Option<&Adapters>,
     ) -> Tensor<4> {
-        let class = adapters.map_or(&self.classes, |adapters| &adapters.classes).forward(classes);
-        let embedding = silu(self.second.forward(silu(self.first.forward(features))) + class);
+        let classes = adapters.and_then(|adapters| adapters.classes.as_ref()).unwrap_or(&self.classes);
+        let mut condition = classes.forward(shown.classes);
+        let groups = adapters.and_then(|adapters| adapters.groups.as_ref()).or(self.groups.as_ref());
+        if let (Some(groups), Some(of_rows)) = (groups, shown.groups) {
+            condition = condition + groups.forward(of_rows);
+        }
+        let embedding = silu(self.second.forward(silu(self.first.forward(features))) + condition);
         let mut blocks = self.residuals.iter().enumerate();
         let mut residuals = |mut x: Tensor<4>, count: usize| {
             for (index, block) in blocks.by_ref().take(count) {
@@ -225,7 +256,7 @@ mod tests {
         let x = Tensor::<4>::from_data(TensorData::new(x, [n, sizes.channels, sizes.height, sizes.width]), device);
         let features = Tensor::<2>::from_data(TensorData::new(features, [n, sizes.base_width]), device);
         let labels = indices(rows.map(|row| (row % 3) as u32), device);
-        loss::squared_error(network.forward(x.clone(), features, labels, None), x * 0.5)
+        loss::squared_error(network.forward(x.clone(), features, labels.into(), None), x * 0.5)
     }
 
     #[test]
@@ -238,7 +269,7 @@ mod tests {
             sizes.check().unwrap();
             let network = network(&sizes, &device);
             let x = Tensor::ones([2, channels, height, width], &device);
-            let y = network.forward(x, Tensor::ones([2, 8], &device), indices([0, 2], &device), None);
+            let y = network.forward(x, Tensor::ones([2, 8], &device), indices([0, 2], &device).into(), None);
             assert_eq!(y.dims(), [2, channels, height, width]);
             let y: Vec<f32> = y.into_data().iter().collect();
             assert!(y[..y.len() / 2] != y[y.len() / 2..], "the class changes nothing");

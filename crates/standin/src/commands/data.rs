@@ -1,6 +1,7 @@
 //! `standin data`: bring images in, look at them, divide them, hand them on.
 
 mod overview;
+mod tone;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +33,8 @@ enum Action {
     Info(Info),
     /// Divide a set into train, holdout and test
     Split(SplitArguments),
+    /// Measure the skin tone of each image as an attribute
+    Tone(tone::ToneArguments),
     /// Write a set for other tools
     Export(Export),
     /// Get a public data set by name
@@ -47,6 +50,7 @@ impl Arguments {
             Action::Import(arguments) => arguments.run(context),
             Action::Info(arguments) => arguments.run(context),
             Action::Split(arguments) => arguments.run(context),
+            Action::Tone(arguments) => arguments.run(context),
             Action::Export(arguments) => arguments.run(context),
             Action::Get(arguments) => arguments.run(context),
             Action::List => list(context),

@@ -6,7 +6,7 @@ use standin_bench::study::PRESETS;
 use standin_classify::CLASSIFIERS;
 use standin_data::DATASETS;
 use standin_encode::ENCODERS;
-use standin_generate::GENERATORS;
+use standin_generate::{GENERATORS, PublicImages};
 use standin_measure::MEASURES;
 
 use super::Context;
@@ -63,7 +63,11 @@ impl Kind {
                 .iter()
                 .map(|f| {
                     let guarantee = if f.private { "differentially private" } else { "no guarantee" };
-                    let public = if f.public { ", needs public images" } else { "" };
+                    let public = match f.public {
+                        PublicImages::Unused => "",
+                        PublicImages::Optional => ", can learn from public images first",
+                        PublicImages::Needed => ", needs public images",
+                    };
                     entry(f.name, format!("{guarantee}{public}"), f.summary, f.cost, f.source)
                 })
                 .collect(),

@@ -3,6 +3,7 @@
 mod attack;
 mod audit;
 mod audit_results;
+mod augment;
 mod bench;
 mod classify;
 mod classify_results;
@@ -73,6 +74,8 @@ pub enum Command {
     Generate(Box<generate::Arguments>),
     /// Draw images from a generator that was kept
     Sample(Box<sample::Arguments>),
+    /// Make images of an under-represented group, and show whether they help
+    Augment(augment::Arguments),
     /// Train a classifier, privately or not, or load one; evaluate it and keep its answers
     Classify(Box<classify::Arguments>),
     /// Account for differential privacy: ε of what runs, noise for a budget, lower bounds from attacks
@@ -106,6 +109,7 @@ impl Command {
             Self::Measure(arguments) => arguments.run(context),
             Self::Generate(arguments) => arguments.run(context),
             Self::Sample(arguments) => arguments.run(context),
+            Self::Augment(arguments) => arguments.run(context),
             Self::Classify(arguments) => arguments.run(context),
             Self::Privacy(arguments) => arguments.run(context),
             Self::Runs(arguments) => arguments.run(context),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use standin_bench::executor::slurm::Status as Progress;
 use standin_bench::executor::{Execution, LocalExecutor, available_bytes};
 use standin_bench::experience::Experience;
+use standin_bench::graph::Graph;
 use standin_bench::pattern::fits;
 use standin_bench::planned::Planned;
 use standin_bench::store::Store;
@@ -156,6 +157,29 @@ impl Folders {
 
     fn planned(&self, plan: &Plan, store: &Store, context: &Context<'_>) -> Planned {
         Planned::of(&plan.graph, store, context.thread_count())
+    }
+
+    /// What a graph of another kind of study would cost.
+    pub fn plan_graph(&self, graph: &mut Graph, context: &Context<'_>) -> Result<(Store, Planned), Failure> {
+        let store = Store::open(&self.runs)?;
+        graph.expect(&Experience::of(&store)?);
+        let planned = Planned::of(graph, &store, context.thread_count());
+        Ok((store, planned))
+    }
+
+    /// Carries out a graph of another kind of study on this machine.
+    pub fn carry_out(&self, graph: &mut Graph, context: &Context<'_>) -> Result<Store, Failure> {
+        let (store, expected) = self.plan_graph(graph, context)?;
+        if expected.left().next().is_some() {
+            context.terminal.note(&to_do(&expected));
+        }
+        let reporter = StageReporter::new(context.terminal);
+        let execution = self.executor(context).run(graph, &store, &reporter)?;
+        if !execution.is_complete() {
+            return Err(explain_failures(&execution, &store));
+        }
+        reporter.finish(&execution);
+        Ok(store)
     }
 
     /// Where the report is to go, if that was said.

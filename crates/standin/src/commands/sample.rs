@@ -48,6 +48,14 @@ pub struct Arguments {
     #[arg(long, value_name = "W", allow_negative_numbers = true)]
     guidance: Option<f64>,
 
+    /// The group to draw, for a diffusion model that is told groups (dual-edm, dp-lora with its option group)
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+
+    /// Weight of the group beside the class: above 1 more typical of the group
+    #[arg(long, value_name = "W", allow_negative_numbers = true, requires = "group")]
+    group_guidance: Option<f64>,
+
     /// Share of the way from the mean style, in [0, 1]: below 1 more typical images
     #[arg(long, value_name = "PSI", allow_negative_numbers = true)]
     truncation: Option<f64>,
@@ -143,6 +151,8 @@ impl Arguments {
             balance: self.balance.0.clone(),
             temperature: self.temperature,
             guidance: self.guidance,
+            group: self.group.clone(),
+            group_guidance: self.group_guidance,
             truncation: self.truncation,
             solver: self.solver.as_deref().map(|solver| match solver {
                 "stochastic" => Solver::Stochastic,

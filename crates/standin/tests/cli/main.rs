@@ -2,6 +2,7 @@
 
 mod attack;
 mod audit;
+mod augment;
 mod bench;
 mod classify;
 mod data;

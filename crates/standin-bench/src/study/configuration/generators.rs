@@ -117,6 +117,12 @@ pub struct GeneratorSampling {
     /// See [`SampleRequest::guidance`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guidance: Option<f64>,
+    /// See [`SampleRequest::group`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// See [`SampleRequest::group_guidance`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_guidance: Option<f64>,
     /// See [`SampleRequest::truncation`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncation: Option<f64>,
@@ -181,6 +187,8 @@ impl Default for GeneratorSampling {
             balance: Balance::Uniform,
             temperature: 1.0,
             guidance: None,
+            group: None,
+            group_guidance: None,
             truncation: None,
             solver: None,
             steps: None,
@@ -211,6 +219,8 @@ impl GeneratorSampling {
             balance: self.balance.clone(),
             temperature: self.temperature,
             guidance: self.guidance,
+            group: self.group.clone(),
+            group_guidance: self.group_guidance,
             truncation: self.truncation,
             solver: self.solver,
             steps: self.steps,

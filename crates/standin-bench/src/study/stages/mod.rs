@@ -27,7 +27,7 @@ use standin_nn::DeviceChoice;
 
 pub use attack::{AttackClassifier, AttackGenerator, AttackImages, Attacked, Embedded, ShadowRun};
 pub use canaries::{AuditCanaries, CanariedRun, Ending, Plant};
-pub use classify::{AnswerOnSample, Classify, TrainingSet};
+pub use classify::{AnswerOnSample, Classify, Predictions, TrainingSet};
 pub use divide::{Divide, Division};
 pub use embed::{ChosenEncoder, Embed, FitEncoder, Images};
 pub use gallery::DrawGallery;
@@ -39,12 +39,13 @@ pub use refine::{Filter, Refine};
 pub use score::{Copy, ScoreImages};
 pub use split::{Draw, Members, Split};
 pub use summarise::{ReleasedRun, Repetition, Summarise};
+pub(crate) use workload::training;
 
 /// An error of any of the crates below.
-type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The configuration of a stage that trains or samples: a device other than the CPU rounds differently, and is part of it.
-fn on_device(mut configuration: Value) -> Value {
+pub(crate) fn on_device(mut configuration: Value) -> Value {
     let device = DeviceChoice::chosen();
     if device != DeviceChoice::Cpu {
         configuration["device"] = device.to_string().into();
@@ -64,13 +65,13 @@ fn damaged(path: &Path, found: impl ToString) -> BoxedError {
     Box::new(Damaged { path: path.display().to_string(), found: found.to_string() })
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), BoxedError> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), BoxedError> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     std::fs::write(path, text).map_err(|error| damaged(path, error))
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, BoxedError> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, BoxedError> {
     let text = std::fs::read_to_string(path).map_err(|error| damaged(path, error))?;
     serde_json::from_str(&text).map_err(|error| damaged(path, error))
 }

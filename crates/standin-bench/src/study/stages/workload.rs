@@ -5,7 +5,7 @@ use toml::{Table, Value};
 
 /// Values that pass through a network in training, times the square of its width, from the settings: the sum over every table of them
 /// that says how long to train, by `epochs` (with `least_steps` or `fewest_steps`) or by `steps` and `batch_size`; one pass where none does.
-pub(super) fn training(settings: &Table, images: usize, values: usize) -> f64 {
+pub(crate) fn training(settings: &Table, images: usize, values: usize) -> f64 {
     let mut tables = Vec::new();
     collect(settings, &mut tables);
     let passes: f64 = tables.iter().map(|table| rows(table, images as f64)).sum();
@@ -25,7 +25,13 @@ pub(super) fn sampling(settings: &Table, request: &SampleRequest, values: usize)
         Some(Solver::Ddim) => levels,
         _ => 2.0 * levels - 1.0,
     };
-    let guided = if request.guidance.is_some_and(|guidance| guidance != 0.0 && guidance != 1.0) { 2.0 } else { 1.0 };
+    let (of_class, of_group) = (request.guidance.unwrap_or(1.0), request.group_guidance.unwrap_or(1.0));
+    let guided = match request.group {
+        None => f64::from(u8::from(of_class != 0.0)) + f64::from(u8::from(of_class != 1.0)),
+        Some(_) => {
+            [1.0 - of_class, of_class - of_group, of_group].into_iter().filter(|&share| share != 0.0).count() as f64
+        }
+    };
     request.count as f64 * values as f64 * passes * guided * square_of_width(&tables)
 }
 
@@ -101,13 +107,11 @@ mod tests {
     #[test]
     fn sampling_counts_the_passes_of_each_noise_level() {
         let request = |steps, solver, guidance| SampleRequest {
-            count: 10,
             balance: Balance::Uniform,
-            temperature: 1.0,
             guidance,
-            truncation: None,
             solver,
             steps,
+            ..SampleRequest::new(10)
         };
         let settings = table("steps = 18\ntraining = { epochs = 1.0 }");
         assert_eq!(sampling(&settings, &request(None, None, None), 1), 350.0);

@@ -1,0 +1,152 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+use standin_data::{ImageSet, Progress, Seed};
+
+use super::SIDE;
+use crate::augmentation::arms::Arm;
+use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
+use crate::study::Classifier;
+use crate::study::stages::{Predictions, on_device};
+
+/// Trains a classifier in one arm and asks it about the test images. Outputs: the model, `test.npy`.
+pub struct TrainArm {
+    /// The arm.
+    pub arm: Arm,
+    /// The backbone, with the arm's settings.
+    pub backbone: Classifier,
+    /// The real training images.
+    pub scarce: StageId,
+    /// The synthetic ones, for an arm that has some.
+    pub accept: Option<StageId>,
+    /// Whose test images are asked about.
+    pub prepare: StageId,
+    /// Seed of initialisation and order.
+    pub seed: Seed,
+    /// Which repetition of which scenario, for people.
+    pub label: String,
+    /// How much there is to do.
+    pub workload: Workload,
+}
+
+impl Stage for TrainArm {
+    fn kind(&self) -> &'static str {
+        "train-arm"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        on_device(json!({
+            "arm": self.arm,
+            "family": self.backbone.family(),
+            "settings": self.backbone.settings,
+            "seed": self.seed.value(),
+        }))
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        [self.scarce, self.prepare].into_iter().chain(self.accept).collect()
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let train = ImageSet::open(&inputs.folder(self.scarce)?.join("train"))?;
+        let synthetic = match self.accept {
+            Some(stage) => Some(ImageSet::open(&inputs.folder(stage)?.join("images"))?),
+            None => None,
+        };
+        let images = self.arm.images(&train, synthetic.as_ref())?;
+        let classifier = (standin_classify::family(self.backbone.family())?.build)(&self.backbone.settings)?;
+        let trained = classifier.fit(&images, self.seed, progress)?;
+        trained.save(out)?;
+        let test = ImageSet::open(&inputs.folder(self.prepare)?.join("test"))?;
+        Predictions::write(&out.join("test.npy"), &trained.logits(&test)?)
+    }
+
+    fn name(&self) -> String {
+        format!("{} on {}, {}", self.backbone.name, self.arm, self.label)
+    }
+
+    fn weight(&self) -> u64 {
+        15
+    }
+
+    fn workload(&self) -> Workload {
+        self.workload.clone()
+    }
+}
+
+/// What a judge is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Of which class an image is.
+    Class,
+    /// Of which side.
+    Side,
+}
+
+/// Trains a classifier on all real images of the pool, more than any arm has, to say what synthetic images show. Nothing is chosen by it.
+/// Output: the model.
+pub struct Judge {
+    /// What it is asked.
+    pub question: Question,
+    /// The classifier.
+    pub backbone: Classifier,
+    /// Whose pool it learns from.
+    pub prepare: StageId,
+    /// Seed of initialisation and order.
+    pub seed: Seed,
+    /// How much there is to do.
+    pub workload: Workload,
+}
+
+impl Stage for Judge {
+    fn kind(&self) -> &'static str {
+        "judge"
+    }
+
+    fn code_version(&self) -> u32 {
+        1
+    }
+
+    fn configuration(&self) -> Value {
+        on_device(json!({
+            "side": self.question == Question::Side,
+            "family": self.backbone.family(),
+            "settings": self.backbone.settings,
+            "seed": self.seed.value(),
+        }))
+    }
+
+    fn inputs(&self) -> Vec<StageId> {
+        vec![self.prepare]
+    }
+
+    fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
+        let pool = ImageSet::open(&inputs.folder(self.prepare)?.join("pool"))?;
+        let images = match self.question {
+            Question::Class => pool,
+            Question::Side => pool.without_labels().labelled_by(SIDE)?,
+        };
+        let classifier = (standin_classify::family(self.backbone.family())?.build)(&self.backbone.settings)?;
+        Ok(classifier.fit(&images, self.seed, progress)?.save(out)?)
+    }
+
+    fn name(&self) -> String {
+        let question = match self.question {
+            Question::Class => "classes",
+            Question::Side => "sides",
+        };
+        format!("judge of {question}")
+    }
+
+    fn weight(&self) -> u64 {
+        15
+    }
+
+    fn workload(&self) -> Workload {
+        self.workload.clone()
+    }
+}
