@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use standin_data::Progress;
 use standin_measure::Outcome;
-use standin_segment::{Evaluation, LabelScores, PairedScore, compare, evaluate_only, read_list};
+use standin_report::{Segmentation, SegmentationRun, VolumePictures};
+use standin_segment::{
+    Evaluation, LabelScores, Overlay, PairedScore, Role, compare, evaluate_only, read_list, volumes,
+};
 
 use super::super::Context;
+use super::super::replace::refuse_to_replace;
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -39,6 +44,18 @@ pub struct Evaluate {
     /// Add a table with a row for each volume and label; JSON always has them
     #[arg(long)]
     per_volume: bool,
+
+    /// Write a page with the tables and pictures of the contours into this folder, as report.html, .json and .md
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Folder of the images under the labels, for the pictures; without it contours are drawn on black
+    #[arg(long, value_name = "DIR", requires = "out")]
+    images: Option<PathBuf>,
+
+    /// Replace a report that an earlier run wrote
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is printed as JSON.
@@ -60,6 +77,7 @@ struct Run<'a> {
 impl Evaluate {
     /// Scores, writes the report and prints.
     pub fn run(self, context: &Context<'_>) -> Result<Status, Failure> {
+        refuse_to_replace(&self.out, self.force)?;
         let progress = context.terminal.progress("segment");
         let only = self.volumes.as_deref().map(read_list).transpose()?;
         let all = |folders: &[PathBuf]| -> Result<Vec<Evaluation>, Failure> {
@@ -76,8 +94,50 @@ impl Evaluate {
                 comparison: &comparison,
             },
         };
+        if let Some(out) = &self.out {
+            self.report(out, (&runs, &against), &comparison, &progress)?;
+        }
         context.output.print(&document, || self.text(&runs, &against, &comparison))?;
         Ok(Status::Done)
+    }
+
+    /// Writes the page.
+    fn report(
+        &self,
+        out: &Path,
+        (runs, against): (&[Evaluation], &[Evaluation]),
+        comparison: &[PairedScore],
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
+        let named = |folders: &[PathBuf], evaluations: &[Evaluation]| -> Vec<SegmentationRun> {
+            let pairs = folders.iter().zip(evaluations);
+            let run = |(folder, evaluation): (&PathBuf, &Evaluation)| SegmentationRun {
+                name: folder.display().to_string(),
+                evaluation: evaluation.clone(),
+            };
+            pairs.map(run).collect()
+        };
+        let references = volumes(&self.references, Role::Label, progress)?;
+        let predictions = volumes(&self.predictions[0], Role::Label, progress)?;
+        let images = self.images.as_deref().map(|folder| volumes(folder, Role::Image, progress)).transpose()?;
+        let mut pictures = Vec::new();
+        for volume in &runs[0].volumes {
+            let (Some(prediction), Some(reference)) = (predictions.get(&volume.name), references.get(&volume.name))
+            else {
+                continue;
+            };
+            let image = images.as_ref().and_then(|images| images.get(&volume.name));
+            if let (None, Some(folder)) = (image, &self.images) {
+                progress.warn(&format!("{}: has no image of {}; its contours are on black", folder.display(), volume.name));
+            }
+            let overlays = Overlay::read(image.map(PathBuf::as_path), prediction, reference)?;
+            pictures.push(VolumePictures { name: volume.name.clone(), overlays });
+        }
+        let (runs, against) = (named(&self.predictions, runs), named(&self.against, against));
+        let references = self.references.display().to_string();
+        let page = Segmentation::new(references, runs, against, comparison.to_vec(), pictures);
+        page.write(out, self.force)?;
+        Ok(())
     }
 
     fn text(&self, runs: &[Evaluation], against: &[Evaluation], comparison: &[PairedScore]) -> String {
