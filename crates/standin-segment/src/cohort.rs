@@ -129,11 +129,17 @@ impl Cohort {
                 found.keys().filter(|name| !labelled.contains(name) && !test.contains(name)).cloned().collect()
             }
         };
-        for (role, names) in [("to be learnt from with labels", &labelled), ("to be learnt from without", &unlabelled)] {
+        for (role, names) in [("to be learnt from with labels", &labelled), ("to be learnt from without", &unlabelled)]
+        {
             if let Some(name) = names.iter().find(|name| test.contains(name)) {
                 let remedy = "figures on volumes that were learnt from, even without labels, say nothing about new ones; \
                               take it out of one of the lists";
-                return Err(Error::Overlap { name: name.clone(), first: "held out".into(), second: role.into(), remedy });
+                return Err(Error::Overlap {
+                    name: name.clone(),
+                    first: "held out".into(),
+                    second: role.into(),
+                    remedy,
+                });
             }
         }
         if let Some(name) = labelled.iter().find(|name| unlabelled.contains(name)) {
@@ -181,7 +187,8 @@ impl Cohort {
     fn set_aside(&mut self) -> Result<()> {
         let count = ((self.labelled.len() as f64 * VALIDATION).round() as usize).max(1);
         if self.labelled.len() < 2 {
-            let expected = "give at least 2 volumes with labels to set one aside for validation, or select the last step";
+            let expected =
+                "give at least 2 volumes with labels to set one aside for validation, or select the last step";
             return Err(Error::setting("labelled", self.labelled.len(), expected));
         }
         self.validation = self.labelled.split_off(self.labelled.len() - count);
@@ -195,7 +202,8 @@ impl Cohort {
     pub fn add_labelled(&mut self, images: &Path, labels: &Path, progress: &dyn Progress) -> Result<()> {
         let (found, with_labels) = (volumes(images, Role::Image, progress)?, volumes(labels, Role::Label, progress)?);
         for (name, image) in found {
-            let own = with_labels.get(&name).ok_or_else(|| absent(labels, "label volume", &name, with_labels.keys()))?;
+            let own =
+                with_labels.get(&name).ok_or_else(|| absent(labels, "label volume", &name, with_labels.keys()))?;
             self.labelled.push(Case { name: extra(images, &name), image, labels: Some(own.clone()) });
         }
         Ok(())
@@ -290,7 +298,10 @@ mod tests {
     #[test]
     fn what_is_held_out_is_learnt_from_in_no_way() {
         let names = divide(|_| {}).unwrap();
-        assert_eq!((names.labelled, names.unlabelled), (vec!["a".into(), "b".into()], ["c", "d", "f"].map(String::from).to_vec()));
+        assert_eq!(
+            (names.labelled, names.unlabelled),
+            (vec!["a".into(), "b".into()], ["c", "d", "f"].map(String::from).to_vec())
+        );
         let refused = divide(|division| division.unlabelled = Unlabelled::Named(vec!["c".into(), "e".into()]));
         let message = refused.unwrap_err().to_string();
         assert!(message.contains("e is held out and to be learnt from without"), "{message}");

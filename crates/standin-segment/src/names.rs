@@ -97,7 +97,11 @@ pub fn read_list(path: &Path) -> Result<Vec<String>> {
         names.push(name.to_owned());
     }
     if names.is_empty() {
-        return Err(Error::invalid(path, "names no volume", "write one name a line, as the files are called without .nii.gz"));
+        return Err(Error::invalid(
+            path,
+            "names no volume",
+            "write one name a line, as the files are called without .nii.gz",
+        ));
     }
     Ok(names)
 }

@@ -119,8 +119,7 @@ impl Turned {
             let beside = [(1, 0), (0, 1), (-1, 0), (0, -1)].into_iter();
             own != 0
                 && beside.into_iter().any(|(right, below): (isize, isize)| {
-                    let (Some(column), Some(row)) =
-                        (column.checked_add_signed(right), row.checked_add_signed(below))
+                    let (Some(column), Some(row)) = (column.checked_add_signed(right), row.checked_add_signed(below))
                     else {
                         return true;
                     };
@@ -149,7 +148,9 @@ impl Turned {
             for (at, _) in labels.iter().enumerate().filter(|(_, label)| **label != 0) {
                 counts[at / step % self.shape[axis]] += 1;
             }
-            if let Some((slice, _)) = counts.iter().enumerate().filter(|(_, count)| **count > 0).max_by_key(|(_, count)| **count) {
+            if let Some((slice, _)) =
+                counts.iter().enumerate().filter(|(_, count)| **count > 0).max_by_key(|(_, count)| **count)
+            {
                 return slice;
             }
         }
@@ -179,7 +180,10 @@ mod tests {
         };
         let (prediction, reference) = (write("p.nii", 5), write("r.nii", 4));
         let overlays = Overlay::read(None, &prediction, &reference).unwrap();
-        assert_eq!(overlays.iter().map(|overlay| overlay.plane).collect::<Vec<_>>(), [Plane::Axial, Plane::Coronal, Plane::Sagittal]);
+        assert_eq!(
+            overlays.iter().map(|overlay| overlay.plane).collect::<Vec<_>>(),
+            [Plane::Axial, Plane::Coronal, Plane::Sagittal]
+        );
         assert!((2..4).contains(&overlays[0].slice));
         let picture = image::load_from_memory(&overlays[0].png).unwrap().into_rgb8();
         let zoom = picture.width() as usize / 12;

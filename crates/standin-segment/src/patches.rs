@@ -90,7 +90,8 @@ mod tests {
         let identity = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
         let count: usize = shape.iter().product();
         let volume =
-            IntensityVolume::new(Grid::new(shape, identity).unwrap(), (0..count).map(|at| at as f32).collect()).unwrap();
+            IntensityVolume::new(Grid::new(shape, identity).unwrap(), (0..count).map(|at| at as f32).collect())
+                .unwrap();
         let plain = Preprocessing {
             spacing: None,
             crop_to_body: false,

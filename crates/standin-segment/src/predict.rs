@@ -30,7 +30,8 @@ impl Sliding {
 
     fn check(self, window: [usize; 3]) -> Result<()> {
         if (0..3).any(|axis| !(1..=window[axis]).contains(&self.stride[axis])) {
-            let expected = format!("give three numbers from 1 to those of the window, {window:?}, or voxels are left out");
+            let expected =
+                format!("give three numbers from 1 to those of the window, {window:?}, or voxels are left out");
             return Err(Error::setting("stride", format!("{:?}", self.stride), expected));
         }
         Ok(())
@@ -59,7 +60,14 @@ trait Planes {
 }
 
 /// Slides over a volume and hands each plane on when it is decided.
-fn slide(network: &VNet, image: &Prepared, settings: &Settings, sliding: &Sliding, into: &mut dyn Planes, progress: &dyn Progress) {
+fn slide(
+    network: &VNet,
+    image: &Prepared,
+    settings: &Settings,
+    sliding: &Sliding,
+    into: &mut dyn Planes,
+    progress: &dyn Progress,
+) {
     let window = settings.patch;
     let [columns, rows, slabs] = image.shape;
     let area = columns * rows;

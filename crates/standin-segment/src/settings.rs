@@ -153,11 +153,7 @@ impl Settings {
     /// How the parameters are updated.
     pub(crate) fn optimization(&self, has_teacher: bool) -> Optimization {
         Optimization {
-            optimizer: Optimizer::Sgd {
-                momentum: self.momentum,
-                nesterov: false,
-                weight_decay: self.weight_decay,
-            },
+            optimizer: Optimizer::Sgd { momentum: self.momentum, nesterov: false, weight_decay: self.weight_decay },
             learning_rate: self.learning_rate,
             schedule: self.schedule,
             clip_norm: self.clip_norm,

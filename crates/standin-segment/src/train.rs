@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use standin_data::{Error as DataError, Progress, Seed};
 use standin_nn::tensor::{Device, Tensor, TensorData};
 use standin_nn::{
-    Batch, Checkpoints, DeviceChoice, Every, History, Learner, OptimizerState, Plan, Result as NetworkResult,
-    Trainer, TrainerState, shapes, train, values, with_values,
+    Batch, Checkpoints, DeviceChoice, Every, History, Learner, OptimizerState, Plan, Result as NetworkResult, Trainer,
+    TrainerState, shapes, train, values, with_values,
 };
 
 use crate::methods::{Method, Step};
@@ -168,12 +168,8 @@ impl Training {
             selected: None,
             progress,
         };
-        let plan = Plan::steps(
-            examples.labelled.len(),
-            self.settings.batch,
-            self.settings.steps,
-            self.seed.derive("order"),
-        );
+        let plan =
+            Plan::steps(examples.labelled.len(), self.settings.batch, self.settings.steps, self.seed.derive("order"));
         let history = train(&mut learning, &plan, checkpoints, progress)?;
         let finished = learning.trainer.finished().network;
         let (network_values, selected_step, validation) = match learning.selected {
@@ -370,7 +366,8 @@ impl Learner for Learning<'_> {
     }
 
     fn recall(&mut self, memory: &str) -> Result<(), String> {
-        let record: Record = serde_json::from_str(memory).map_err(|error| format!("its record is damaged ({error})"))?;
+        let record: Record =
+            serde_json::from_str(memory).map_err(|error| format!("its record is damaged ({error})"))?;
         match &mut self.selected {
             Some(selected) => selected.record = record,
             None if record.curve.is_empty() => {}

@@ -124,8 +124,10 @@ impl Answer {
         let Maps { classes, voxels, .. } = self.maps;
         let mut gradient = self.gradient;
         // ∂L/∂z_c = p_c·(g_c − Σ_k g_k·p_k)
-        gradient.par_chunks_mut(self.maps.sample().max(1)).zip(self.probabilities.par_chunks(self.maps.sample().max(1))).for_each(
-            |(gradient, probabilities)| {
+        gradient
+            .par_chunks_mut(self.maps.sample().max(1))
+            .zip(self.probabilities.par_chunks(self.maps.sample().max(1)))
+            .for_each(|(gradient, probabilities)| {
                 let mut mean = vec![0.0f32; voxels];
                 for (gradient, probability) in gradient.chunks(voxels).zip(probabilities.chunks(voxels)) {
                     for ((mean, gradient), probability) in mean.iter_mut().zip(gradient).zip(probability) {
@@ -137,8 +139,7 @@ impl Answer {
                         *gradient = probability * (*gradient - mean);
                     }
                 }
-            },
-        );
+            });
         let device: Device = self.logits.device();
         let shape = self.logits.dims();
         let rows = shape[0] * classes;

@@ -1,8 +1,8 @@
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use standin_data::Seed;
-use standin_nn::tensor::{Tensor, TensorData};
 use standin_nn::DeviceChoice;
+use standin_nn::tensor::{Tensor, TensorData};
 
 use super::{Method, ONE_DECODER, Step, TEACHER_WEIGHT, total};
 use crate::losses::{Maps, ramp, squared_difference};

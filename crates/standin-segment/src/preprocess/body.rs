@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn the_box_is_around_what_is_bright() {
         let shape = [30, 20, 25];
-        let inside = |at: [usize; 3]| (10..16).contains(&at[0]) && (8..12).contains(&at[1]) && (12..20).contains(&at[2]);
+        let inside =
+            |at: [usize; 3]| (10..16).contains(&at[0]) && (8..12).contains(&at[1]) && (12..20).contains(&at[2]);
         let voxels: Vec<f32> = (0..30 * 20 * 25)
             .map(|at| [at % 30, at / 30 % 20, at / 600])
             .map(|at| if inside(at) { 100.0 } else { (at[0] % 3) as f32 })

@@ -77,6 +77,8 @@ mod tests {
         assert!(mean.abs() < 1e-3 && voxels[999] < 2.0);
         let mut window = [-2000.0, 0.0, 50.0, 300.0];
         Intensity::Window { low: -100.0, high: 200.0 }.normalise(&mut window);
-        assert_eq!(window, [-1.0, -1.0 / 3.0, 0.0, 1.0]);
+        for (found, expected) in window.iter().zip([-1.0, -1.0 / 3.0, 0.0, 1.0]) {
+            assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
+        }
     }
 }

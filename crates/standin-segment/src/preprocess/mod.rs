@@ -87,7 +87,8 @@ impl Preprocessing {
         for &label in volume.voxels() {
             let class = labels.iter().position(|&known| known == label).ok_or_else(|| {
                 let known = labels.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-                let remedy = "a network knows the labels of the volumes it is trained on; give those that have all of them";
+                let remedy =
+                    "a network knows the labels of the volumes it is trained on; give those that have all of them";
                 DataError::invalid(path, format!("has label {label}, which is not among {known}"), remedy)
             })?;
             classes.push(class as u8);
@@ -150,7 +151,9 @@ fn check_voxels(volume: &IntensityVolume, path: &Path) -> Result<()> {
         let count = voxels.iter().filter(|voxel| !voxel.is_finite()).count();
         let place = [first % nx, first / nx % ny, first / (nx * ny)];
         let found = format!("{count} voxels are not finite numbers, the first is {} at {place:?}", voxels[first]);
-        return Err(DataError::invalid(path, found, "replace them, such as by the least intensity, or leave it out").into());
+        return Err(
+            DataError::invalid(path, found, "replace them, such as by the least intensity, or leave it out").into()
+        );
     }
     let empty: Vec<bool> = voxels.chunks(nx * ny).map(|slice| slice.iter().all(|&voxel| voxel == slice[0])).collect();
     if empty.iter().all(|&empty| empty) {
@@ -198,9 +201,8 @@ mod tests {
     fn volume(shape: [usize; 3], voxel: impl Fn([usize; 3]) -> f32) -> IntensityVolume {
         let affine = [[-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]];
         let count = shape.iter().product();
-        let voxels = (0..count)
-            .map(|at| voxel([at % shape[0], at / shape[0] % shape[1], at / (shape[0] * shape[1])]))
-            .collect();
+        let voxels =
+            (0..count).map(|at| voxel([at % shape[0], at / shape[0] % shape[1], at / (shape[0] * shape[1])])).collect();
         IntensityVolume::new(Grid::new(shape, affine).unwrap(), voxels).unwrap()
     }
 

@@ -98,7 +98,8 @@ impl Kind {
             Self::Segmenters => METHODS
                 .iter()
                 .map(|m| {
-                    let learns = if m.uses_unlabelled { "learns from labels and without" } else { "learns from labels" };
+                    let learns =
+                        if m.uses_unlabelled { "learns from labels and without" } else { "learns from labels" };
                     let decoders = if m.decoders.len() == 1 { "one decoder" } else { "three decoders" };
                     entry(m.name, format!("{learns}, {decoders}"), m.summary, m.cost, m.source)
                 })

@@ -128,7 +128,11 @@ impl Evaluate {
             };
             let image = images.as_ref().and_then(|images| images.get(&volume.name));
             if let (None, Some(folder)) = (image, &self.images) {
-                progress.warn(&format!("{}: has no image of {}; its contours are on black", folder.display(), volume.name));
+                progress.warn(&format!(
+                    "{}: has no image of {}; its contours are on black",
+                    folder.display(),
+                    volume.name
+                ));
             }
             let overlays = Overlay::read(image.map(PathBuf::as_path), prediction, reference)?;
             pictures.push(VolumePictures { name: volume.name.clone(), overlays });

@@ -125,12 +125,8 @@ impl Predict {
 }
 
 fn text(predicted: &[Predicted]) -> String {
-    let header = [
-        ("volume", Align::Left),
-        ("voxels", Align::Right),
-        ("with a label", Align::Right),
-        ("seconds", Align::Right),
-    ];
+    let header =
+        [("volume", Align::Left), ("voxels", Align::Right), ("with a label", Align::Right), ("seconds", Align::Right)];
     let rows = predicted.iter().map(|volume| {
         let [x, y, z] = volume.shape;
         let seconds = format!("{:.1}", volume.seconds);

@@ -209,8 +209,7 @@ impl Train {
         };
         let mut cohort = Cohort::divide(&self.images, &self.labels, &division, progress)?;
         for given in &self.extra_labelled {
-            let (images, labels) =
-                given.split_once(',').ok_or_else(|| TwoFolders { given: given.clone() })?;
+            let (images, labels) = given.split_once(',').ok_or_else(|| TwoFolders { given: given.clone() })?;
             cohort.add_labelled(Path::new(images), Path::new(labels), progress)?;
         }
         if training.method.uses_unlabelled {
