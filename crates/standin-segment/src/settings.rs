@@ -22,12 +22,10 @@ pub struct Settings {
     pub labelled_per_batch: usize,
     /// Steps.
     pub steps: usize,
-    /// Step length of gradient descent with momentum.
+    /// Turns gradients into steps; replaced as a whole.
+    pub optimizer: Optimizer,
+    /// Step length.
     pub learning_rate: f64,
-    /// Decay of the velocity.
-    pub momentum: f64,
-    /// Weight of the squared norm of the parameters.
-    pub weight_decay: f64,
     /// Changes the learning rate over the training.
     pub schedule: Schedule,
     /// Longest gradient; none for no bound.
@@ -58,9 +56,8 @@ impl Default for Settings {
             batch: 4,
             labelled_per_batch: 2,
             steps: 1000,
-            learning_rate: 0.05,
-            momentum: 0.9,
-            weight_decay: 1e-4,
+            optimizer: Optimizer::adam(1e-4),
+            learning_rate: 2e-3,
             schedule: Schedule::cosine(0.05),
             clip_norm: Some(5.0),
             ramp: 0.4,
@@ -93,7 +90,7 @@ impl Settings {
         }
         for (key, value) in table {
             match (complete.get_mut(key), value) {
-                // Preprocessing is set key by key; a schedule is replaced as a whole.
+                // Preprocessing is set key by key; schedule and optimiser are replaced as a whole.
                 (Some(toml::Value::Table(own)), toml::Value::Table(given)) if key == "preprocessing" => {
                     own.extend(given.clone());
                 }
@@ -153,7 +150,7 @@ impl Settings {
     /// How the parameters are updated.
     pub(crate) fn optimization(&self, has_teacher: bool) -> Optimization {
         Optimization {
-            optimizer: Optimizer::Sgd { momentum: self.momentum, nesterov: false, weight_decay: self.weight_decay },
+            optimizer: self.optimizer,
             learning_rate: self.learning_rate,
             schedule: self.schedule,
             clip_norm: self.clip_norm,
@@ -182,6 +179,8 @@ mod tests {
         let settings = read("steps = 7\n[preprocessing]\ncrop_to_body = false").unwrap();
         assert_eq!((settings.steps, settings.preprocessing.crop_to_body), (7, false));
         assert_eq!(read("dimensions = 2").unwrap().patch, [64, 64, 1]);
+        let descent = read("optimizer = { name = \"sgd\", weight_decay = 1e-4 }").unwrap().optimizer;
+        assert_eq!(descent, Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 1e-4 });
         assert_eq!(read("schedule = { name = \"constant\" }").unwrap().schedule, Schedule::Constant);
     }
 
