@@ -94,6 +94,15 @@ echo '-- a private classifier, with its guarantee beside its weights'
 "$standin" classify --train sides@train --test sides@test --classifier cnn --privacy-epsilon 8 --out private
 "$standin" classify --load private --test sides@test --json
 
+echo '-- volumes of which two have labels: noisy balls among bars as bright'
+(cd "$examples/.." && cargo build --release --quiet -p standin -p standin-segment --example balls)
+"$examples/../target/release/examples/balls" balls
+"$standin" segment train --images balls --labels balls --labelled 2 --test balls/test.txt --method fba-net-plus \
+  --set width=4 --set 'patch=[32, 32, 32]' --set steps=60 --out segmenter --quiet
+"$standin" segment predict --model segmenter --images balls --volumes balls/test.txt --out found --quiet
+"$standin" segment evaluate --predictions found --references balls --volumes balls/test.txt --images balls --out contours
+test -s contours/report.html
+
 echo '-- what noise costs, what a budget buys, and what an attack proves'
 "$standin" privacy epsilon --sampling-rate 0.01 --noise-multiplier 1 --steps 10000 --delta 1e-5 --curve epsilon.svg
 "$standin" privacy calibrate --epsilon 3 --delta 1e-5 --sampling-rate 0.01 --steps 10000

@@ -41,6 +41,7 @@ mod sums;
 mod tile;
 mod transpose;
 mod units;
+mod upsampling;
 mod weighted_sum;
 
 pub use activation::Activation;
@@ -54,4 +55,5 @@ pub use normalisation::Normalisation;
 pub use powers::exponentials;
 pub use squares::squared_norms;
 pub use units::Units;
+pub use upsampling::{Interpolation, Upsampling};
 pub use weighted_sum::weighted_sum;

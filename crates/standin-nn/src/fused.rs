@@ -13,6 +13,7 @@ mod convolution;
 mod dispatch;
 mod embedding;
 mod linear;
+mod mapping;
 mod normalisation;
 mod operator;
 
@@ -26,9 +27,10 @@ pub(crate) use convolution::{Convolved, Transposed};
 pub(crate) use dispatch::{Held, slice};
 pub(crate) use embedding::Rows;
 pub(crate) use linear::Dense;
+pub(crate) use mapping::{Upsampled, map_linearly};
 pub(crate) use normalisation::{GroupNormalised, LayerNormalised};
 pub(crate) use operator::{Copied, Inputs, Operator, PerSample, squared_norms, weighted_rows, without};
-pub use standin_kernels::Activation;
+pub use standin_kernels::{Activation, Interpolation};
 
 use crate::per_sample::{Recorded, Recording};
 

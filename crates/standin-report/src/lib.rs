@@ -43,6 +43,7 @@ mod plot;
 mod reading;
 mod report;
 mod section;
+mod segmentation;
 mod timing;
 mod words;
 
@@ -52,4 +53,5 @@ pub use error::{Error, Result};
 pub use identities::{Identities, IdentitySet, ShownPair};
 pub use plot::{BudgetPoint, budget_curve};
 pub use report::Report;
+pub use segmentation::{Segmentation, SegmentationRun, VolumePictures};
 pub use timing::Timing;

@@ -98,7 +98,20 @@ pub struct SurfaceScores {
 /// If a volume has no counterpart or two files of a folder have one name, a file cannot be read as labels, the two of a
 /// pair lie on different grids or on one whose axes are not at right angles, or no volume has any label but 0.
 pub fn evaluate(predictions: &Path, references: &Path, progress: &dyn Progress) -> Result<Evaluation> {
-    let pairs = pairs::matched(predictions, references, progress)?;
+    evaluate_only(predictions, references, None, progress)
+}
+
+/// [`evaluate`] for the volumes of these names alone, where names are given.
+///
+/// # Errors
+/// As [`evaluate`], and if a name is in one of the folders only or in neither.
+pub fn evaluate_only(
+    predictions: &Path,
+    references: &Path,
+    only: Option<&[String]>,
+    progress: &dyn Progress,
+) -> Result<Evaluation> {
+    let pairs = pairs::matched(predictions, references, only, progress)?;
     progress.begin("evaluate", pairs.len() as u64);
     let scored: Vec<Result<VolumeScores>> = pairs
         .par_iter()

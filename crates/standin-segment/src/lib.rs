@@ -1,4 +1,4 @@
-//! Segmentation of volumes: reading, overlap and surface distances.
+//! Segmentation of volumes with few labels: training, prediction, overlap and surface distances.
 //!
 //! A [`Volume`] is a three-dimensional image on a [`Grid`], which says where in the body each voxel lies. Intensities
 //! and labels are volumes of `f32` and `u32`; both are read from and written to NIfTI-1 files, with the grid kept.
@@ -9,6 +9,9 @@
 //!   surfaces lie apart, so they hardly notice how large the object is.
 //!
 //! [`evaluate`] scores a folder of predictions against a folder of references, one pair of files at a time.
+//!
+//! A [`Training`] teaches a network from few volumes with labels and many without, by one of the [`METHODS`]; a [`Model`]
+//! predicts. Volumes that are held out are learnt from in no way: a [`Cohort`] refuses it.
 //!
 //! # Conventions
 //! Published tables differ in conventions that are rarely stated. The ones here:
@@ -31,18 +34,45 @@
 //! # Ok::<(), standin_data::Error>(())
 //! ```
 
+mod cohort;
+mod comparison;
 mod distance_transform;
+mod error;
 mod evaluation;
+mod folds;
 mod grid;
 mod interval;
+pub mod losses;
+mod methods;
+mod model;
+mod names;
+pub mod network;
 mod overlap;
+mod overlay;
+mod patches;
+mod predict;
+mod preprocess;
+mod settings;
 mod surface;
+mod train;
 mod volume;
 
+pub use cohort::{Case, Cohort, CohortNames, Division, Labelled, Unlabelled};
+pub use comparison::{PairedScore, compare};
 pub use distance_transform::squared_distance_transform;
-pub use evaluation::{Evaluation, LabelScores, LabelSummary, SurfaceScores, VolumeScores, evaluate};
+pub use error::{Error, Result};
+pub use evaluation::{Evaluation, LabelScores, LabelSummary, SurfaceScores, VolumeScores, evaluate, evaluate_only};
+pub use folds::Fold;
 pub use grid::Grid;
 pub use interval::mean;
+pub use methods::{METHODS, Method, method};
+pub use model::{Description, Model, Selection};
+pub use names::{Role, read_list, volumes};
 pub use overlap::{Overlap, overlaps};
+pub use overlay::{Overlay, Plane};
+pub use predict::Sliding;
+pub use preprocess::{Intensity, Prepared, Preprocessing, read_image};
+pub use settings::Settings;
 pub use surface::{SurfaceDistances, surface};
+pub use train::{Examples, Trained, Training};
 pub use volume::{IntensityVolume, LabelVolume, Volume};

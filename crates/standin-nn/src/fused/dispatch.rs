@@ -14,6 +14,7 @@ use burn::tensor::{Shape, Tensor, TensorData};
 use standin_kernels::Activation;
 
 use super::activation::{gradient, values};
+use super::mapping::Mapping;
 use super::operator::{Forward, Inputs, Operator, ParameterGradients, Wanted};
 use crate::per_sample::Recorded;
 
@@ -34,6 +35,11 @@ pub(super) fn activated<const D: usize>(x: Tensor<D>, activation: Activation) ->
     Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), activation))
 }
 
+/// A linear map without parameters.
+pub(super) fn mapped<const D: usize>(x: Tensor<D>, mapping: Arc<dyn Mapping>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::map_linearly(x.into_dispatch(), mapping))
+}
+
 /// The operations a call may name; the generated code finds the back end.
 #[backend_extension(Flex, Autodiff)]
 trait Fused: Backend {
@@ -46,6 +52,8 @@ trait Fused: Backend {
     ) -> FloatTensor<Self>;
 
     fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
+
+    fn map_linearly(x: FloatTensor<Self>, mapping: Arc<dyn Mapping>) -> FloatTensor<Self>;
 }
 
 /// Tensors whose values are at hand: what the backward pass works on, without going through the choice of a back end.
@@ -110,6 +118,10 @@ impl Fused for Flex {
         let shape = x.shape();
         Self::tensor(values(activation, slice(&Self::values(&x))), shape)
     }
+
+    fn map_linearly(x: FloatTensor<Self>, mapping: Arc<dyn Mapping>) -> FloatTensor<Self> {
+        Self::tensor(mapping.forward(slice(&Self::values(&x))), Shape::from(mapping.output_shape()))
+    }
 }
 
 #[derive(Debug)]
@@ -168,6 +180,22 @@ impl<B: Host> BackwardPass<B, 1> for ActivationBackward {
     }
 }
 
+#[derive(Debug)]
+struct MappingBackward;
+
+impl<B: Host> BackwardPass<B, 1> for MappingBackward {
+    type State = (Arc<dyn Mapping>, Shape);
+
+    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let dy = gradients.consume::<B>(&ops.node);
+        let (mapping, shape) = ops.state;
+        if let [Some(parent)] = ops.parents {
+            let dx = mapping.transposed(slice(&B::values(&dy)));
+            gradients.register::<B>(parent.id, B::tensor(dx, shape));
+        }
+    }
+}
+
 impl<B: Host, C: CheckpointStrategy> Fused for Autodiff<B, C> {
     fn layer(
         x: FloatTensor<Self>,
@@ -195,6 +223,16 @@ impl<B: Host, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let y = B::tensor(values(activation, slice(&held)), x.shape());
         match BackwardPass::<B, 1>::prepare::<C>(ActivationBackward, [node]).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish((held, activation), y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        }
+    }
+
+    fn map_linearly(x: FloatTensor<Self>, mapping: Arc<dyn Mapping>) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        let shape = x.shape();
+        let y = B::tensor(mapping.forward(slice(&B::values(&x))), Shape::from(mapping.output_shape()));
+        match BackwardPass::<B, 1>::prepare::<C>(MappingBackward, [node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((mapping, shape), y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }

@@ -7,7 +7,7 @@ use crate::fused::{Convolved, apply};
 use crate::initial;
 
 /// Convolution (cross-correlation) over one, two or three spatial axes: [`Conv1d`], [`Conv2d`] or [`Conv3d`]. One stride, one
-/// zero padding, one dilation and one kernel size for all axes.
+/// zero padding, one dilation and one kernel size for all axes, unless [`Conv3d::shaped`] gives one for each.
 ///
 /// `RANK` is that of the tensors: the spatial axes and two. A stride of 2 halves the planes at a fraction of the cost of
 /// pooling after a convolution of stride 1.
@@ -31,14 +31,15 @@ pub type Conv3d = Convolution<5>;
 /// How a kernel moves over its input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Geometry {
-    pub(super) stride: usize,
-    pub(super) padding: usize,
+    /// Of the three axes; fewer are the last of them.
+    pub(super) stride: [usize; 3],
+    pub(super) padding: [usize; 3],
     pub(super) dilation: usize,
     pub(super) groups: usize,
 }
 
 impl Geometry {
-    pub(super) const PLAIN: Self = Self { stride: 1, padding: 0, dilation: 1, groups: 1 };
+    pub(super) const PLAIN: Self = Self { stride: [1; 3], padding: [0; 3], dilation: 1, groups: 1 };
 
     /// Of a convolution from `x` (`n × inputs × …`) with weights `outputs × inputs / groups × kernel …`.
     pub(super) fn of<const RANK: usize>(self, x: [usize; RANK], weight: [usize; RANK]) -> standin_kernels::Convolution {
@@ -53,10 +54,15 @@ impl Geometry {
             groups: self.groups,
             size: spatial(&|axis| x[axis + 2], 1),
             kernel: spatial(&|axis| weight[axis + 2], 1),
-            stride: spatial(&|_| self.stride, 1),
-            padding: spatial(&|_| self.padding, 0),
+            stride: spatial(&|axis| self.stride[axis + 3 - axes], 1),
+            padding: spatial(&|axis| self.padding[axis + 3 - axes], 0),
             dilation: spatial(&|_| self.dilation, 1),
         }
+    }
+
+    /// Stride and padding of the last axes.
+    pub(super) fn of_axes<const AXES: usize>(self) -> [[usize; AXES]; 2] {
+        [self.stride, self.padding].map(|of| std::array::from_fn(|axis| of[axis + 3 - AXES]))
     }
 }
 
@@ -90,14 +96,14 @@ impl<const RANK: usize> Convolution<RANK> {
     /// The same layer with another stride (at least 1).
     #[must_use]
     pub fn with_stride(mut self, stride: usize) -> Self {
-        self.geometry.stride = stride;
+        self.geometry.stride = [stride; 3];
         self
     }
 
     /// The same layer with zeros added on all sides.
     #[must_use]
     pub fn with_padding(mut self, padding: usize) -> Self {
-        self.geometry.padding = padding;
+        self.geometry.padding = [padding; 3];
         self
     }
 
@@ -117,11 +123,31 @@ impl<const RANK: usize> Convolution<RANK> {
         self
     }
 
-    /// Rows (or columns) that come out for `size` rows that go in.
+    /// Rows (or columns) that come out for `size` rows that go in along the last axis.
     pub fn output_size(&self, size: usize) -> usize {
         let Geometry { stride, padding, dilation, .. } = self.geometry;
-        let reach = dilation * (self.weight.dims()[2] - 1) + 1;
-        (size + 2 * padding - reach) / stride + 1
+        let reach = dilation * (self.weight.dims()[RANK - 1] - 1) + 1;
+        (size + 2 * padding[2] - reach) / stride[2] + 1
+    }
+}
+
+impl Conv3d {
+    /// A layer with a kernel, a stride and a padding of its own along each axis (depth, height, width): a kernel of length 1
+    /// along depth makes a volume a stack of images, and one longer than the others sees as far where voxels are shorter.
+    pub fn shaped(
+        inputs: usize,
+        outputs: usize,
+        [kernel, stride, padding]: [[usize; 3]; 3],
+        seed: Seed,
+        device: &Device,
+    ) -> Self {
+        let fan_in = inputs * kernel.iter().product::<usize>();
+        let shape = [outputs, inputs, kernel[0], kernel[1], kernel[2]];
+        Self {
+            weight: Param::from_tensor(initial::he(shape, fan_in, seed.derive("weight"), device)),
+            bias: Param::from_tensor(initial::bias(outputs, fan_in, seed.derive("bias"), device)),
+            geometry: Geometry { stride, padding, ..Geometry::PLAIN },
+        }
     }
 }
 
@@ -133,8 +159,9 @@ macro_rules! forward {
             pub fn forward(&self, x: Tensor<$rank>) -> Tensor<$rank> {
                 let geometry = self.geometry.of(x.dims(), self.weight.dims());
                 apply(x, &self.weight, &self.bias, Convolved { geometry, axes: $axes }, |x, weight, bias| {
-                    let Geometry { stride, padding, dilation, groups } = self.geometry;
-                    let options = ConvOptions::new([stride; $axes], [padding; $axes], [dilation; $axes], groups);
+                    let Geometry { dilation, groups, .. } = self.geometry;
+                    let [stride, padding] = self.geometry.of_axes::<$axes>();
+                    let options = ConvOptions::new(stride, padding, [dilation; $axes], groups);
                     $composed(x, weight, Some(bias), options)
                 })
             }

@@ -30,6 +30,6 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use pool::{global_average_pool, global_max_pool, max_pool};
 pub use transposed_convolution::{ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, TransposedConvolution};
-pub use upsample::upsample_nearest;
+pub use upsample::{double_volume, upsample_nearest};
 
-pub use crate::fused::Activation;
+pub use crate::fused::{Activation, Interpolation};

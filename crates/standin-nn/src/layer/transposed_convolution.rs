@@ -45,21 +45,40 @@ impl<const RANK: usize> TransposedConvolution<RANK> {
     /// The same layer with another stride (at least 1).
     #[must_use]
     pub fn with_stride(mut self, stride: usize) -> Self {
-        self.geometry.stride = stride;
+        self.geometry.stride = [stride; 3];
         self
     }
 
     /// The same layer with `padding` rows and columns cut from all sides of the output.
     #[must_use]
     pub fn with_padding(mut self, padding: usize) -> Self {
-        self.geometry.padding = padding;
+        self.geometry.padding = [padding; 3];
         self
     }
 
-    /// Rows (or columns) that come out for `size` rows that go in.
+    /// Rows (or columns) that come out for `size` rows that go in along the last axis.
     pub fn output_size(&self, size: usize) -> usize {
-        let kernel = self.weight.dims()[2];
-        (size - 1) * self.geometry.stride + kernel - 2 * self.geometry.padding
+        self.output_along(RANK - 1, size)
+    }
+
+    /// The same along an axis of the tensor.
+    fn output_along(&self, axis: usize, size: usize) -> usize {
+        let Geometry { stride, padding, .. } = self.geometry;
+        let of_three = axis + 3 - RANK;
+        (size - 1) * stride[of_three] + self.weight.dims()[axis] - 2 * padding[of_three]
+    }
+}
+
+impl ConvTranspose3d {
+    /// A layer whose kernel equals its stride along each axis (depth, height, width), so that every output voxel comes from
+    /// one input voxel.
+    pub fn enlarging(inputs: usize, outputs: usize, factors: [usize; 3], seed: Seed, device: &Device) -> Self {
+        let shape = [inputs, outputs, factors[0], factors[1], factors[2]];
+        Self {
+            weight: Param::from_tensor(initial::he(shape, inputs, seed.derive("weight"), device)),
+            bias: Param::from_tensor(initial::bias(outputs, inputs, seed.derive("bias"), device)),
+            geometry: Geometry { stride: factors, ..Geometry::PLAIN },
+        }
     }
 }
 
@@ -73,17 +92,14 @@ macro_rules! forward {
                 // What comes out is what goes into the convolution this is the gradient of.
                 let mut output = x.dims();
                 output[1] = weight[1];
-                output[2..].iter_mut().for_each(|size| *size = self.output_size(*size));
+                for (axis, size) in output.iter_mut().enumerate().skip(2) {
+                    *size = self.output_along(axis, *size);
+                }
                 let geometry = self.geometry.of(output, weight);
                 apply(x, &self.weight, &self.bias, Transposed { geometry, axes: $axes }, |x, weight, bias| {
-                    let Geometry { stride, padding, dilation, groups } = self.geometry;
-                    let options = ConvTransposeOptions::new(
-                        [stride; $axes],
-                        [padding; $axes],
-                        [0; $axes],
-                        [dilation; $axes],
-                        groups,
-                    );
+                    let Geometry { dilation, groups, .. } = self.geometry;
+                    let [stride, padding] = self.geometry.of_axes::<$axes>();
+                    let options = ConvTransposeOptions::new(stride, padding, [0; $axes], [dilation; $axes], groups);
                     $composed(x, weight, Some(bias), options)
                 })
             }

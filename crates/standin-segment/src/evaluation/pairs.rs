@@ -1,11 +1,8 @@
-use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use standin_data::{Error, Progress, Result};
 
-/// How many names a message lists before it says how many more there are.
-const NAMES_SHOWN: usize = 5;
+use crate::names::{Role, listed, volumes};
 
 /// A prediction and its reference.
 #[derive(Debug)]
@@ -18,13 +15,30 @@ pub struct Pair {
     pub reference: PathBuf,
 }
 
-/// The volumes of two folders, matched by name and in the order of their names; `.nii` and `.nii.gz` are one name.
+/// The volumes of two folders, matched by name and in the order of their names; `.nii` and `.nii.gz` are one name, and so
+/// are `NAME` and `NAME-label`. With `only`, those of these names alone.
 ///
 /// # Errors
 /// If a folder cannot be read, holds no volume or two of one name, or a volume has no counterpart.
-pub fn matched(predictions: &Path, references: &Path, progress: &dyn Progress) -> Result<Vec<Pair>> {
-    let predicted = volumes(predictions, progress)?;
-    let mut referred = volumes(references, progress)?;
+pub fn matched(
+    predictions: &Path,
+    references: &Path,
+    only: Option<&[String]>,
+    progress: &dyn Progress,
+) -> Result<Vec<Pair>> {
+    let mut predicted = volumes(predictions, Role::Label, progress)?;
+    let mut referred = volumes(references, Role::Label, progress)?;
+    if let Some(only) = only {
+        for (folder, known) in [(predictions, &predicted), (references, &referred)] {
+            let absent: Vec<String> = only.iter().filter(|name| !known.contains_key(*name)).cloned().collect();
+            if !absent.is_empty() {
+                let found = format!("has no volume of the name {}", listed(&absent));
+                return Err(Error::invalid(folder, found, "correct the list, or add what is missing"));
+            }
+        }
+        predicted.retain(|name, _| only.contains(name));
+        referred.retain(|name, _| only.contains(name));
+    }
     let mut unmatched = Vec::new();
     let mut pairs = Vec::new();
     for (name, prediction) in predicted {
@@ -45,43 +59,4 @@ pub fn matched(predictions: &Path, references: &Path, progress: &dyn Progress) -
         return Err(Error::invalid(references, found, remedy));
     }
     Ok(pairs)
-}
-
-/// The NIfTI files of a folder by name.
-fn volumes(folder: &Path, progress: &dyn Progress) -> Result<BTreeMap<String, PathBuf>> {
-    let mut volumes: BTreeMap<String, PathBuf> = BTreeMap::new();
-    let mut others = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::io("reading the folder", folder))? {
-        let path = entry.map_err(Error::io("reading the folder", folder))?.path();
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let stem = file.strip_suffix(".nii.gz").or_else(|| file.strip_suffix(".nii"));
-        let Some(stem) = stem.filter(|_| path.is_file()) else {
-            others.push(file);
-            continue;
-        };
-        if let Some(first) = volumes.insert(stem.to_owned(), path.clone()) {
-            let found = format!("and {} have one name", first.display());
-            return Err(Error::invalid(&path, found, "keep one of the two"));
-        }
-    }
-    others.sort_unstable();
-    if volumes.is_empty() {
-        let found = match others.as_slice() {
-            [] => "is empty".to_owned(),
-            others => format!("holds no volume, only {}", listed(others)),
-        };
-        return Err(Error::invalid(folder, found, "expected .nii or .nii.gz files directly in the folder"));
-    }
-    if !others.is_empty() {
-        progress.warn(&format!("{}: left aside, not .nii or .nii.gz: {}", folder.display(), listed(&others)));
-    }
-    Ok(volumes)
-}
-
-fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMES_SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }

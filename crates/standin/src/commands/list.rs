@@ -8,6 +8,7 @@ use standin_data::DATASETS;
 use standin_encode::ENCODERS;
 use standin_generate::{GENERATORS, PublicImages};
 use standin_measure::MEASURES;
+use standin_segment::METHODS;
 
 use super::Context;
 use crate::failure::{Failure, Status};
@@ -29,12 +30,21 @@ enum Kind {
     Measures,
     Encoders,
     Classifiers,
+    Segmenters,
     Datasets,
     Presets,
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::Generators, Kind::Attacks, Kind::Measures, Kind::Encoders, Kind::Classifiers, Kind::Datasets, Kind::Presets];
+const KINDS: [Kind; 8] = [
+    Kind::Generators,
+    Kind::Attacks,
+    Kind::Measures,
+    Kind::Encoders,
+    Kind::Classifiers,
+    Kind::Segmenters,
+    Kind::Datasets,
+    Kind::Presets,
+];
 
 /// One line of the list.
 #[derive(Debug, Serialize)]
@@ -89,6 +99,15 @@ impl Kind {
             Self::Classifiers => {
                 CLASSIFIERS.iter().map(|f| entry(f.name, String::new(), f.summary, f.cost, f.source)).collect()
             }
+            Self::Segmenters => METHODS
+                .iter()
+                .map(|m| {
+                    let learns =
+                        if m.uses_unlabelled { "learns from labels and without" } else { "learns from labels" };
+                    let decoders = if m.decoders.len() == 1 { "one decoder" } else { "three decoders" };
+                    entry(m.name, format!("{learns}, {decoders}"), m.summary, m.cost, m.source)
+                })
+                .collect(),
             Self::Datasets => DATASETS
                 .iter()
                 .map(|d| {
@@ -118,6 +137,7 @@ impl Kind {
             Self::Measures => "Measures",
             Self::Encoders => "Encoders",
             Self::Classifiers => "Classifiers",
+            Self::Segmenters => "Segmenters",
             Self::Datasets => "Data sets",
             Self::Presets => "Studies",
         }
