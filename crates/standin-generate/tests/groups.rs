@@ -189,7 +189,8 @@ fn public_images_teach_groups_of_which_there_is_none() {
 #[test]
 fn an_interrupted_fit_ends_as_an_undisturbed_one() {
     let train = bars(20, 4);
-    let more = "minority = [\"dark\"]\nadaptation = { method = \"low-rank\", training = { least_steps = 6, epochs = 0.1 } }";
+    let more =
+        "minority = [\"dark\"]\nadaptation = { method = \"low-rank\", training = { least_steps = 6, epochs = 0.1 } }";
     let generator = (family("dual-edm").unwrap().build)(&options(6, more)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let work = Work::new(folder.path(), std::time::Duration::ZERO, None, "a fit");

@@ -148,7 +148,7 @@ pub struct Translation {
     /// Images made of each class; as many as the majority has in its largest class, if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_class: Option<usize>,
-    /// Whether only those are used that a classifier trained on the real training images takes for what they should be.
+    /// Whether only those are used that classifiers trained on the real training images take for the class and the side they should be of.
     pub accept: bool,
     /// Strengths that a trial compares, with the first seed.
     pub strengths: Vec<f64>,

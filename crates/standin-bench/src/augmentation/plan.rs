@@ -7,8 +7,8 @@ use super::arms::Arm;
 use super::configuration::{AugmentationStudy, MinorityGenerator, Scenario};
 use super::images::AugmentationImages;
 use super::stages::{
-    Accept, Branch, Examine, Judge, MINORITY, Prepare, Question, Repetition, SIDE, Scarce, Summarise, TrainArm,
-    Trained, Translate, TryStrengths, generator_settings,
+    Accept, Branch, Examine, Judge, Knowledge, MINORITY, Prepare, Question, Repetition, SIDE, Scarce, Summarise,
+    TrainArm, Trained, Translate, TryStrengths, generator_settings,
 };
 use super::summary::Skipped;
 use crate::graph::{Graph, UnknownInput};
@@ -100,7 +100,8 @@ impl Planner<'_> {
             let images = planner.majority + planner.minority.iter().sum::<usize>();
             let workload = planner.of_classifier(&backbone, images);
             let seed = Seed::new(study.data.split_seed).derive("judge");
-            planner.graph.add(Judge { question, backbone, prepare: planner.prepare, seed, workload })
+            let knowledge = Knowledge::Pool(planner.prepare);
+            planner.graph.add(Judge { question, backbone, knowledge, seed, workload })
         };
         let judges = [judge(&mut self, Question::Class)?, judge(&mut self, Question::Side)?];
         let mut branches = Vec::new();
@@ -216,16 +217,24 @@ impl Planner<'_> {
                 label: format!("translate, {label}"),
                 workload: self.of_translation(per_class * self.classes, study.translation.strength),
             })?;
-            let chooser = match study.translation.accept {
-                false => None,
-                true => {
-                    // Trained on what there is of both sides, so that it knows something of the minority.
-                    let arm = if few > 0 { Arm::Oversampled } else { Arm::MajorityOnly };
-                    Some(self.arm(scenario, arm, &study.backbones[0], &repetition, seed, &label)?)
+            let mut choosers = [None; 2];
+            if study.translation.accept {
+                // Trained on what there is of both sides, so that it knows something of the minority.
+                let arm = if few > 0 { Arm::Oversampled } else { Arm::MajorityOnly };
+                let backbone = &study.backbones[0];
+                choosers[0] = Some(self.arm(scenario, arm, backbone, &repetition, seed, &label)?);
+                if few > 0 {
+                    choosers[1] = Some(self.graph.add(Judge {
+                        question: Question::Side,
+                        backbone: backbone.clone(),
+                        knowledge: Knowledge::Train(scarce),
+                        seed: seed.derive("chooser"),
+                        workload: self.of_classifier(backbone, 2 * self.majority),
+                    })?);
                 }
-            };
+            }
             repetition.accept =
-                Some(self.graph.add(Accept { translate, scarce, chooser, judges, label: label.clone() })?);
+                Some(self.graph.add(Accept { translate, scarce, choosers, judges, label: label.clone() })?);
             repetition.examine = Some(self.graph.add(Examine {
                 scarce,
                 accept: repetition.accept.unwrap_or(translate),

@@ -10,7 +10,7 @@ mod translate;
 mod trial;
 
 pub use accept::Accept;
-pub use arm::{Judge, Question, TrainArm};
+pub use arm::{Judge, Knowledge, Question, TrainArm};
 pub use examine::Examine;
 pub use prepare::Prepare;
 pub use scarce::Scarce;

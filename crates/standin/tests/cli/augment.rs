@@ -114,13 +114,17 @@ fn images_are_brought_into_another_group() {
     let folder = folder.path();
     write_digits(&folder.join("set"));
     let generate = ["generate", "--train", "set", "--generator", "dual-edm", "--out", "model"];
-    let settings = ["--set", "group.column=tone", "--set", "network.width=8", "--set", "training.least_steps=5", "--set"];
+    let settings =
+        ["--set", "group.column=tone", "--set", "network.width=8", "--set", "training.least_steps=5", "--set"];
     document(folder, &[&generate[..], &settings, &["training.epochs=0.1"]].concat());
     let translate = ["augment", "translate", "model", "--sources", "set@tone=light@label=3", "--steps", "4"];
     let found = document(
         folder,
-        &[&translate[..], &["--to", "dark", "--out", "made", "--format", "saved", "--grid", "grid.png", "--sweep", "0.3,1"]]
-            .concat(),
+        &[
+            &translate[..],
+            &["--to", "dark", "--out", "made", "--format", "saved", "--grid", "grid.png", "--sweep", "0.3,1"],
+        ]
+        .concat(),
     );
     let made = ImageSet::open(&folder.join("made")).unwrap();
     assert_eq!(found["images"].as_u64().unwrap() as usize, made.len());
@@ -131,7 +135,8 @@ fn images_are_brought_into_another_group() {
     assert!(refused(&["--to", "medium", "--out", "x"]).contains("dark, light"));
     assert!(refused(&["--to", "dark", "--out", "made"]).contains("--force"));
     assert!(refused(&["--to", "dark", "--strength", "0", "--out", "x"]).contains("strength is 0"));
-    let drawn = ["sample", "model", "--count", "5", "--group", "dark", "--steps", "2", "--format", "saved", "--out", "drawn"];
+    let drawn =
+        ["sample", "model", "--count", "5", "--group", "dark", "--steps", "2", "--format", "saved", "--out", "drawn"];
     document(folder, &drawn);
     assert!(ImageSet::open(&folder.join("drawn")).unwrap().column("tone").unwrap().values.iter().all(|v| v == "dark"));
 }

@@ -9,15 +9,16 @@ use super::{MINORITY, SIDE};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
 use crate::study::stages::{BoxedError, read_json, write_json};
 
-/// Keeps the synthetic images that a classifier trained on real training images takes for what they should be, and asks the judges what
+/// Keeps the synthetic images that classifiers trained on real training images take for what they should be, and asks the judges what
 /// they show. Outputs: `images`, `sources.json`, `acceptance.json`.
 pub struct Accept {
     /// The synthetic images.
     pub translate: StageId,
     /// The real ones they join.
     pub scarce: StageId,
-    /// The classifier that accepts; none to keep all.
-    pub chooser: Option<StageId>,
+    /// The classifiers that accept, of classes and of sides; none to keep all, none of sides where there is no image of the minority to
+    /// learn them from.
+    pub choosers: [Option<StageId>; 2],
     /// The judge of classes, and that of sides.
     pub judges: [StageId; 2],
     /// Which repetition of which scenario, for people.
@@ -60,11 +61,16 @@ pub(super) fn of_its_class(classifier: &dyn TrainedClassifier, images: &ImageSet
     agrees(classifier, images, |image| Some(labels.classes[labels.values[image] as usize].clone()))
 }
 
+/// For each image whether a classifier of sides takes it for the minority's.
+fn of_the_minority(classifier: &dyn TrainedClassifier, images: &ImageSet) -> Result<Vec<bool>, BoxedError> {
+    agrees(classifier, images, |_| Some(MINORITY.to_owned()))
+}
+
 /// For each image what the judges of classes and sides say.
 pub(super) fn judged(inputs: &Inputs, judges: [StageId; 2], images: &ImageSet) -> Result<[Vec<bool>; 2], BoxedError> {
     let [classes, sides] =
         judges.map(|judge| -> Result<_, BoxedError> { Ok(standin_classify::load(inputs.folder(judge)?)?) });
-    Ok([of_its_class(&*classes?, images)?, agrees(&*sides?, images, |_| Some(MINORITY.to_owned()))?])
+    Ok([of_its_class(&*classes?, images)?, of_the_minority(&*sides?, images)?])
 }
 
 impl Stage for Accept {
@@ -77,24 +83,31 @@ impl Stage for Accept {
     }
 
     fn configuration(&self) -> Value {
-        json!({ "chosen": self.chooser.is_some() })
+        json!({ "chosen": self.choosers.map(|chooser| chooser.is_some()) })
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        [self.translate, self.scarce].into_iter().chain(self.chooser).chain(self.judges).collect()
+        [self.translate, self.scarce]
+            .into_iter()
+            .chain(self.choosers.into_iter().flatten())
+            .chain(self.judges)
+            .collect()
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
         let folder = inputs.folder(self.translate)?;
         let images = ImageSet::open(&folder.join("images"))?;
         let sources: Vec<usize> = read_json(&folder.join("sources.json"))?;
-        let kept: Vec<usize> = match self.chooser {
-            None => (0..images.len()).collect(),
-            Some(chooser) => {
-                let agrees = of_its_class(&*standin_classify::load(inputs.folder(chooser)?)?, &images)?;
-                (0..images.len()).filter(|&image| agrees[image]).collect()
-            }
-        };
+        let mut kept: Vec<usize> = (0..images.len()).collect();
+        for (chooser, by_class) in self.choosers.into_iter().zip([true, false]) {
+            let Some(chooser) = chooser else { continue };
+            let chooser = standin_classify::load(inputs.folder(chooser)?)?;
+            let agrees = match by_class {
+                true => of_its_class(&*chooser, &images)?,
+                false => of_the_minority(&*chooser, &images)?,
+            };
+            kept.retain(|&image| agrees[image]);
+        }
         let right = judged(inputs, self.judges, &images)?;
         let of = |chosen: &dyn Fn(usize) -> bool| {
             [0, 1].map(|judge| (0..images.len()).filter(|&image| right[judge][image] && chosen(image)).count())

@@ -87,15 +87,23 @@ pub enum Question {
     Side,
 }
 
-/// Trains a classifier on all real images of the pool, more than any arm has, to say what synthetic images show. Nothing is chosen by it.
-/// Output: the model.
+/// What a classifier that is asked about synthetic images has learnt from.
+#[derive(Clone, Copy, Debug)]
+pub enum Knowledge {
+    /// All real images of the pool, more than any arm has: it judges, and nothing is chosen by it.
+    Pool(StageId),
+    /// The real training images of a repetition, the minority's repeated: it may choose.
+    Train(StageId),
+}
+
+/// Trains a classifier to say what synthetic images show. Output: the model.
 pub struct Judge {
     /// What it is asked.
     pub question: Question,
     /// The classifier.
     pub backbone: Classifier,
-    /// Whose pool it learns from.
-    pub prepare: StageId,
+    /// What it learns from.
+    pub knowledge: Knowledge,
     /// Seed of initialisation and order.
     pub seed: Seed,
     /// How much there is to do.
@@ -113,6 +121,7 @@ impl Stage for Judge {
 
     fn configuration(&self) -> Value {
         on_device(json!({
+            "train": matches!(self.knowledge, Knowledge::Train(_)),
             "side": self.question == Question::Side,
             "family": self.backbone.family(),
             "settings": self.backbone.settings,
@@ -121,14 +130,20 @@ impl Stage for Judge {
     }
 
     fn inputs(&self) -> Vec<StageId> {
-        vec![self.prepare]
+        let (Knowledge::Pool(stage) | Knowledge::Train(stage)) = self.knowledge;
+        vec![stage]
     }
 
     fn run(&self, inputs: &Inputs, out: &Path, progress: &dyn Progress) -> StageResult {
-        let pool = ImageSet::open(&inputs.folder(self.prepare)?.join("pool"))?;
+        let known = match self.knowledge {
+            Knowledge::Pool(stage) => ImageSet::open(&inputs.folder(stage)?.join("pool"))?,
+            Knowledge::Train(stage) => {
+                Arm::Oversampled.images(&ImageSet::open(&inputs.folder(stage)?.join("train"))?, None)?
+            }
+        };
         let images = match self.question {
-            Question::Class => pool,
-            Question::Side => pool.without_labels().labelled_by(SIDE)?,
+            Question::Class => known,
+            Question::Side => known.without_labels().labelled_by(SIDE)?,
         };
         let classifier = (standin_classify::family(self.backbone.family())?.build)(&self.backbone.settings)?;
         Ok(classifier.fit(&images, self.seed, progress)?.save(out)?)
@@ -139,7 +154,10 @@ impl Stage for Judge {
             Question::Class => "classes",
             Question::Side => "sides",
         };
-        format!("judge of {question}")
+        match self.knowledge {
+            Knowledge::Pool(_) => format!("judge of {question}"),
+            Knowledge::Train(_) => format!("chooser by {question}"),
+        }
     }
 
     fn weight(&self) -> u64 {

@@ -60,8 +60,7 @@ impl ToneArguments {
     pub(super) fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let parts = self.source.load(context)?;
         let mut toned = Vec::new();
-        let mut found =
-            Tones { images: 0, tones: BTreeMap::new(), colour_casts: 0, against: None };
+        let mut found = Tones { images: 0, tones: BTreeMap::new(), colour_casts: 0, against: None };
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, set) in parts.iter() {
             let tones = SkinTones::of(set)?;
@@ -96,7 +95,9 @@ impl ToneArguments {
 /// The values of a column.
 fn values(set: &ImageSet, name: &str) -> Result<Vec<String>, Error> {
     let known = || set.columns().iter().map(|column| column.name.as_str());
-    set.column(name).map(|column| column.values.clone()).ok_or_else(|| Error::unknown("attribute column", name, known()))
+    set.column(name)
+        .map(|column| column.values.clone())
+        .ok_or_else(|| Error::unknown("attribute column", name, known()))
 }
 
 fn confusion(column: String, pairs: &[(String, String)]) -> Confusion {
