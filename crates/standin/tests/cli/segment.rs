@@ -132,7 +132,7 @@ fn what_is_trained_predicts_and_is_scored_on_a_page() {
     assert!(!root.path().join("model/checkpoint.safetensors").exists());
     let predict =
         ["segment", "predict", "--model", "model", "--images", "scans", "--volumes", "test.txt", "--out", "found"];
-    assert!(standin(root.path(), &predict).status.success());
+    assert!(standin(root.path(), &[&predict[..], &["--stride", "8,8,4"]].concat()).status.success());
     let again = standin(root.path(), &predict);
     assert_eq!(again.status.code(), Some(2), "predictions are not replaced unasked");
     let evaluate = [

@@ -38,12 +38,26 @@ pub struct Predict {
     out: PathBuf,
 
     /// Distance of neighbouring windows in voxels along each axis [default: half of the window]
-    #[arg(long, value_name = "X,Y,Z", value_delimiter = ',', num_args = 3)]
-    stride: Vec<usize>,
+    #[arg(long, value_name = "X,Y,Z")]
+    stride: Option<Stride>,
 
     /// Replace predictions that are there
     #[arg(long)]
     force: bool,
+}
+
+/// Three numbers with commas between.
+#[derive(Clone, Copy, Debug)]
+struct Stride([usize; 3]);
+
+impl std::str::FromStr for Stride {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+        let three = numbers.and_then(|numbers| numbers.try_into().ok());
+        three.map(Self).ok_or_else(|| "give three whole numbers with commas between, such as 16,16,16".into())
+    }
 }
 
 /// A prediction is in the way.
@@ -84,10 +98,8 @@ impl Predict {
             }
             images.retain(|name, _| names.contains(name));
         }
-        let sliding = match self.stride[..] {
-            [x, y, z] => Sliding { stride: [x, y, z] },
-            _ => Sliding::half(model.description.settings.patch),
-        };
+        let window = model.description.settings.patch;
+        let sliding = self.stride.map_or(Sliding::half(window), |Stride(stride)| Sliding { stride });
         let outputs: Vec<PathBuf> = images.keys().map(|name| self.out.join(format!("{name}.nii.gz"))).collect();
         if let Some(path) = outputs.iter().find(|path| path.exists() && !self.force) {
             return Err(Exists { path: path.clone() }.into());
