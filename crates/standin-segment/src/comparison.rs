@@ -29,8 +29,11 @@ pub struct PairedScore {
     pub wilcoxon_p_value: Option<f64>,
 }
 
-/// What a comparison looks at.
-const SCORES: [(&str, bool, fn(&LabelScores) -> Option<f64>); 4] = [
+/// One score of a volume, if it has it.
+type Score = fn(&LabelScores) -> Option<f64>;
+
+/// What a comparison looks at: the score's name, and whether more of it is better.
+const SCORES: [(&str, bool, Score); 4] = [
     ("Dice", true, |scores| Some(scores.dice)),
     ("Jaccard", true, |scores| Some(scores.jaccard)),
     ("ASD mm", false, |scores| scores.surface.map(|surface| surface.average)),
@@ -49,8 +52,7 @@ pub fn compare(first: &[Evaluation], second: &[Evaluation]) -> Vec<PairedScore> 
     let mut compared = Vec::new();
     for label in labels {
         for (score, more_is_better, of) in SCORES {
-            let names = first.iter().flat_map(|run| run.volumes.first().map(|_| run)).take(1);
-            let volumes = names.flat_map(|run| run.volumes.iter().map(|volume| volume.name.as_str()));
+            let volumes = first.iter().take(1).flat_map(|run| run.volumes.iter().map(|volume| volume.name.as_str()));
             let pairs: Vec<(f64, f64)> = volumes
                 .filter_map(|name| Some((over_runs(first, name, label, of)?, over_runs(second, name, label, of)?)))
                 .collect();
@@ -63,7 +65,7 @@ pub fn compare(first: &[Evaluation], second: &[Evaluation]) -> Vec<PairedScore> 
 }
 
 /// The mean over runs of one volume's score; none if a run lacks it.
-fn over_runs(runs: &[Evaluation], name: &str, label: u32, of: fn(&LabelScores) -> Option<f64>) -> Option<f64> {
+fn over_runs(runs: &[Evaluation], name: &str, label: u32, of: Score) -> Option<f64> {
     let each: Option<Vec<f64>> = runs
         .iter()
         .map(|run| {

@@ -121,7 +121,7 @@ fn all_terms(answer: &mut Answer, fixture: &Fixture) -> f64 {
     let (p, gradient) = answer.parts();
     let mut value = dice(first, &p[..first.len()], &fixture.labels, 0.5, &mut gradient[..first.len()]);
     value += cross_entropy(first, &p[..first.len()], &fixture.labels, 0.5, &mut gradient[..first.len()]);
-    value += mutual_consistency(&[p], &[targets.clone()], 1.0, &mut [&mut *gradient]);
+    value += mutual_consistency(&[p], std::slice::from_ref(&targets), 1.0, &mut [&mut *gradient]);
     value += squared_difference(p, &targets, 0.7, gradient);
     value + certain_difference(maps, (p, &targets), (&uncertainty, 0.4), 0.3, gradient)
 }

@@ -158,7 +158,8 @@ fn a_checkpoint_of_another_training_is_refused() {
 fn predictions_find_the_box_on_the_grid_of_the_file() {
     let folder = volumes();
     for more in ["", "[preprocessing]\nspacing = [1.25, 1.25, 1.25]"] {
-        let text = format!("width = 4\npatch = [16, 16, 16]\nsteps = 60\nbatch = 2\n{more}");
+        let descent = "optimizer = { name = \"sgd\" }\nlearning_rate = 0.05";
+        let text = format!("width = 4\npatch = [16, 16, 16]\nsteps = 60\nbatch = 2\n{descent}\n{more}");
         let settings = Settings::read(&toml::from_str(&text).unwrap()).unwrap();
         let trained = run(&training("v-net", settings), folder.path());
         let out = tempfile::tempdir().unwrap();
