@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use standin_data::{Error, ImageSet, Parts, SKIN_TONE, SkinTones};
 
-use super::{Source, Target};
+use super::Source;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::output::{Align, table};
