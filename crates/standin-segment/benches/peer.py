@@ -75,8 +75,8 @@ class VNet(nn.Module):
             return nn.Sequential(layer, nn.GroupNorm(channels // 4, channels), nn.ReLU(inplace=True))
 
         self.down = nn.ModuleList(block(counts[l], 1 if l == 0 else widths[l], widths[l]) for l in range(5))
-        self.halve = nn.ModuleList(changed(nn.Conv3d(widths[l], widths[l + 1], 2, 2), widths[l + 1]) for l in range(4))
-        self.double = nn.ModuleList(
+        self.shrink = nn.ModuleList(changed(nn.Conv3d(widths[l], widths[l + 1], 2, 2), widths[l + 1]) for l in range(4))
+        self.enlarge = nn.ModuleList(
             changed(nn.ConvTranspose3d(widths[l + 1], widths[l], 2, 2), widths[l]) for l in range(4)
         )
         self.up = nn.ModuleList(block(counts[l], widths[l], widths[l]) for l in range(4))
@@ -85,10 +85,10 @@ class VNet(nn.Module):
     def forward(self, x):
         maps = [self.down[0](x)]
         for level in range(4):
-            maps.append(self.down[level + 1](self.halve[level](maps[-1])))
+            maps.append(self.down[level + 1](self.shrink[level](maps[-1])))
         x = maps.pop()
         for level in reversed(range(4)):
-            x = self.up[level](self.double[level](x) + maps[level])
+            x = self.up[level](self.enlarge[level](x) + maps[level])
         return self.output(x)
 
 
