@@ -7,9 +7,13 @@ use super::SIDE;
 use crate::augmentation::arms::Arm;
 use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
 use crate::study::Classifier;
-use crate::study::stages::{Predictions, on_device};
+use crate::study::stages::{Predictions, on_device, write_json};
 
-/// Trains a classifier in one arm and asks it about the test images. Outputs: the model, `test.npy`.
+/// The file that says why there is no classifier.
+pub(super) const UNTRAINED: &str = "untrained.json";
+
+/// Trains a classifier in one arm and asks it about the test images. Outputs: the model, `test.npy`; or, where there is nothing to tell apart
+/// because too few synthetic images were accepted, `untrained.json` with the reason.
 pub struct TrainArm {
     /// The arm.
     pub arm: Arm,
@@ -58,6 +62,12 @@ impl Stage for TrainArm {
             None => None,
         };
         let images = self.arm.images(&train, synthetic.as_ref())?;
+        let present =
+            images.labels().map_or(0, |labels| labels.counts().into_iter().filter(|&count| count > 0).count());
+        if present < 2 && self.arm.is_generative() {
+            let reason = format!("with one seed {} synthetic images of {present} classes were accepted", images.len());
+            return write_json(&out.join(UNTRAINED), &reason);
+        }
         let classifier = (standin_classify::family(self.backbone.family())?.build)(&self.backbone.settings)?;
         let trained = classifier.fit(&images, self.seed, progress)?;
         trained.save(out)?;

@@ -5,6 +5,7 @@ use standin_data::{ImageSet, Progress};
 use standin_measure::{Estimate, Outcome, mean, pool_outcomes, pool_outcomes_within, wilson};
 
 use super::accept::Acceptance;
+use super::arm::UNTRAINED;
 use super::examine::Examined;
 use super::prepare::{Prepared, counts};
 use super::trial::StrengthTried;
@@ -204,7 +205,7 @@ fn scenario(branch: &Branch, inputs: &Inputs, test: &Test, out: &Path) -> Result
         None => Vec::new(),
         Some(first) => class_counts(&counts(&ImageSet::open(&inputs.folder(first.scarce)?.join("train"))?)),
     };
-    let arms = arm_results(branch, inputs, test)?;
+    let (arms, untrained) = arm_results(branch, inputs, test)?;
     let comparisons = comparisons(&arms);
     let mut strengths = Vec::new();
     if let Some(trial) = branch.trial {
@@ -224,7 +225,7 @@ fn scenario(branch: &Branch, inputs: &Inputs, test: &Test, out: &Path) -> Result
         acceptance: acceptance(branch, inputs)?,
         comparisons,
         arms,
-        skipped: branch.skipped.clone(),
+        skipped: branch.skipped.iter().cloned().chain(untrained).collect(),
         strengths,
         pictured: branch.trial.is_some(),
         memorised,
@@ -238,13 +239,24 @@ fn picture(scenario: &str) -> String {
     format!("trial-{name}.png")
 }
 
-fn arm_results(branch: &Branch, inputs: &Inputs, test: &Test) -> Result<Vec<ArmResult>, BoxedError> {
-    let Some(first) = branch.repetitions.first() else { return Ok(Vec::new()) };
-    let mut results = Vec::new();
+/// How each arm does, and those of which not every seed has a classifier.
+fn arm_results(branch: &Branch, inputs: &Inputs, test: &Test) -> Result<(Vec<ArmResult>, Vec<Skipped>), BoxedError> {
+    let Some(first) = branch.repetitions.first() else { return Ok((Vec::new(), Vec::new())) };
+    let (mut results, mut untrained) = (Vec::new(), Vec::new());
     for (at, Trained { backbone, arm, .. }) in first.trained.iter().enumerate() {
+        let folders: Vec<&Path> = branch
+            .repetitions
+            .iter()
+            .map(|repetition| inputs.folder(repetition.trained[at].stage))
+            .collect::<Result<_, _>>()?;
+        if let Some(folder) = folders.iter().find(|folder| folder.join(UNTRAINED).exists()) {
+            let reason = read_json(&folder.join(UNTRAINED))?;
+            untrained.push(Skipped { backbone: Some(backbone.clone()), arm: *arm, reason });
+            continue;
+        }
         let mut scores: Vec<[SideScores; 2]> = Vec::new();
-        for repetition in &branch.repetitions {
-            let logits = Predictions::read(&inputs.folder(repetition.trained[at].stage)?.join("test.npy"))?;
+        for folder in folders {
+            let logits = Predictions::read(&folder.join("test.npy"))?;
             scores.push(test.sides.each_ref().map(|rows| side_scores(&logits, &test.labels, rows)));
         }
         let of = |figure: &dyn Fn(&[SideScores; 2]) -> f64| mean(&scores.iter().map(figure).collect::<Vec<_>>());
@@ -266,7 +278,7 @@ fn arm_results(branch: &Branch, inputs: &Inputs, test: &Test) -> Result<Vec<ArmR
     results.sort_by_key(|result| {
         (first.trained.iter().position(|trained| trained.backbone == result.backbone), result.arm)
     });
-    Ok(results)
+    Ok((results, untrained))
 }
 
 /// An interval cut to what is possible: with one seed that is all that is known of it.
