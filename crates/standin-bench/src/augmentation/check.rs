@@ -116,6 +116,12 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_valid() {
+        AugmentationStudy::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/augmentation.toml"))
+            .unwrap();
+    }
+
+    #[test]
     fn what_cannot_work_is_refused_with_what_to_do() {
         for (more, words) in [
             ("test = 1.0\n", "data.test = 1"),

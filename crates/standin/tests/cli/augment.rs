@@ -95,7 +95,7 @@ fn a_study_runs_once_and_ends_with_the_same_figures_anywhere() {
     assert!((figure - by_seed.iter().sum::<f64>() / 2.0).abs() < 1e-12 && by_seed.len() == 2);
     assert_eq!(few["acceptance"]["made"], 2 * 60);
     assert_eq!(few["strengths"].as_array().unwrap().len(), 2);
-    assert!(few["memorised"].as_array().unwrap().iter().any(|one| one["side"] == "minority"));
+    assert!(all["scenarios"][1]["memorised"].as_array().unwrap().iter().any(|one| one["side"] == "minority"));
     let page = fs::read_to_string(folder.join("report/report.html")).unwrap();
     assert!(page.contains("Images of the majority and what they become") && page.contains("data:image/png"));
     assert!(folder.join("report/report.md").exists() && folder.join("made/few").is_dir());
