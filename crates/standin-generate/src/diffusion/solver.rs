@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_up_to_a_level_comes_down_again() {
-        let start = [-0.4f32, 0.3, 0.9];
+        let start = [-0.4f32, 0.5, 0.9];
         let mut x = start;
         let mut down = levels_from(level_at(0.6), 60);
         down.pop();
