@@ -27,6 +27,16 @@ const browser = await chromium.launch({
 const found = [];
 
 /** Opens a report offline; whatever goes wrong while it is open is found. */
+// A picture to look at. The browser sometimes cannot take one while the machine is busy, which says nothing about the page.
+async function picture(page, options) {
+  try {
+    await page.screenshot(options);
+  } catch {
+    await page.waitForTimeout(1000);
+    await page.screenshot(options);
+  }
+}
+
 async function open(file, name, settings) {
   const context = await browser.newContext({ offline: true, ...settings });
   const page = await context.newPage();
@@ -127,7 +137,7 @@ async function withoutScript(file, name) {
     const { context, page, report } = await open(file, title, { javaScriptEnabled, viewport: { width: 400, height: 900 } });
     const sideways = await page.evaluate(overflow);
     if (sideways) report(sideways);
-    if (!javaScriptEnabled) await page.screenshot({ path: join(out, `${name}-400-without-script.png`) });
+    if (!javaScriptEnabled) await picture(page, { path: join(out, `${name}-400-without-script.png`) });
     const text = await page.evaluate(() => [...document.querySelectorAll("main :is(p, li, dt, dd, th, td, h2, h3, h4, caption, figcaption)")].map((element) => element.textContent.replace(/[↕↑↓]/g, "").replace(/\s+/g, " ").trim()));
     await context.close();
     return text;
@@ -149,7 +159,7 @@ for (const file of options) {
       if (sideways) report(sideways);
       if (width !== 768 && colorScheme === "light") for (const table of await page.evaluate(scrollingTables)) report(table);
       if (width === 1400 && colorScheme === "light") {
-        await page.screenshot({ path: join(out, `${title}-first.png`) });
+        await picture(page, { path: join(out, `${title}-first.png`) });
         await keyboard(page, report);
       }
       await page.evaluate(() => { for (const fold of document.querySelectorAll("details")) fold.open = true; });
@@ -157,7 +167,7 @@ for (const file of options) {
       if (unfolded && !sideways) report(`unfolded, ${unfolded}`);
       if (width !== 768) for (const violation of await axeViolations(page)) report(violation);
       if (width !== 768 && colorScheme === "light") for (const wrong of await page.evaluate(structure)) report(wrong);
-      await page.screenshot({ path: join(out, `${title}.png`), fullPage: (await page.evaluate(() => document.documentElement.scrollHeight)) < 16000 });
+      await picture(page, { path: join(out, `${title}.png`), fullPage: (await page.evaluate(() => document.documentElement.scrollHeight)) < 16000 });
       await context.close();
     }
   }
