@@ -71,6 +71,13 @@ pub(super) fn check(study: &AugmentationStudy) -> Result<(), Refusal> {
         let found = "a private generator whose images are made from private ones";
         return Err(refusal(found, "set translation.from_noise = true: a translated image shows its source"));
     }
+    if generator.epsilon.is_some() && translation.accept {
+        let found = "images of a private generator that classifiers of the private images choose among";
+        return Err(refusal(
+            found,
+            "set translation.accept = false: a filter that looks at private images ends the guarantee",
+        ));
+    }
     for &strength in translation.strengths.iter().chain([&translation.strength]) {
         translation.request("minority", strength).check().map_err(|error| refusal(error.to_string(), SEE))?;
     }
@@ -132,6 +139,10 @@ mod tests {
             ("[generator]\nfamily = \"dual-edm\"\nsettings = { group = { column = \"x\" } }\n", "group.column"),
             ("[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\n", "no public images"),
             ("[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\npublic = \"digits\"\n", "from_noise"),
+            (
+                "[translation]\nfrom_noise = true\n[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\npublic = \"digits\"\n",
+                "translation.accept = false",
+            ),
             ("[[backbone]]\nname = \"cn\"\n", "did you mean \"cnn\""),
             ("[measures]\nnames = [\"fid2\"]\n", "fid2"),
         ] {
