@@ -9,7 +9,7 @@ use standin_bench::augmentation::{AugmentationSummary, Comparison, SCHEMA, Scena
 
 use crate::error::{Error, Result};
 use crate::number::{Style, probability};
-use crate::report::write_all;
+use crate::report::{json_line, write_all};
 
 /// The report of an augmentation study.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +39,9 @@ impl Augmentation {
             return Err(Error::invalid(&path, found, REMEDY));
         }
         let mut pictures = Vec::new();
-        for scenario in summary.scenarios.iter().filter(|scenario| scenario.pictured) {
-            let path = folder.join(picture_name(&scenario.name));
+        for scenario in &summary.scenarios {
+            let Some(picture) = &scenario.picture else { continue };
+            let path = folder.join(picture);
             pictures.push((scenario.name.clone(), std::fs::read(&path).map_err(Error::io("reading", &path))?));
         }
         Ok(Self { summary, pictures })
@@ -92,10 +93,7 @@ impl Augmentation {
 
     /// The summary as JSON, on one line.
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string(&self.summary)
-            .expect("a summary has string keys only and writing to a string cannot fail");
-        text.push('\n');
-        text
+        json_line(&self.summary)
     }
 
     /// Writes `report.html`, `report.json` and `report.md` into `out`, as the report of a study is written.
@@ -115,11 +113,6 @@ impl Augmentation {
         }
         write_all(out, names, texts, force)
     }
-}
-
-fn picture_name(scenario: &str) -> String {
-    let name: String = scenario.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-    format!("trial-{name}.png")
 }
 
 /// The p-values of a comparison, for people.

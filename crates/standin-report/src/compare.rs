@@ -11,7 +11,7 @@ use standin_bench::study::{SettingDifference, configuration_differences};
 use standin_bench::summary::{DataSummary, Release, ReleaseVerdict, Summary};
 use standin_measure::{Estimate, Outcome};
 
-use crate::report::write_all;
+use crate::report::{json_line, write_all};
 use crate::{Result, reading, words};
 
 /// The name and version of the comparison's JSON.
@@ -190,10 +190,7 @@ impl Comparison {
 
     /// The comparison as JSON, on one line.
     pub fn json(&self) -> String {
-        let mut text =
-            serde_json::to_string(self).expect("a comparison has string keys only and writing to a string cannot fail");
-        text.push('\n');
-        text
+        json_line(self)
     }
 
     /// Writes `comparison.html`, `comparison.json` and `comparison.md` into `out`, as a report is written.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use standin_attack::{FALSE_DISCOVERY_RATE, IdentityAudit, IdentityMatch, ImagePair};
 
 use crate::Result;
-use crate::report::write_all;
+use crate::report::{json_line, write_all};
 
 /// The name and version of the document's schema.
 const SCHEMA: &str = "standin.identities/1";
@@ -153,10 +153,7 @@ impl Identities {
 
     /// The audit as JSON, on one line.
     pub fn json(&self) -> String {
-        let mut text =
-            serde_json::to_string(self).expect("an audit has string keys only and writing to a string cannot fail");
-        text.push('\n');
-        text
+        json_line(self)
     }
 
     /// Writes `report.html`, `report.json` and `report.md` into `out`, as the report of a study is written.

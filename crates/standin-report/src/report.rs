@@ -1,6 +1,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use standin_bench::leakage::contradictions;
 use standin_bench::summary::Summary;
 
@@ -75,10 +76,7 @@ impl Report {
 
     /// The summary as JSON, on one line.
     pub fn json(&self) -> String {
-        let mut text = serde_json::to_string(&self.summary)
-            .expect("a summary has string keys only and writing to a string cannot fail");
-        text.push('\n');
-        text
+        json_line(&self.summary)
     }
 
     /// Writes `report.html`, `report.json` and `report.md` into `out`, which is made if it is not there. Each file
@@ -91,6 +89,16 @@ impl Report {
         let texts = [self.html(), self.json(), self.markdown()];
         write_all(out, ["report.html", "report.json", "report.md"], texts, force)
     }
+}
+
+/// A document as JSON, on one line.
+///
+/// # Panics
+/// Never for documents of this crate: their maps have string keys, and writing to a string cannot fail.
+pub(crate) fn json_line(document: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(document).expect("documents have string keys");
+    text.push('\n');
+    text
 }
 
 /// Writes texts into files of these names, all or, where one is in the way and `force` is not set, none.

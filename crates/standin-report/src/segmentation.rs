@@ -9,7 +9,7 @@ use serde::Serialize;
 use standin_segment::{Evaluation, Overlay, PairedScore};
 
 use crate::Result;
-use crate::report::write_all;
+use crate::report::{json_line, write_all};
 
 /// The name and version of the document's schema.
 const SCHEMA: &str = "standin.segmentation/1";
@@ -77,10 +77,7 @@ impl Segmentation {
 
     /// The scores as JSON, on one line.
     pub fn json(&self) -> String {
-        let mut text =
-            serde_json::to_string(self).expect("scores have string keys only and writing to a string cannot fail");
-        text.push('\n');
-        text
+        json_line(self)
     }
 
     /// Writes `report.html`, `report.json` and `report.md` into `out`.

@@ -30,6 +30,14 @@ pub(super) fn check(study: &AugmentationStudy) -> Result<(), Refusal> {
     require(data.majority_limit != Some(0), || "data.majority_limit = 0".into(), "give at least 1, or remove it")?;
     require(!scenarios.is_empty(), || "no scenario".into(), SEE)?;
     distinct("scenarios", scenarios.iter().map(|scenario| scenario.name.as_str()))?;
+    for scenario in scenarios {
+        let name = &scenario.name;
+        require(
+            !name.is_empty() && !name.contains(['/', '\\']) && name != "..",
+            || format!("scenario.name = \"{name}\""),
+            "give a file name",
+        )?;
+    }
     require(!arms.is_empty(), || "arms = []".into(), "name some, or remove the key to compare all")?;
     require(!backbones.is_empty(), || "no backbone".into(), "name one, such as [[backbone]] name = \"cnn\"")?;
     distinct("backbones", backbones.iter().map(|backbone| backbone.name.as_str()))?;
@@ -70,6 +78,10 @@ pub(super) fn check(study: &AugmentationStudy) -> Result<(), Refusal> {
     if generator.epsilon.is_some() && !translation.from_noise {
         let found = "a private generator whose images are made from private ones";
         return Err(refusal(found, "set translation.from_noise = true: a translated image shows its source"));
+    }
+    if generator.epsilon.is_some() && translation.per_class.is_none() {
+        let found = "as many images of a private generator as the private ones have in their largest class";
+        return Err(refusal(found, "set translation.per_class: their number is not covered by the guarantee"));
     }
     if generator.epsilon.is_some() && translation.accept {
         let found = "images of a private generator that classifiers of the private images choose among";
@@ -140,9 +152,14 @@ mod tests {
             ("[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\n", "no public images"),
             ("[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\npublic = \"digits\"\n", "from_noise"),
             (
-                "[translation]\nfrom_noise = true\n[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\npublic = \"digits\"\n",
+                "[translation]\nfrom_noise = true\nper_class = 10\n[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\npublic = \"digits\"\n",
                 "translation.accept = false",
             ),
+            (
+                "[translation]\nfrom_noise = true\naccept = false\n[generator]\nfamily = \"dp-lora\"\nepsilon = 1.0\npublic = \"digits\"\n",
+                "translation.per_class",
+            ),
+            ("[[scenario]]\nname = \"../few\"\n", "../few"),
             ("[[backbone]]\nname = \"cn\"\n", "did you mean \"cnn\""),
             ("[measures]\nnames = [\"fid2\"]\n", "fid2"),
         ] {

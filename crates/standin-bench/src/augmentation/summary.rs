@@ -69,8 +69,8 @@ pub struct ScenarioSummary {
     pub skipped: Vec<Skipped>,
     /// What the judges say at several strengths; empty without a trial.
     pub strengths: Vec<StrengthSummary>,
-    /// Whether there is a picture of them, `trial-SCENARIO.png`.
-    pub pictured: bool,
+    /// The file with a picture of them, beside the summary.
+    pub picture: Option<String>,
     /// What was found about the synthetic images, by encoder and side.
     pub memorised: Vec<GroupFinding>,
     /// Measures of the synthetic images against the minority's, pooled over seeds.

@@ -357,4 +357,39 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn each_guidance_weighs_what_its_condition_adds() {
+        let device = DeviceChoice::chosen().inference();
+        let sizes = UNetSizes { groups: 3, ..UNetSizes::small_for_tests() };
+        let mut rng = Seed::new(5).rng();
+        let initial = UNet::new(&sizes, Seed::new(1), &device);
+        let weights: Vec<f32> = (0..initial.num_params()).map(|_| 0.2 * rng.sample::<f32, _>(StandardNormal)).collect();
+        let unet = standin_nn::with_values(initial, &weights);
+        let x: Vec<f32> = (0..2 * sizes.channels * sizes.height * sizes.width)
+            .map(|_| rng.sample::<f32, _>(StandardNormal))
+            .collect();
+        let of = |guidance: f64, of_group: Option<f64>| PlaneDenoiser {
+            unet: &unet,
+            sizes: &sizes,
+            scaling: Preconditioning { data_deviation: 0.7 },
+            range: None,
+            labels: &[0, 1],
+            guidance,
+            groups: of_group.map(|guidance| Told { values: &[2, 0], guidance }),
+            device: device.clone(),
+        };
+        let raw = |class, group| of(1.0, Some(1.0)).raw(&x, 0.8, class, group);
+        let (none, class, both) = (raw(false, false), raw(true, false), raw(true, true));
+        assert!(none != class && class != both, "the conditions change nothing");
+        for (w, v) in [(1.0, 1.0), (1.0, 2.5), (2.0, 0.0), (1.5, 3.0), (0.0, 0.0)] {
+            for (at, found) in of(w, Some(v)).guided(&x, 0.8).into_iter().enumerate() {
+                let expected =
+                    f64::from(none[at]) + w * f64::from(class[at] - none[at]) + v * f64::from(both[at] - class[at]);
+                assert!((f64::from(found) - expected).abs() < 1e-4, "{found} for {expected} at {w}, {v}");
+            }
+        }
+        // Who asks for no group has the images of all together.
+        assert_eq!(of(1.0, None).guided(&x, 0.8), class);
+    }
 }

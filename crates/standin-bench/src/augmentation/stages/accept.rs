@@ -7,10 +7,10 @@ use standin_data::{ImageSet, Progress};
 
 use super::{MINORITY, SIDE};
 use crate::stage::{Inputs, Stage, StageId, StageResult};
-use crate::study::stages::{BoxedError, read_json, write_json};
+use crate::study::stages::{BoxedError, write_json};
 
 /// Keeps the synthetic images that classifiers trained on real training images take for what they should be, and asks the judges what
-/// they show. Outputs: `images`, `sources.json`, `acceptance.json`.
+/// they show. Outputs: `images`, `acceptance.json`.
 pub struct Accept {
     /// The synthetic images.
     pub translate: StageId,
@@ -97,7 +97,6 @@ impl Stage for Accept {
     fn run(&self, inputs: &Inputs, out: &Path, _: &dyn Progress) -> StageResult {
         let folder = inputs.folder(self.translate)?;
         let images = ImageSet::open(&folder.join("images"))?;
-        let sources: Vec<usize> = read_json(&folder.join("sources.json"))?;
         let mut kept: Vec<usize> = (0..images.len()).collect();
         for (chooser, by_class) in self.choosers.into_iter().zip([true, false]) {
             let Some(chooser) = chooser else { continue };
@@ -128,7 +127,6 @@ impl Stage for Accept {
         // Beside real images they have the same attributes, or none.
         let train = ImageSet::open(&inputs.folder(self.scarce)?.join("train"))?;
         alike(accepted, &train)?.save(&out.join("images"))?;
-        write_json(&out.join("sources.json"), &kept.iter().map(|&image| sources[image]).collect::<Vec<_>>())?;
         write_json(&out.join("acceptance.json"), &acceptance)
     }
 

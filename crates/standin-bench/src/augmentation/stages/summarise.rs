@@ -58,7 +58,7 @@ pub struct Branch {
     pub skipped: Vec<Skipped>,
 }
 
-/// Gathers everything an augmentation study found. Outputs: `augmentation.json`, and `trial-SCENARIO.png` where there is one.
+/// Gathers everything an augmentation study found. Outputs: `augmentation.json`, and `trial-N.png` for each scenario with a trial.
 pub struct Summarise {
     /// The study.
     pub study: AugmentationStudy,
@@ -115,8 +115,12 @@ impl Stage for Summarise {
             (0..set.len()).partition(|&image| values.get(image).is_some_and(|side| side == MINORITY));
         let labels = set.require_labels("summarising")?.values.clone();
         let test = Test { labels, sides: [majority, minority] };
-        let scenarios: Vec<ScenarioSummary> =
-            self.branches.iter().map(|branch| scenario(branch, inputs, &test, out)).collect::<Result<_, _>>()?;
+        let scenarios: Vec<ScenarioSummary> = self
+            .branches
+            .iter()
+            .enumerate()
+            .map(|(at, branch)| scenario(branch, &format!("trial-{at}.png"), inputs, &test, out))
+            .collect::<Result<_, _>>()?;
         let summary = AugmentationSummary {
             schema: SCHEMA.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -199,7 +203,13 @@ fn class_counts(counts: &[[usize; 2]]) -> Vec<ClassCounts> {
     counts.iter().map(|&[majority, minority]| ClassCounts { majority, minority }).collect()
 }
 
-fn scenario(branch: &Branch, inputs: &Inputs, test: &Test, out: &Path) -> Result<ScenarioSummary, BoxedError> {
+fn scenario(
+    branch: &Branch,
+    picture: &str,
+    inputs: &Inputs,
+    test: &Test,
+    out: &Path,
+) -> Result<ScenarioSummary, BoxedError> {
     let first = branch.repetitions.first();
     let train = match first {
         None => Vec::new(),
@@ -216,7 +226,7 @@ fn scenario(branch: &Branch, inputs: &Inputs, test: &Test, out: &Path) -> Result
             of_class: wilson(tried.of_class, tried.images),
             of_minority: wilson(tried.of_minority, tried.images),
         }));
-        std::fs::copy(folder.join("trial.png"), out.join(picture(&branch.name)))?;
+        std::fs::copy(folder.join("trial.png"), out.join(picture))?;
     }
     let (memorised, measures) = examined(branch, inputs)?;
     Ok(ScenarioSummary {
@@ -227,16 +237,10 @@ fn scenario(branch: &Branch, inputs: &Inputs, test: &Test, out: &Path) -> Result
         arms,
         skipped: branch.skipped.iter().cloned().chain(untrained).collect(),
         strengths,
-        pictured: branch.trial.is_some(),
+        picture: branch.trial.map(|_| picture.to_owned()),
         memorised,
         measures,
     })
-}
-
-/// The picture of a scenario's trial.
-fn picture(scenario: &str) -> String {
-    let name: String = scenario.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-    format!("trial-{name}.png")
 }
 
 /// How each arm does, and those of which not every seed has a classifier.

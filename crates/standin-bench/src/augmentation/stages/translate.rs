@@ -7,9 +7,9 @@ use standin_generate::{Balance, SampleRequest, TranslationRequest};
 
 use super::{MAJORITY, MINORITY, SIDE};
 use crate::stage::{Inputs, Stage, StageId, StageResult, Workload};
-use crate::study::stages::{on_device, write_json};
+use crate::study::stages::on_device;
 
-/// Makes images of the minority: from the majority's training images, or from noise. Outputs: `images` and, of each, `sources.json`.
+/// Makes images of the minority: from the majority's training images, or from noise. Output: `images`.
 pub struct Translate {
     /// The trained generator.
     pub generate: StageId,
@@ -75,20 +75,22 @@ impl Stage for Translate {
         let chosen = sources(&train, self.per_class, self.seed)?;
         let seed = self.seed.derive("translate");
         let images = if self.from_noise {
+            // How many are drawn says nothing of the training images where the study gives the number.
+            let classes = trained.description().classes.len();
+            let count = self.per_class.map_or(chosen.len(), |each| each * classes);
             let request = SampleRequest {
                 balance: Balance::Uniform,
                 guidance: Some(self.request.guidance),
                 group: Some(MINORITY.into()),
                 group_guidance: Some(self.request.group_guidance),
                 steps: self.request.steps,
-                ..SampleRequest::new(chosen.len())
+                ..SampleRequest::new(count)
             };
             trained.sample(&request, seed, progress)?
         } else {
             trained.translate(&train.select(&chosen), &self.request, seed, progress)?
         };
-        images.save(&out.join("images"))?;
-        write_json(&out.join("sources.json"), &chosen)
+        Ok(images.save(&out.join("images"))?)
     }
 
     fn name(&self) -> String {
