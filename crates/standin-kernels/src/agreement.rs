@@ -1,6 +1,7 @@
 //! Every instruction set on the same numbers.
 
 use crate::activation::{Activation, Relu, Silu};
+use crate::attention::Attention;
 use crate::elementwise::{Gradient, Value, each};
 use crate::instructions::Instructions;
 use crate::layer_normalisation::LayerNormalisation;
@@ -69,6 +70,13 @@ fn every_instruction_set_maps_and_normalises_alike() {
         let (y, statistics) = layer.forward_on(instructions, &x, &scale, &shift);
         let back = layer.backward_on(instructions, &x, &scale, &statistics, &gradient, 2);
         vec![y, statistics, back.0, back.1, back.2]
+    });
+    let layer = Attention { batch: 2, positions: 21, heads: 2, size: 19 };
+    let (x, gradient) = (numbers(2 * 21 * 3 * 38, 1), numbers(2 * 21 * 38, 2));
+    every_instruction_set_agrees("attention", |instructions| {
+        let (y, logarithms) = layer.forward_on(instructions, &x);
+        let back = layer.backward_on(instructions, &x, &logarithms, &gradient);
+        vec![y, logarithms, back]
     });
     let z: Vec<f32> = numbers(1000, 5).iter().map(|number| 20.0 * number).collect();
     every_instruction_set_agrees("activations", |instructions| {

@@ -1,4 +1,4 @@
-//! The convolutions, normalisations and linear maps of training on a CPU, with gradients per privacy unit.
+//! The convolutions, normalisations, linear maps and attention of training on a CPU, with gradients per privacy unit.
 //!
 //! Plain functions of slices: images lie sample by sample, channel by channel, row by row; every result is a new vector.
 //! Register tiles are written once for vectors of sixteen numbers and compiled for AVX-512, AVX2, NEON and for any
@@ -22,6 +22,7 @@
 mod activation;
 #[cfg(test)]
 mod agreement;
+mod attention;
 mod channel_sums;
 mod convolution;
 mod elementwise;
@@ -45,6 +46,7 @@ mod upsampling;
 mod weighted_sum;
 
 pub use activation::Activation;
+pub use attention::Attention;
 pub use channel_sums::{channel_sums, unit_channel_sums};
 pub use convolution::Convolution;
 pub use elementwise::{add, relu, relu_backward, silu, silu_backward};

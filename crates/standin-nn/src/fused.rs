@@ -8,12 +8,11 @@
 //! Both ways serve a [`Recording`](crate::per_sample::Recording): while one is active, the gradients of parameters are
 //! left there, one per unit, and not in the tensor library's gradients.
 
-mod activation;
 mod convolution;
 mod dispatch;
 mod embedding;
+mod function;
 mod linear;
-mod mapping;
 mod normalisation;
 mod operator;
 
@@ -22,12 +21,11 @@ use std::sync::Arc;
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-pub(crate) use activation::activate;
 pub(crate) use convolution::{Convolved, Transposed};
 pub(crate) use dispatch::{Held, slice};
 pub(crate) use embedding::Rows;
+pub(crate) use function::{Activated, Attended, Upsampled, evaluate};
 pub(crate) use linear::Dense;
-pub(crate) use mapping::{Upsampled, map_linearly};
 pub(crate) use normalisation::{GroupNormalised, LayerNormalised};
 pub(crate) use operator::{Copied, Inputs, Operator, PerSample, squared_norms, weighted_rows, without};
 pub use standin_kernels::{Activation, Interpolation};

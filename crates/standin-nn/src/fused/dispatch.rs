@@ -11,10 +11,8 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor, TensorData};
-use standin_kernels::Activation;
 
-use super::activation::{gradient, values};
-use super::mapping::Mapping;
+use super::function::Function;
 use super::operator::{Forward, Inputs, Operator, ParameterGradients, Wanted};
 use crate::per_sample::Recorded;
 
@@ -30,14 +28,9 @@ pub(super) fn fused<const X: usize, const W: usize, const Y: usize>(
     Tensor::from_dispatch(Dispatch::layer(x, weight, bias, operator, recorded))
 }
 
-/// An activation.
-pub(super) fn activated<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::activate(x.into_dispatch(), activation))
-}
-
-/// A linear map without parameters.
-pub(super) fn mapped<const D: usize>(x: Tensor<D>, mapping: Arc<dyn Mapping>) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::map_linearly(x.into_dispatch(), mapping))
+/// A function without parameters.
+pub(super) fn evaluated<const D: usize>(x: Tensor<D>, function: Arc<dyn Function>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::evaluate(x.into_dispatch(), function))
 }
 
 /// The operations a call may name; the generated code finds the back end.
@@ -51,9 +44,7 @@ trait Fused: Backend {
         recorded: Option<Recorded>,
     ) -> FloatTensor<Self>;
 
-    fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
-
-    fn map_linearly(x: FloatTensor<Self>, mapping: Arc<dyn Mapping>) -> FloatTensor<Self>;
+    fn evaluate(x: FloatTensor<Self>, function: Arc<dyn Function>) -> FloatTensor<Self>;
 }
 
 /// Tensors whose values are at hand: what the backward pass works on, without going through the choice of a back end.
@@ -114,13 +105,9 @@ impl Fused for Flex {
         forward::<Self>(&x, &weight, &bias, operator.as_ref()).1
     }
 
-    fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-        let shape = x.shape();
-        Self::tensor(values(activation, slice(&Self::values(&x))), shape)
-    }
-
-    fn map_linearly(x: FloatTensor<Self>, mapping: Arc<dyn Mapping>) -> FloatTensor<Self> {
-        Self::tensor(mapping.forward(slice(&Self::values(&x))), Shape::from(mapping.output_shape()))
+    fn evaluate(x: FloatTensor<Self>, function: Arc<dyn Function>) -> FloatTensor<Self> {
+        let Forward { y, .. } = function.forward(slice(&Self::values(&x)));
+        Self::tensor(y, Shape::from(function.output_shape()))
     }
 }
 
@@ -164,33 +151,16 @@ impl<B: Host> BackwardPass<B, 3> for LayerBackward {
 }
 
 #[derive(Debug)]
-struct ActivationBackward;
+struct FunctionBackward;
 
-impl<B: Host> BackwardPass<B, 1> for ActivationBackward {
-    type State = (FlexTensor, Activation);
-
-    fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let dy = gradients.consume::<B>(&ops.node);
-        let (x, activation) = ops.state;
-        if let [Some(parent)] = ops.parents {
-            let shape = dy.shape();
-            let dx = gradient(activation, slice(&x), slice(&B::values(&dy)));
-            gradients.register::<B>(parent.id, B::tensor(dx, shape));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct MappingBackward;
-
-impl<B: Host> BackwardPass<B, 1> for MappingBackward {
-    type State = (Arc<dyn Mapping>, Shape);
+impl<B: Host> BackwardPass<B, 1> for FunctionBackward {
+    type State = (Option<FlexTensor>, Vec<f32>, Arc<dyn Function>, Shape);
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let dy = gradients.consume::<B>(&ops.node);
-        let (mapping, shape) = ops.state;
+        let (x, saved, function, shape) = ops.state;
         if let [Some(parent)] = ops.parents {
-            let dx = mapping.transposed(slice(&B::values(&dy)));
+            let dx = function.backward(x.as_ref().map_or(&[], slice), &saved, slice(&B::values(&dy)));
             gradients.register::<B>(parent.id, B::tensor(dx, shape));
         }
     }
@@ -217,22 +187,17 @@ impl<B: Host, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         }
     }
 
-    fn activate(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        let held = B::values(&x);
-        let y = B::tensor(values(activation, slice(&held)), x.shape());
-        match BackwardPass::<B, 1>::prepare::<C>(ActivationBackward, [node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((held, activation), y),
-            OpsKind::UnTracked(prepared) => prepared.finish(y),
-        }
-    }
-
-    fn map_linearly(x: FloatTensor<Self>, mapping: Arc<dyn Mapping>) -> FloatTensor<Self> {
+    fn evaluate(x: FloatTensor<Self>, function: Arc<dyn Function>) -> FloatTensor<Self> {
         let (x, node) = x.into_parts();
         let shape = x.shape();
-        let y = B::tensor(mapping.forward(slice(&B::values(&x))), Shape::from(mapping.output_shape()));
-        match BackwardPass::<B, 1>::prepare::<C>(MappingBackward, [node]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((mapping, shape), y),
+        let held = B::values(&x);
+        let Forward { y, saved } = function.forward(slice(&held));
+        let y = B::tensor(y, Shape::from(function.output_shape()));
+        match BackwardPass::<B, 1>::prepare::<C>(FunctionBackward, [node]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let held = function.reads_input().then_some(held);
+                prepared.finish((held, saved, function, shape), y)
+            }
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 use standin_kernels::{Interpolation, Upsampling};
 
-use crate::fused::{Upsampled, map_linearly};
+use crate::fused::{Upsampled, evaluate};
 
 /// Repeats each pixel `factor` times along both axes: `n × c × h × w` to `n × c × (factor h) × (factor w)`.
 ///
@@ -21,7 +21,7 @@ pub fn upsample_nearest(x: Tensor<4>, factor: usize) -> Tensor<4> {
 pub fn double_volume(x: Tensor<5>, doubled: [bool; 3], interpolation: Interpolation) -> Tensor<5> {
     let [n, channels, depth, height, width] = x.dims();
     let geometry = Upsampling { images: n * channels, size: [depth, height, width], doubled, interpolation };
-    map_linearly(x, Upsampled { geometry, images: [n, channels] }, |mut x| {
+    evaluate(x, Upsampled { geometry, images: [n, channels] }, |mut x| {
         for axis in (0..3).filter(|&axis| doubled[axis]).map(|axis| axis + 2) {
             x = match interpolation {
                 Interpolation::Nearest => interleaved(x.clone(), x, axis),
