@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::screen::{Screen, squared_distance};
+use crate::screen::{Screen, near, squared_distance};
 use crate::{Embedding, Error, Metric, Result, hamming};
 
 /// Whether a ball contains the points at exactly its radius.
@@ -124,37 +124,25 @@ fn visit<State, T: Send>(
     Ok(screen.stream(
         start,
         |state, query, first, lower| {
-            const STEP: usize = 32;
-            for (step, lower) in lower.chunks(STEP).enumerate() {
-                let first = first + step * STEP;
-                // One look at a whole chunk: nearly all hold no pair.
-                let near = match centres {
-                    Centres::Queries => within(lower, std::iter::repeat(&ceilings[query])),
-                    Centres::Base => within(lower, &ceilings[first..]),
-                };
-                if !near {
+            let near = match centres {
+                Centres::Queries => near(lower, ceilings[query], None),
+                Centres::Base => near(lower, f32::NEG_INFINITY, Some(&ceilings[first..first + lower.len()])),
+            };
+            for offset in near.flatten() {
+                let (row, lower) = (first + offset, lower[offset]);
+                let ball = ball(query, row);
+                if lower > ceilings[ball] {
                     continue;
                 }
-                for (row, &lower) in (first..).zip(lower) {
-                    let ball = ball(query, row);
-                    if lower > ceilings[ball] {
-                        continue;
-                    }
-                    let upper = f64::from(lower) + f64::from(screen.slack(query, row));
-                    let distance = || squared_distance(queries.row(query), base.row(row)).sqrt();
-                    if upper < squares[ball] * (1.0 - 1e-9) || boundary.holds(distance(), radii[ball]) {
-                        hit(state, query, row);
-                    }
+                let upper = f64::from(lower) + f64::from(screen.slack(query, row));
+                let distance = || squared_distance(queries.row(query), base.row(row)).sqrt();
+                if upper < squares[ball] * (1.0 - 1e-9) || boundary.holds(distance(), radii[ball]) {
+                    hit(state, query, row);
                 }
             }
         },
         finish,
     ))
-}
-
-/// Whether one of the bounds is not above its ceiling; without a branch, so that the compiler may use vector registers.
-fn within<'a>(lower: &[f32], ceilings: impl IntoIterator<Item = &'a f32>) -> bool {
-    lower.iter().zip(ceilings).fold(false, |any, (&lower, &ceiling)| any | (lower <= ceiling))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::screen::{Screen, squared_distance};
+use crate::screen::{Screen, near, squared_distance};
 use crate::{Embedding, Error, Metric, Result, hamming};
 
 /// A row inside a ball around a row of another set.
@@ -102,21 +102,13 @@ pub fn held_both_ways(
                 screen.stream(
                     start,
                     |gathered, query, first, lower| {
-                        const STEP: usize = 32;
                         let ceilings = &right_ceilings[first..first + lower.len()];
                         let own = left_ceilings[query];
-                        for (step, (lower, ceilings)) in lower.chunks(STEP).zip(ceilings.chunks(STEP)).enumerate() {
-                            // One comparison for a whole chunk: nearly all hold no pair.
-                            let room = lower.iter().zip(ceilings).map(|(lower, ceiling)| ceiling.max(own) - lower);
-                            if room.fold(f32::NEG_INFINITY, f32::max) < 0.0 {
-                                continue;
-                            }
-                            for (offset, (&lower, &ceiling)) in lower.iter().zip(ceilings).enumerate() {
-                                if lower <= ceiling.max(own) {
-                                    let row = first + step * STEP + offset;
-                                    let distance = || squared_distance(left.row(query), right.row(row)).sqrt();
-                                    visit(gathered, query, row, &distance);
-                                }
+                        for offset in near(lower, own, Some(ceilings)).flatten() {
+                            if lower[offset] <= ceilings[offset].max(own) {
+                                let row = first + offset;
+                                let distance = || squared_distance(left.row(query), right.row(row)).sqrt();
+                                visit(gathered, query, row, &distance);
                             }
                         }
                     },

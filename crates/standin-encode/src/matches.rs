@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use standin_data::Progress;
 
 use crate::neighbours::{Candidates, narrow};
-use crate::screen::{BLOCK, Screen, squared_distance};
+use crate::screen::{BLOCK, Screen, near, squared_distance};
 use crate::{Embedding, Error, Metric, Neighbours, Pair, Result, closest_pairs, nearest};
 
 /// The best matches between two sets.
@@ -100,35 +100,25 @@ impl Search<'_> {
     }
 
     fn visit(&self, tile: &mut Tile, row: usize, first: usize, lower: &[f32]) {
-        const STEP: usize = 32;
         if tile.first != Some(first) {
             self.leave_block(tile);
             tile.first = Some(first);
             self.columns.copy_bounds(first, &mut tile.bounds);
         }
         let own = row - tile.rows.start;
-        for step in (0..lower.len()).step_by(STEP) {
-            let chunk = step..lower.len().min(step + STEP);
-            let ceiling = tile.nearest[own].threshold().max(tile.pairs.threshold());
-            // One comparison for a whole chunk: nearly all hold nothing.
-            let room = lower[chunk.clone()].iter().zip(&tile.bounds[chunk.clone()]);
-            let room = room.map(|(lower, bound)| bound.max(ceiling) - lower);
-            if room.fold(f32::NEG_INFINITY, f32::max) < 0.0 {
-                continue;
+        let ceiling = tile.nearest[own].threshold().max(tile.pairs.threshold());
+        for offset in near(lower, ceiling, Some(&tile.bounds)).flatten() {
+            let (value, other) = (lower[offset], first + offset);
+            let upper = value + self.screen.slack(row, other);
+            if value <= tile.nearest[own].threshold() {
+                tile.nearest[own].push(value, upper, narrow(other));
             }
-            for offset in chunk {
-                let (value, other) = (lower[offset], first + offset);
-                let upper = value + self.screen.slack(row, other);
-                if value <= tile.nearest[own].threshold() {
-                    tile.nearest[own].push(value, upper, narrow(other));
-                }
-                if value <= tile.pairs.threshold() {
-                    tile.pairs.push(value, upper, (row, other));
-                }
-                if value <= tile.bounds[offset] {
-                    tile.bounds[offset] = tile.bounds[offset].min(upper);
-                    tile.nearer.push((value, offset, row));
-                }
+            if value <= tile.pairs.threshold() {
+                tile.pairs.push(value, upper, (row, other));
+            }
+            if value <= tile.bounds[offset] {
+                tile.bounds[offset] = tile.bounds[offset].min(upper);
+                tile.nearer.push((value, offset, row));
             }
         }
     }

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::screen::{Screen, squared_distance};
+use crate::screen::{Screen, near, squared_distance};
 use crate::{Embedding, Error, Metric, Result, hamming};
 
 /// The nearest rows of a base set for each row of a query set.
@@ -210,20 +210,12 @@ impl<Id: Ord + Copy> Candidates<Id> {
 
     /// Takes in a row of lower bounds; `identify` names the pair at an offset and its slack, or nothing to skip it.
     fn screen(&mut self, lower: &[f32], identify: impl Fn(usize) -> Option<(Id, f32)>) {
-        const STEP: usize = 32;
-        let mut threshold = self.threshold();
-        for (step, chunk) in lower.chunks(STEP).enumerate() {
-            // One comparison for a whole chunk: nearly all hold no candidate.
-            if !chunk.iter().fold(false, |any, &value| any | (value <= threshold)) {
-                continue;
-            }
-            for (offset, &value) in chunk.iter().enumerate() {
-                if value <= threshold
-                    && let Some((id, slack)) = identify(step * STEP + offset)
-                {
-                    self.push(value, value + slack, id);
-                    threshold = self.threshold();
-                }
+        for offset in near(lower, self.threshold(), None).flatten() {
+            let value = lower[offset];
+            if value <= self.threshold()
+                && let Some((id, slack)) = identify(offset)
+            {
+                self.push(value, value + slack, id);
             }
         }
     }

@@ -1,16 +1,15 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
+use standin_kernels::{PackedRows, sixteens_within};
 
 use crate::Embedding;
 
 /// Base rows that one matrix product covers; with [`MANY`] query rows the tile of products stays in the second-level cache.
 pub(crate) const BLOCK: usize = 512;
 /// Query rows of a tile: at most these, for many rows, …
-const MANY: usize = 256;
+const MANY: usize = 512;
 /// … and at least these, where tiles must be short to keep every core busy.
 const FEW: usize = 32;
 /// Rows of a tile where a set meets itself, at most, and columns of such a tile that are turned around at a time.
@@ -32,16 +31,19 @@ pub(crate) struct Screen<'a> {
     queries: Side<'a>,
     base: Side<'a>,
     centre: Vec<f32>,
+    /// 2 · centre: what is taken off −2 times a row.
+    offset: Vec<f32>,
     scale: f32,
     dimension: usize,
-    relative: f32,
+    slack: f32,
     absolute: f32,
 }
 
 struct Side<'a> {
     rows: &'a Embedding,
-    /// Squared norms of the centred and scaled rows.
-    norms: Vec<f32>,
+    /// Squared norms of the centred and scaled rows, less what the product may err by: two rows' terms and −2 times their
+    /// product are a lower bound of their squared distance.
+    terms: Vec<f32>,
 }
 
 impl<'a> Screen<'a> {
@@ -50,23 +52,26 @@ impl<'a> Screen<'a> {
         let dimension = base.dimension();
         let scale = 1.0 / ceiling_power_of_two(largest(queries).max(largest(base)));
         let centre: Vec<f32> = column_means(base).into_iter().map(|mean| (mean * f64::from(scale)) as f32).collect();
+        let relative = (dimension as f32 + 32.0) * (f32::EPSILON / 2.0) * 1.01;
         let side = |rows: &'a Embedding| {
-            let norms = (0..rows.rows())
+            let terms = (0..rows.rows())
                 .into_par_iter()
                 .map(|row| {
                     let centred = |(&x, &m): (&f32, &f32)| f64::from(x * scale - m).powi(2);
-                    rows.row(row).iter().zip(&centre).map(centred).sum::<f64>() as f32
+                    let norm = rows.row(row).iter().zip(&centre).map(centred).sum::<f64>();
+                    (1.0 - relative) * norm as f32
                 })
                 .collect();
-            Side { rows, norms }
+            Side { rows, terms }
         };
         Self {
             queries: side(queries),
             base: side(base),
             scale,
             dimension,
-            relative: (dimension as f32 + 32.0) * (f32::EPSILON / 2.0) * 1.01,
+            slack: 2.02 * relative / (1.0 - relative),
             absolute: dimension as f32 * f32::MIN_POSITIVE,
+            offset: centre.iter().map(|mean| 2.0 * mean).collect(),
             centre,
         }
     }
@@ -78,14 +83,14 @@ impl<'a> Screen<'a> {
 
     /// What to add to the lower bound of a pair for an upper bound.
     pub(crate) fn slack(&self, query: usize, base: usize) -> f32 {
-        2.02 * self.relative * (self.queries.norms[query] + self.base.norms[base]) + self.absolute
+        self.slack * (self.queries.terms[query] + self.base.terms[base]) + self.absolute
     }
 
     /// Visits every pair once. Each tile of queries has a state of its own, made by `start` and turned into a result by
     /// `finish`; within a tile, `visit(state, query, first, lower)` sees for each query the lower bounds of the base
     /// rows `first..first + lower.len()`, blocks in order. Results are in the order of the queries.
     ///
-    /// O(q·b·d) time in matrix products over all cores; per thread one tile of 256 × 512 products and the rows of the
+    /// O(q·b·d) time in matrix products over all cores; per thread one tile of 512 × 512 products and the rows of the
     /// tile and the block.
     pub(crate) fn stream<State, T: Send>(
         &self,
@@ -99,18 +104,19 @@ impl<'a> Screen<'a> {
         (0..tiles)
             .into_par_iter()
             .map_init(
-                || (vec![0.0; height * d], vec![0.0; BLOCK.min(b) * d], vec![0.0; height * BLOCK.min(b)]),
-                |(left, right, products), tile| {
+                || (vec![0.0; height * d], PackedRows::default(), vec![0.0; height * BLOCK.min(b)]),
+                |(left, packed, products), tile| {
                     let range = tile * height..q.min((tile + 1) * height);
                     let left = &mut left[..range.len() * d];
                     self.centre_into(self.queries.rows, range.start, left);
                     let mut state = start(range.clone());
                     for first in (0..b).step_by(BLOCK) {
                         let width = BLOCK.min(b - first);
-                        let right = &mut right[..width * d];
                         let products = &mut products[..width * range.len()];
-                        self.centre_into(self.base.rows, first, right);
-                        self.bound(products, (left, range.start, &self.queries), (right, first, &self.base));
+                        self.pack(first..first + width, packed);
+                        let (of_left, of_right) =
+                            (&self.queries.terms[range.clone()], &self.base.terms[first..first + width]);
+                        packed.inner_products(left, of_left, of_right, products);
                         for (query, lower) in range.clone().zip(products.chunks_exact(width)) {
                             visit(&mut state, query, first, lower);
                         }
@@ -137,14 +143,18 @@ impl<'a> Screen<'a> {
         let state = |tile: usize| states[tile].lock().unwrap_or_else(PoisonError::into_inner);
         let pairs: Vec<_> = (0..ranges.len()).flat_map(|i| (i..ranges.len()).map(move |j| (i, j))).collect();
         pairs.into_par_iter().for_each_init(
-            || (vec![0.0; height * d], vec![0.0; height * d], vec![0.0; height * height], vec![0.0; OWN.1 * height]),
-            |(left, right, products, turned), (i, j)| {
+            || {
+                let (products, turned) = (vec![0.0; height * height], vec![0.0; OWN.1 * height]);
+                (vec![0.0; height * d], PackedRows::default(), products, turned)
+            },
+            |(left, packed, products, turned), (i, j)| {
                 let (rows, columns) = (&ranges[i], &ranges[j]);
-                let (left, right) = (&mut left[..rows.len() * d], &mut right[..columns.len() * d]);
+                let left = &mut left[..rows.len() * d];
                 let products = &mut products[..rows.len() * columns.len()];
                 self.centre_into(self.base.rows, rows.start, left);
-                self.centre_into(self.base.rows, columns.start, right);
-                self.bound(products, (left, rows.start, &self.base), (right, columns.start, &self.base));
+                self.pack(columns.clone(), packed);
+                let (of_left, of_right) = (&self.base.terms[rows.clone()], &self.base.terms[columns.clone()]);
+                packed.inner_products(left, of_left, of_right, products);
                 {
                     let mut state = state(i);
                     for (query, lower) in rows.clone().zip(products.chunks_exact(columns.len())) {
@@ -172,30 +182,11 @@ impl<'a> Screen<'a> {
         states.into_par_iter().map(|state| finish(state.into_inner().unwrap_or_else(PoisonError::into_inner))).collect()
     }
 
-    /// Lower bounds between centred rows of the left side and of the right, one left row after the other.
-    fn bound(
-        &self,
-        bounds: &mut [f32],
-        (left, left_first, left_side): (&[f32], usize, &Side<'_>),
-        (right, right_first, right_side): (&[f32], usize, &Side<'_>),
-    ) {
-        let d = self.dimension;
-        let (height, width) = (left.len() / d, right.len() / d);
-        matmul(
-            MatMut::from_column_major_slice_mut(&mut *bounds, width, height),
-            Accum::Replace,
-            MatRef::from_row_major_slice(right, width, d),
-            MatRef::from_row_major_slice(left, height, d).transpose(),
-            -2.0,
-            Par::Seq,
-        );
-        let shrink = 1.0 - self.relative;
-        let norms = &right_side.norms[right_first..];
-        for (norm, bounds) in left_side.norms[left_first..].iter().zip(bounds.chunks_exact_mut(width)) {
-            for (value, &other) in bounds.iter_mut().zip(norms) {
-                *value += shrink * (norm + other);
-            }
-        }
+    /// −2 times centred and scaled rows of the base: exactly −2 times what [`Screen::centre_into`] makes of them, as factors are
+    /// powers of two.
+    fn pack(&self, rows: Range<usize>, packed: &mut PackedRows) {
+        let values = &self.base.rows.values()[rows.start * self.dimension..rows.end * self.dimension];
+        packed.pack(values, -2.0 * self.scale, &self.offset);
     }
 
     fn centre_into(&self, rows: &Embedding, first: usize, centred: &mut [f32]) {
@@ -206,6 +197,22 @@ impl<'a> Screen<'a> {
             }
         }
     }
+}
+
+/// Where among lower bounds there may be some that are not above `ceiling`, or not above their own of `ceilings`: nearly
+/// everywhere there is none.
+pub(crate) fn near(
+    lower: &[f32],
+    ceiling: f32,
+    ceilings: Option<&[f32]>,
+) -> impl Iterator<Item = Range<usize>> + use<> {
+    let length = lower.len();
+    let mut left = sixteens_within(lower, ceiling, ceilings);
+    std::iter::from_fn(move || {
+        let start = 16 * (left != 0).then(|| left.trailing_zeros() as usize)?;
+        left &= left - 1;
+        Some(start..length.min(start + 16))
+    })
 }
 
 /// Σ(aᵢ−bᵢ)² in double precision: exactly 0 for equal rows, the same for (a, b) and (b, a).
