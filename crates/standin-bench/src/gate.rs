@@ -9,6 +9,7 @@
 //!              utility.CLASSIFIER.accuracy|balanced_accuracy|replacement_ratio|real|real_on_synthetic|augmented
 //!                                |per_class|per_group
 //!              scores.copies|copies_share
+//!              identities.leaked|named|auc|p_value|most_alike   in an audit of identities, which has no other figures
 //!              each with an optional .value, .low or .high
 //! ```
 //!
@@ -23,6 +24,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+
+use standin_attack::IdentityAudit;
 
 use crate::summary::{Gate, Release, ReleaseKind, Summary};
 
@@ -85,6 +88,16 @@ pub struct KnownFigures {
     pub encoders: Vec<String>,
     /// Whether there are holdout images: without them nothing is compared with `holdout` and no copies are counted.
     pub holdout: bool,
+    /// Whether it is identities that are audited: then there are their figures and no others.
+    pub identities: bool,
+}
+
+/// What a gate is tested on.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    /// A release, and the names of the classes.
+    Release(&'a Release, &'a [String]),
+    Identities(&'a IdentityAudit),
 }
 
 impl GateExpression {
@@ -108,21 +121,31 @@ impl GateExpression {
     /// Tests the condition on every release of synthetic images; it passes where it holds for each. The figures of
     /// releases and comparisons that fail come first.
     pub fn evaluate(&self, summary: &Summary) -> Gate {
+        let sets = summary.releases.iter().filter(|release| release.kind == ReleaseKind::Images);
+        self.test(sets.map(|release| (release.name.as_str(), Subject::Release(release, &summary.data.classes))))
+    }
+
+    /// The same for synthetic sets that were audited for identities, each with its name.
+    pub fn evaluate_identities<'a>(&self, sets: impl IntoIterator<Item = (&'a str, &'a IdentityAudit)>) -> Gate {
+        self.test(sets.into_iter().map(|(name, audit)| (name, Subject::Identities(audit))))
+    }
+
+    fn test<'a>(&self, sets: impl Iterator<Item = (&'a str, Subject<'a>)>) -> Gate {
         let mut lines = BTreeSet::new();
         let mut passed = true;
-        let mut order = 0;
-        let sets: Vec<&Release> = summary.releases.iter().filter(|r| r.kind == ReleaseKind::Images).collect();
-        for release in &sets {
+        let (mut tested, mut order) = (0, 0);
+        for (name, subject) in sets {
+            tested += 1;
             let mut figures = Vec::new();
-            let holds = self.condition.test(release, &summary.data.classes, false, &mut figures);
+            let holds = self.condition.test(subject, false, &mut figures);
             passed &= holds;
             for figure in figures {
                 order += 1;
-                lines.insert((holds, figure.holds, order, format!("{}: {}", release.name, figure.text)));
+                lines.insert((holds, figure.holds, order, format!("{name}: {}", figure.text)));
             }
         }
         let mut figures: Vec<String> = lines.into_iter().map(|(.., line)| line).collect();
-        if sets.is_empty() {
+        if tested == 0 {
             passed = false;
             figures.push("there is no set of synthetic images to test it on".into());
         }
@@ -159,14 +182,13 @@ impl Condition {
 
     /// Whether it holds, or its opposite if `negated`. Negation goes down to the comparisons (De Morgan), so that each
     /// is tested at its own bad end and what is not measured meets neither a comparison nor its opposite.
-    fn test(&self, release: &Release, classes: &[String], negated: bool, figures: &mut Vec<Figure>) -> bool {
+    fn test(&self, subject: Subject<'_>, negated: bool, figures: &mut Vec<Figure>) -> bool {
         // Every part is tested, so that all figures are reported.
-        let mut each = |parts: &[Self]| -> Vec<bool> {
-            parts.iter().map(|part| part.test(release, classes, negated, figures)).collect()
-        };
+        let mut each =
+            |parts: &[Self]| -> Vec<bool> { parts.iter().map(|part| part.test(subject, negated, figures)).collect() };
         match self {
-            Self::Compare(comparison) => comparison.test(release, classes, negated, figures),
-            Self::Not(inner) => inner.test(release, classes, !negated, figures),
+            Self::Compare(comparison) => comparison.test(subject, negated, figures),
+            Self::Not(inner) => inner.test(subject, !negated, figures),
             Self::All(parts) if !negated => each(parts).into_iter().all(|holds| holds),
             Self::Any(parts) if negated => each(parts).into_iter().all(|holds| holds),
             Self::All(parts) | Self::Any(parts) => each(parts).into_iter().any(|holds| holds),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use standin_data::Progress;
 
 use crate::neighbours::{Candidates, narrow};
-use crate::screen::{BLOCK, Screen, near, squared_distance};
+use crate::screen::{BLOCK, Bounds, Screen, near, squared_distance};
 use crate::{Embedding, Error, Metric, Neighbours, Pair, Result, closest_pairs, nearest};
 
 /// The best matches between two sets.
@@ -22,8 +22,8 @@ pub struct Matches {
 
 /// The `k` nearest right rows of each left row, the nearest left row of each right row, and the closest `pairs` of all.
 ///
-/// Each exact as [`nearest`] and [`closest_pairs`] find it, and together at the cost of one of them: O(l·r·d) time in
-/// single-precision matrix products over all cores; memory O(l·k + r + pairs) beyond the inputs and a few MiB per core.
+/// Each exact as [`nearest`] and [`closest_pairs`] find it, and together at the cost of one of them or less: O(l·r·d) time in
+/// matrix products over all cores, of bytes where the processor multiplies these, else in single precision; memory O(l·k + r + pairs) beyond the inputs and a few MiB per core.
 /// The result is the same for any number of threads. The progress counts left rows.
 ///
 /// # Errors
@@ -45,9 +45,9 @@ pub fn matches(
     }
     progress.begin("comparing", left.rows() as u64);
     let search = Search { left, right, screen: Screen::new(left, right), columns: Columns::new(right.rows()) };
-    let tiles = search.screen.stream(
+    let tiles = search.screen.stream_in_bytes(
         |rows| search.tile(rows, k, pairs),
-        |tile, row, first, lower| search.visit(tile, row, first, lower),
+        |tile, row, first, bounds| search.visit(tile, row, first, bounds),
         |tile| {
             let rows = tile.rows.len() as u64;
             let found = search.finish(tile);
@@ -99,28 +99,39 @@ impl Search<'_> {
         }
     }
 
-    fn visit(&self, tile: &mut Tile, row: usize, first: usize, lower: &[f32]) {
+    /// Takes in the bounds of a row; how many pairs were measured for it.
+    fn visit(&self, tile: &mut Tile, row: usize, first: usize, bounds: Bounds<'_>) -> usize {
         if tile.first != Some(first) {
             self.leave_block(tile);
             tile.first = Some(first);
             self.columns.copy_bounds(first, &mut tile.bounds);
         }
-        let own = row - tile.rows.start;
-        let ceiling = tile.nearest[own].threshold().max(tile.pairs.threshold());
-        for offset in near(lower, ceiling, Some(&tile.bounds)).flatten() {
-            let (value, other) = (lower[offset], first + offset);
-            let upper = value + self.screen.slack(row, other);
-            if value <= tile.nearest[own].threshold() {
-                tile.nearest[own].push(value, upper, narrow(other));
+        let nearest = &mut tile.nearest[row - tile.rows.start];
+        let mut measured = 0;
+        let ceiling = nearest.threshold().max(tile.pairs.threshold());
+        for offset in near(bounds.lower, ceiling, Some(&tile.bounds)).flatten() {
+            let (lower, other) = (bounds.lower[offset], first + offset);
+            if lower > nearest.threshold() && lower > tile.pairs.threshold() && lower > tile.bounds[offset] {
+                continue;
             }
-            if value <= tile.pairs.threshold() {
-                tile.pairs.push(value, upper, (row, other));
+            let (lower, upper) = if bounds.coarse {
+                measured += 1;
+                self.screen.measured(row, other)
+            } else {
+                (lower, lower + self.screen.slack(row, other))
+            };
+            if lower <= nearest.threshold() {
+                nearest.push(lower, upper, narrow(other));
             }
-            if value <= tile.bounds[offset] {
+            if lower <= tile.pairs.threshold() {
+                tile.pairs.push(lower, upper, (row, other));
+            }
+            if lower <= tile.bounds[offset] {
                 tile.bounds[offset] = tile.bounds[offset].min(upper);
-                tile.nearer.push((value, offset, row));
+                tile.nearer.push((lower, offset, row));
             }
         }
+        measured
     }
 
     /// Measures what may be nearest to the right rows of the block that ends.
@@ -225,6 +236,17 @@ mod tests {
         };
         assert_equals_single_searches(&cluster(3), &cluster(4), 4, 30);
         assert_equals_single_searches(&cluster(3), &cluster(3), 4, 30);
+    }
+
+    #[test]
+    fn what_bytes_cannot_tell_apart_is_looked_at_more_closely() {
+        // Two heaps far from each other, of rows that differ by less than a step of a byte.
+        let heaps = |seed| {
+            let noise = random(2500, 8, seed);
+            let side = |at: usize| if (at / 8).is_multiple_of(2) { 1.0 } else { -1.0 };
+            embed(noise.iter().enumerate().map(|(at, x)| side(at) + 1e-4 * x).collect(), 8)
+        };
+        assert_equals_single_searches(&heaps(5), &heaps(6), 3, 50);
     }
 
     #[test]

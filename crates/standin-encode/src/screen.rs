@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
-use standin_kernels::{PackedRows, sixteens_within};
+use standin_kernels::{ByteRows, PackedRows, sixteens_within};
 
 use crate::Embedding;
 
@@ -14,6 +14,10 @@ const MANY: usize = 512;
 const FEW: usize = 32;
 /// Rows of a tile where a set meets itself, at most, and columns of such a tile that are turned around at a time.
 const OWN: (usize, usize) = (512, 16);
+/// A tile is looked at in bytes first while no more than one pair of so many has to be measured, beside those at its beginning,
+/// when nothing is known yet.
+const RARELY: usize = 32;
+const AT_FIRST: usize = 64 * 1024;
 
 /// Every squared distance between two sets, streamed as lower bounds in single precision.
 ///
@@ -37,6 +41,66 @@ pub(crate) struct Screen<'a> {
     dimension: usize,
     slack: f32,
     absolute: f32,
+}
+
+/// Lower bounds between one query and base rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) lower: &'a [f32],
+    /// Whether they come from bytes.
+    pub(crate) coarse: bool,
+}
+
+/// Rows of one tile and one block in bytes.
+struct Bytes {
+    left: ByteRows,
+    right: ByteRows,
+    of_left: Vec<f32>,
+    of_right: Vec<f32>,
+    /// −centre.
+    offset: Vec<f32>,
+    /// Above the norm of every query as its bytes have it, and of every base row.
+    longest: [f32; 2],
+}
+
+impl Bytes {
+    fn new(screen: &Screen<'_>) -> Option<Self> {
+        let left = ByteRows::of_width(screen.dimension)?;
+        let norm = |side: &Side<'_>| 1.01 * side.terms.iter().copied().fold(0.0, f32::max).sqrt() + f32::MIN_POSITIVE;
+        // What bytes leave out of a row is half a step for each number at most, and a step is the greatest over 127.
+        let grown = 1.0 + (screen.dimension as f32).sqrt() / 250.0;
+        Some(Self {
+            right: left.clone(),
+            left,
+            of_left: Vec::new(),
+            of_right: Vec::new(),
+            offset: screen.centre.iter().map(|mean| -mean).collect(),
+            longest: [grown * norm(&screen.queries), norm(&screen.base)],
+        })
+    }
+
+    fn take_left(&mut self, screen: &Screen<'_>, rows: Range<usize>) {
+        self.left.quantise(screen.queries.values(rows.clone()), screen.scale, &self.offset);
+        self.of_left.clear();
+        let errors = self.left.errors().iter().zip(&screen.queries.terms[rows]);
+        self.of_left.extend(errors.map(|(error, term)| term - 2.0 * error * self.longest[1]));
+    }
+
+    fn bound(&mut self, screen: &Screen<'_>, rows: Range<usize>, bounds: &mut [f32]) {
+        self.right.quantise(screen.base.values(rows.clone()), screen.scale, &self.offset);
+        self.right.pack();
+        self.of_right.clear();
+        let errors = self.right.errors().iter().zip(&screen.base.terms[rows]);
+        self.of_right.extend(errors.map(|(error, term)| term - 2.0 * error * self.longest[0]));
+        self.left.inner_products(&self.right, -2.0, &self.of_left, &self.of_right, bounds);
+    }
+}
+
+impl Side<'_> {
+    fn values(&self, rows: Range<usize>) -> &[f32] {
+        let dimension = self.rows.dimension();
+        &self.rows.values()[rows.start * dimension..rows.end * dimension]
+    }
 }
 
 struct Side<'a> {
@@ -86,6 +150,13 @@ impl<'a> Screen<'a> {
         self.slack * (self.queries.terms[query] + self.base.terms[base]) + self.absolute
     }
 
+    /// Lower and upper bound of a pair that was measured.
+    pub(crate) fn measured(&self, query: usize, base: usize) -> (f32, f32) {
+        let squared = squared_distance(self.queries.rows.row(query), self.base.rows.row(base));
+        let squared = self.scaled(squared) as f32;
+        (squared.next_down(), squared.next_up())
+    }
+
     /// Visits every pair once. Each tile of queries has a state of its own, made by `start` and turned into a result by
     /// `finish`; within a tile, `visit(state, query, first, lower)` sees for each query the lower bounds of the base
     /// rows `first..first + lower.len()`, blocks in order. Results are in the order of the queries.
@@ -98,27 +169,72 @@ impl<'a> Screen<'a> {
         visit: impl Fn(&mut State, usize, usize, &[f32]) + Sync,
         finish: impl Fn(State) -> T + Sync,
     ) -> Vec<T> {
+        let visit = |state: &mut State, query: usize, first: usize, bounds: Bounds<'_>| {
+            visit(state, query, first, bounds.lower);
+            0
+        };
+        self.stream_tiles(false, start, visit, finish)
+    }
+
+    /// The same with a first look in bytes, where the processor multiplies them, in a third of the time. Then bounds are so wide that
+    /// [`Screen::slack`] does not hold: what `visit` cannot decide by them it has to measure, and it returns how many pairs it
+    /// measured. Where these are many the rest of the tile is looked at in single precision.
+    ///
+    /// A row a is s·q + e with whole numbers q, so that |⟨a, b⟩ − s_a·s_b·⟨q_a, q_b⟩| ≤ ‖e_a‖‖b‖ + ‖s_a·q_a‖‖e_b‖ (Cauchy and Schwarz).
+    pub(crate) fn stream_in_bytes<State, T: Send>(
+        &self,
+        start: impl Fn(Range<usize>) -> State + Sync,
+        visit: impl Fn(&mut State, usize, usize, Bounds<'_>) -> usize + Sync,
+        finish: impl Fn(State) -> T + Sync,
+    ) -> Vec<T> {
+        self.stream_tiles(true, start, visit, finish)
+    }
+
+    fn stream_tiles<State, T: Send>(
+        &self,
+        in_bytes: bool,
+        start: impl Fn(Range<usize>) -> State + Sync,
+        visit: impl Fn(&mut State, usize, usize, Bounds<'_>) -> usize + Sync,
+        finish: impl Fn(State) -> T + Sync,
+    ) -> Vec<T> {
         let (q, b, d) = (self.queries.rows.rows(), self.base.rows.rows(), self.dimension);
         let height = (q / 16).clamp(FEW, MANY);
         let tiles = q.div_ceil(height);
         (0..tiles)
             .into_par_iter()
             .map_init(
-                || (vec![0.0; height * d], PackedRows::default(), vec![0.0; height * BLOCK.min(b)]),
-                |(left, packed, products), tile| {
+                || {
+                    let bytes = in_bytes.then(|| Bytes::new(self)).flatten();
+                    (vec![0.0; height * d], PackedRows::default(), bytes, vec![0.0; height * BLOCK.min(b)])
+                },
+                |(left, packed, bytes, products), tile| {
                     let range = tile * height..q.min((tile + 1) * height);
                     let left = &mut left[..range.len() * d];
                     self.centre_into(self.queries.rows, range.start, left);
+                    let mut bytes = bytes.as_mut();
+                    if let Some(bytes) = &mut bytes {
+                        bytes.take_left(self, range.clone());
+                    }
+                    let (mut seen, mut measured) = (0, 0);
                     let mut state = start(range.clone());
                     for first in (0..b).step_by(BLOCK) {
-                        let width = BLOCK.min(b - first);
-                        let products = &mut products[..width * range.len()];
-                        self.pack(first..first + width, packed);
-                        let (of_left, of_right) =
-                            (&self.queries.terms[range.clone()], &self.base.terms[first..first + width]);
-                        packed.inner_products(left, of_left, of_right, products);
-                        for (query, lower) in range.clone().zip(products.chunks_exact(width)) {
-                            visit(&mut state, query, first, lower);
+                        let columns = first..b.min(first + BLOCK);
+                        let products = &mut products[..columns.len() * range.len()];
+                        match &mut bytes {
+                            Some(bytes) => bytes.bound(self, columns.clone(), products),
+                            None => {
+                                self.pack(columns.clone(), packed);
+                                let of_left = &self.queries.terms[range.clone()];
+                                packed.inner_products(left, of_left, &self.base.terms[columns.clone()], products);
+                            }
+                        }
+                        let coarse = bytes.is_some();
+                        for (query, lower) in range.clone().zip(products.chunks_exact(columns.len())) {
+                            measured += visit(&mut state, query, first, Bounds { lower, coarse });
+                        }
+                        seen += products.len();
+                        if measured > seen / RARELY + AT_FIRST {
+                            bytes = None;
                         }
                     }
                     finish(state)
@@ -185,8 +301,7 @@ impl<'a> Screen<'a> {
     /// −2 times centred and scaled rows of the base: exactly −2 times what [`Screen::centre_into`] makes of them, as factors are
     /// powers of two.
     fn pack(&self, rows: Range<usize>, packed: &mut PackedRows) {
-        let values = &self.base.rows.values()[rows.start * self.dimension..rows.end * self.dimension];
-        packed.pack(values, -2.0 * self.scale, &self.offset);
+        packed.pack(self.base.values(rows), -2.0 * self.scale, &self.offset);
     }
 
     fn centre_into(&self, rows: &Embedding, first: usize, centred: &mut [f32]) {

@@ -23,6 +23,7 @@ mod activation;
 #[cfg(test)]
 mod agreement;
 mod attention;
+mod bytes;
 mod channel_sums;
 mod convolution;
 mod elementwise;
@@ -49,6 +50,7 @@ mod within;
 
 pub use activation::Activation;
 pub use attention::Attention;
+pub use bytes::ByteRows;
 pub use channel_sums::{channel_sums, unit_channel_sums};
 pub use convolution::Convolution;
 pub use elementwise::{add, relu, relu_backward, silu, silu_backward};

@@ -1,6 +1,5 @@
 use crate::instructions::{Instructions, Kernel};
 use crate::simd::{LANES, Lanes, Simd};
-use crate::transpose::load_part;
 
 /// Which sixteens of some values hold one that is not above `ceiling`, or not above its own of `ceilings` where there are such:
 /// bit i is for the values from 16·i on.
@@ -32,36 +31,37 @@ impl Kernel for Within<'_> {
     fn run<S: Simd, const ROWS: usize>(self, simd: S) -> u64 {
         let all = simd.splat(self.ceiling);
         let (values, rest) = self.values.as_chunks::<LANES>();
-        let ceilings = self.ceilings.map(|ceilings| ceilings.as_chunks::<LANES>());
-        // How far below its ceiling the lowest value of each lane is.
-        let room = |at: usize, values: &Lanes| {
-            let ceiling = match ceilings {
-                Some((ceilings, _)) => simd.maximum(simd.load(&ceilings[at]), all),
-                None => all,
-            };
-            simd.subtract(ceiling, simd.load(values))
+        let (ceilings, rest_of_ceilings) = match self.ceilings {
+            Some(ceilings) => ceilings.as_chunks::<LANES>(),
+            None => (&[][..], &[][..]),
         };
+        // The most that is left below a ceiling, in each lane.
         let mut most = simd.splat(f32::NEG_INFINITY);
         for (at, values) in values.iter().enumerate() {
-            most = simd.maximum(room(at, values), most);
+            most = simd.maximum(room(simd, values, ceilings.get(at), all), most);
         }
         let mut found = 0;
         if holds(simd, most) {
             for (at, values) in values.iter().enumerate() {
-                found |= u64::from(holds(simd, room(at, values))) << at;
+                found |= u64::from(holds(simd, room(simd, values, ceilings.get(at), all))) << at;
             }
         }
-        if !rest.is_empty() {
-            let ceiling = match ceilings {
-                Some((_, ceilings)) => simd.maximum(load_part(simd, ceilings), all),
-                None => all,
-            };
-            let mut lanes = [0.0; LANES];
-            simd.store(simd.subtract(ceiling, load_part(simd, rest)), &mut lanes);
-            found |= u64::from(lanes[..rest.len()].iter().any(|&room| room >= 0.0)) << values.len();
+        for (at, value) in rest.iter().enumerate() {
+            let ceiling = rest_of_ceilings.get(at).map_or(self.ceiling, |ceiling| ceiling.max(self.ceiling));
+            found |= u64::from(*value <= ceiling) << values.len();
         }
         found
     }
+}
+
+/// How far values are below their ceilings.
+#[inline(always)]
+fn room<S: Simd>(simd: S, values: &Lanes, ceilings: Option<&Lanes>, all: S::Vector) -> S::Vector {
+    let ceiling = match ceilings {
+        Some(ceilings) => simd.maximum(simd.load(ceilings), all),
+        None => all,
+    };
+    simd.subtract(ceiling, simd.load(values))
 }
 
 /// Whether a lane is not below zero.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use standin_bench::leakage::post_processing;
 use standin_bench::ranking::{correlations, rankings};
 use standin_bench::summary::{Effect, MeasureRow, Mitigation, Release, ReleaseKind, ReleaseVerdict, Summary, Verdict};
-use standin_report::{Report, Timing};
+use standin_report::{Document, Report, Timing};
 
 #[path = "../tests/report/sample.rs"]
 mod sample;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use standin_report::{Comparison, Report};
+use standin_report::{Comparison, Document, Report};
 
 #[path = "../tests/report/audit.rs"]
 mod audit;

@@ -3,13 +3,13 @@
 mod page;
 mod text;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use standin_bench::augmentation::{AugmentationSummary, Comparison, SCHEMA, ScenarioSummary};
 
+use crate::document::{Document, json_line};
 use crate::error::{Error, Result};
 use crate::number::{Style, probability};
-use crate::report::{json_line, write_all};
 
 /// The report of an augmentation study.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,38 +80,19 @@ impl Augmentation {
         };
         format!("{}: {verdict}; {said}", scenario.name)
     }
+}
 
-    /// One HTML document that needs nothing else.
-    pub fn html(&self) -> String {
+impl Document for Augmentation {
+    fn html(&self) -> String {
         page::page(self)
     }
 
-    /// The report as Markdown (GitHub's dialect).
-    pub fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         text::document(&self.summary)
     }
 
-    /// The summary as JSON, on one line.
-    pub fn json(&self) -> String {
+    fn json(&self) -> String {
         json_line(&self.summary)
-    }
-
-    /// Writes `report.html`, `report.json` and `report.md` into `out`, as the report of a study is written.
-    ///
-    /// # Errors
-    /// If one of the files is already there with other contents and `force` is not set, in which case none is written; or if the system
-    /// refuses.
-    pub fn write(&self, out: &Path, force: bool) -> Result<[PathBuf; 3]> {
-        let texts = [self.html(), self.json(), self.markdown()];
-        let names = ["report.html", "report.json", "report.md"];
-        let same = names
-            .iter()
-            .zip(&texts)
-            .all(|(name, text)| std::fs::read_to_string(out.join(name)).is_ok_and(|written| written == *text));
-        if same {
-            return Ok(names.map(|name| out.join(name)));
-        }
-        write_all(out, names, texts, force)
     }
 }
 

@@ -11,7 +11,7 @@ use standin_bench::study::{SettingDifference, configuration_differences};
 use standin_bench::summary::{DataSummary, Release, ReleaseVerdict, Summary};
 use standin_measure::{Estimate, Outcome};
 
-use crate::report::{json_line, write_all};
+use crate::document::{Document, json_line};
 use crate::{Result, reading, words};
 
 /// The name and version of the comparison's JSON.
@@ -177,30 +177,21 @@ impl Comparison {
     pub fn changed(&self) -> impl Iterator<Item = &ComparedRelease> {
         self.releases.iter().filter(|release| release.changed)
     }
+}
 
-    /// One HTML document that needs nothing else.
-    pub fn html(&self) -> String {
+impl Document for Comparison {
+    const NAME: &'static str = "comparison";
+
+    fn html(&self) -> String {
         page::page(self)
     }
 
-    /// The comparison as Markdown (GitHub's dialect).
-    pub fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         text::document(self)
     }
 
-    /// The comparison as JSON, on one line.
-    pub fn json(&self) -> String {
+    fn json(&self) -> String {
         json_line(self)
-    }
-
-    /// Writes `comparison.html`, `comparison.json` and `comparison.md` into `out`, as a report is written.
-    ///
-    /// # Errors
-    /// If one of the files is already there and `force` is not set, in which case none is written; or if the system
-    /// refuses.
-    pub fn write(&self, out: &Path, force: bool) -> Result<[PathBuf; 3]> {
-        let texts = [self.html(), self.json(), self.markdown()];
-        write_all(out, ["comparison.html", "comparison.json", "comparison.md"], texts, force)
     }
 }
 

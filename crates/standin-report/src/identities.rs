@@ -3,13 +3,11 @@
 mod page;
 mod text;
 
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 use standin_attack::{FALSE_DISCOVERY_RATE, IdentityAudit, IdentityMatch, ImagePair};
+use standin_bench::summary::Gate;
 
-use crate::Result;
-use crate::report::{json_line, write_all};
+use crate::document::{Document, json_line};
 
 /// The name and version of the document's schema.
 const SCHEMA: &str = "standin.identities/1";
@@ -33,6 +31,8 @@ pub struct Identities {
     pub redacted: bool,
     /// The synthetic sets.
     pub sets: Vec<IdentitySet>,
+    /// Conditions on their figures, as they came out.
+    pub gates: Vec<Gate>,
 }
 
 /// One synthetic set.
@@ -86,8 +86,9 @@ impl Identities {
         alignment: String,
         redacted: bool,
         sets: Vec<IdentitySet>,
+        gates: Vec<Gate>,
     ) -> Self {
-        Self { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), name, real, unit, alignment, redacted, sets }
+        Self { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), name, real, unit, alignment, redacted, sets, gates }
     }
 
     /// What a reader has to know before the figures.
@@ -140,30 +141,19 @@ impl Identities {
             (named, _) => format!("{}: {named} identities leaked; {counted}", set.name),
         }
     }
+}
 
-    /// One HTML document that needs nothing else, below 10 MB: pictures beyond that are left out.
-    pub fn html(&self) -> String {
+impl Document for Identities {
+    fn html(&self) -> String {
         page::page(self)
     }
 
-    /// The audit as Markdown (GitHub's dialect).
-    pub fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         text::document(self)
     }
 
-    /// The audit as JSON, on one line.
-    pub fn json(&self) -> String {
+    fn json(&self) -> String {
         json_line(self)
-    }
-
-    /// Writes `report.html`, `report.json` and `report.md` into `out`, as the report of a study is written.
-    ///
-    /// # Errors
-    /// If one of the files is already there and `force` is not set, in which case none is written; or if the system
-    /// refuses.
-    pub fn write(&self, out: &Path, force: bool) -> Result<[PathBuf; 3]> {
-        let texts = [self.html(), self.json(), self.markdown()];
-        write_all(out, ["report.html", "report.json", "report.md"], texts, force)
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```no_run
 //! # fn main() -> Result<(), standin_report::Error> {
 //! use std::path::Path;
-//! use standin_report::Report;
+//! use standin_report::{Document, Report};
 //!
 //! let report = Report::load(Path::new("runs/3f2a"))?;
 //! report.write(Path::new("report"), false)?;
@@ -31,6 +31,7 @@
 mod augmentation;
 mod cell;
 mod compare;
+mod document;
 mod error;
 mod fold;
 mod glossary;
@@ -49,6 +50,7 @@ mod words;
 
 pub use augmentation::Augmentation;
 pub use compare::{ComparedRelease, Comparison, Figure, Setting, Side};
+pub use document::Document;
 pub use error::{Error, Result};
 pub use identities::{Identities, IdentitySet, ShownPair};
 pub use plot::{BudgetPoint, budget_curve};

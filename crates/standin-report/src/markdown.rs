@@ -51,7 +51,7 @@ pub(crate) fn document(summary: &Summary) -> String {
     text
 }
 
-fn failed_gates(gates: &[Gate]) -> String {
+pub(crate) fn failed_gates(gates: &[Gate]) -> String {
     let failed = gates.iter().filter(|gate| !gate.passed);
     let line = |gate: &Gate| {
         let figure = gate.figures.first().map_or(String::new(), |figure| format!(": {}", inline(figure)));
@@ -92,7 +92,7 @@ fn releases(summary: &Summary) -> String {
     table(&head, judged.map(|(release, verdict)| row(release, verdict)).collect())
 }
 
-fn gates(gates: &[Gate]) -> Option<String> {
+pub(crate) fn gates(gates: &[Gate]) -> Option<String> {
     let (passed, mut ordered): (Vec<&Gate>, Vec<&Gate>) = gates.iter().partition(|gate| gate.passed);
     ordered.extend(passed);
     let row = |gate: &&Gate| {

@@ -3,13 +3,10 @@
 mod page;
 mod text;
 
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 use standin_segment::{Evaluation, Overlay, PairedScore};
 
-use crate::Result;
-use crate::report::{json_line, write_all};
+use crate::document::{Document, json_line};
 
 /// The name and version of the document's schema.
 const SCHEMA: &str = "standin.segmentation/1";
@@ -65,31 +62,6 @@ impl Segmentation {
         Self { schema: SCHEMA, version: env!("CARGO_PKG_VERSION"), references, runs, against, comparison, pictures }
     }
 
-    /// One HTML document that needs nothing else, below 10 MB: pictures beyond that are left out.
-    pub fn html(&self) -> String {
-        page::page(self)
-    }
-
-    /// The scores as Markdown (GitHub's dialect).
-    pub fn markdown(&self) -> String {
-        text::document(self)
-    }
-
-    /// The scores as JSON, on one line.
-    pub fn json(&self) -> String {
-        json_line(self)
-    }
-
-    /// Writes `report.html`, `report.json` and `report.md` into `out`.
-    ///
-    /// # Errors
-    /// If one of the files is already there and `force` is not set, in which case none is written; or if the system
-    /// refuses.
-    pub fn write(&self, out: &Path, force: bool) -> Result<[PathBuf; 3]> {
-        let texts = [self.html(), self.json(), self.markdown()];
-        write_all(out, ["report.html", "report.json", "report.md"], texts, force)
-    }
-
     /// What the comparison finds about overlap, in a sentence for each label.
     fn headlines(&self) -> Vec<String> {
         let dice = self.comparison.iter().filter(|score| score.score == "Dice");
@@ -123,5 +95,19 @@ impl Segmentation {
             })
         })
         .collect()
+    }
+}
+
+impl Document for Segmentation {
+    fn html(&self) -> String {
+        page::page(self)
+    }
+
+    fn markdown(&self) -> String {
+        text::document(self)
+    }
+
+    fn json(&self) -> String {
+        json_line(self)
     }
 }

@@ -2,8 +2,8 @@
 
 use standin_measure::{Estimate, Outcome};
 
+use super::Subject;
 use super::figure::{AttackFigure, Quantity, digits};
-use crate::summary::Release;
 
 /// `figure < number`.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,12 +101,12 @@ impl Relation {
 }
 
 impl Comparison {
-    /// Whether every figure of the release meets the comparison, or its opposite if `negated`; adds each as it was
+    /// Whether every figure of the subject meets the comparison, or its opposite if `negated`; adds each as it was
     /// tested.
-    pub(super) fn test(&self, release: &Release, classes: &[String], negated: bool, figures: &mut Vec<Figure>) -> bool {
+    pub(super) fn test(&self, subject: Subject<'_>, negated: bool, figures: &mut Vec<Figure>) -> bool {
         let relation = if negated { self.relation.opposite() } else { self.relation };
         let end = self.end.unwrap_or(relation.bad_end());
-        let mut found = self.quantity.find(release, classes);
+        let mut found = self.quantity.find(subject);
         if found.is_empty() {
             let text = format!("{} was not measured", self.quantity.name());
             figures.push(Figure { holds: false, text });

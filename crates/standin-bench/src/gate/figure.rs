@@ -1,9 +1,10 @@
 //! The figures a gate can name, and where a release has them.
 
+use standin_attack::IdentityAudit;
 use standin_measure::{ALIASES, Alias, Estimate, Outcome, wilson};
 
 use super::parse::nearest;
-use super::{KnownFigures, canonical};
+use super::{KnownFigures, Subject, canonical};
 use crate::summary::{AttackRow, Release, Utility};
 
 /// What is compared.
@@ -27,6 +28,7 @@ pub(super) enum Quantity {
         figure: UtilityFigure,
     },
     Scores(ScoreFigure),
+    Identities(IdentityFigure),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,15 @@ pub(super) enum ScoreFigure {
     CopiesShare,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdentityFigure {
+    Leaked,
+    Named,
+    Auc,
+    PValue,
+    MostAlike,
+}
+
 impl AttackFigure {
     pub(super) const ALL: &[(&str, Self)] = &[
         ("auc", Self::Auc),
@@ -89,6 +100,16 @@ impl UtilityFigure {
 
 impl ScoreFigure {
     pub(super) const ALL: &[(&str, Self)] = &[("copies", Self::Copies), ("copies_share", Self::CopiesShare)];
+}
+
+impl IdentityFigure {
+    pub(super) const ALL: &[(&str, Self)] = &[
+        ("leaked", Self::Leaked),
+        ("named", Self::Named),
+        ("auc", Self::Auc),
+        ("p_value", Self::PValue),
+        ("most_alike", Self::MostAlike),
+    ];
 }
 
 /// A measure as a gate names it.
@@ -171,6 +192,20 @@ impl Quantity {
             ))
         };
         match self {
+            Self::Identities(_) if known.identities => Ok(()),
+            Self::Identities(_) => Err((
+                "identities are not audited here".into(),
+                "audit them with `standin audit --unit identity`, or leave this gate out".into(),
+            )),
+            other if known.identities => Err((
+                format!("an audit of identities does not measure {}", other.name()),
+                format!(
+                    "it has {}",
+                    quoted(
+                        &IdentityFigure::ALL.iter().map(|(name, _)| format!("identities.{name}")).collect::<Vec<_>>()
+                    )
+                ),
+            )),
             Self::Measure { name, written, side, encoder } => {
                 if !known.measures.iter().any(|measure| canonical(measure) == *name) {
                     return Err(unknown_measure(written, known));
@@ -197,9 +232,18 @@ impl Quantity {
         }
     }
 
-    /// Every figure of a release that it stands for, each under the name of where it was found.
-    pub(super) fn find(&self, release: &Release, classes: &[String]) -> Vec<(String, Outcome)> {
+    /// Every figure that it stands for, each under the name of where it was found.
+    pub(super) fn find(&self, subject: Subject<'_>) -> Vec<(String, Outcome)> {
+        match (self, subject) {
+            (Self::Identities(figure), Subject::Identities(audit)) => vec![figure.of(audit)],
+            (_, Subject::Release(release, classes)) => self.of_release(release, classes),
+            (_, Subject::Identities(_)) => Vec::new(),
+        }
+    }
+
+    fn of_release(&self, release: &Release, classes: &[String]) -> Vec<(String, Outcome)> {
         match self {
+            Self::Identities(_) => Vec::new(),
             Self::Measure { name, side, encoder, .. } => {
                 let rows = release.measures.iter().filter(|row| {
                     canonical(&row.measure) == *name
@@ -250,6 +294,7 @@ impl Quantity {
                 format!("{} of {classifier}", name.replace('_', " "))
             }
             Self::Scores(_) => "copies".into(),
+            Self::Identities(figure) => figure.in_words().into(),
         }
     }
 }
@@ -364,6 +409,36 @@ impl ScoreFigure {
                 (label("share of copies"), Outcome::Measured(wilson(scores.copies.min(scores.images), scores.images)))
             }
         }
+    }
+}
+
+impl IdentityFigure {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Leaked => "share of identities that leaked",
+            Self::Named => "identities named as leaked",
+            Self::Auc => "AUC of identities",
+            Self::PValue => "p of identities",
+            Self::MostAlike => "highest similarity",
+        }
+    }
+
+    /// Those that say what is more than chance cannot be measured without unseen identities.
+    fn of(self, audit: &IdentityAudit) -> (String, Outcome) {
+        let exact = |value: f64, n: usize, method: &str| {
+            Outcome::Measured(Estimate { value, low: value, high: value, n, method: method.into() })
+        };
+        let outcome = match self {
+            Self::Leaked => audit.leaked.clone(),
+            Self::Auc => audit.auc.clone(),
+            Self::MostAlike => exact(audit.highest, audit.synthetic, "found"),
+            Self::Named if audit.holdout[0] > 0 => exact(audit.discoveries as f64, audit.train[0], "counted"),
+            Self::PValue if let Some(p) = audit.p_value => exact(p, audit.train[0], "rank-sum"),
+            Self::Named | Self::PValue => {
+                Outcome::NotMeasurable("without holdout identities nothing says what is more than chance".into())
+            }
+        };
+        (self.in_words().into(), outcome)
     }
 }
 

@@ -1,7 +1,7 @@
 //! From text to a condition, by recursive descent.
 
 use super::comparison::{Comparison, End, Relation};
-use super::figure::{AttackFigure, Quantity, ScoreFigure, Side, UtilityFigure, measure_named};
+use super::figure::{AttackFigure, IdentityFigure, Quantity, ScoreFigure, Side, UtilityFigure, measure_named};
 use super::{Condition, GateError, canonical};
 
 /// Parentheses and negations that may stand inside each other: far more than anybody reads, far fewer than the stack
@@ -228,6 +228,7 @@ impl Parser<'_> {
             "attack" => self.attack()?,
             "utility" => self.utility()?,
             "scores" => Quantity::Scores(self.one_of("what of the scores", ScoreFigure::ALL)?),
+            "identities" => Quantity::Identities(self.one_of("what of the identities", IdentityFigure::ALL)?),
             "measure" => {
                 self.dot("the name of a measure")?;
                 let (name, _) = self.name("the name of a measure, as in measure.coverage", &[])?;

@@ -149,6 +149,7 @@ fn known() -> KnownFigures {
         classifiers: names(&["cnn"]),
         encoders: names(&["pixels", "onnx:fid-inception.onnx"]),
         holdout: true,
+        identities: false,
     }
 }
 
@@ -349,6 +350,17 @@ fn without_holdout_nothing_that_needs_it_can_be_asked() {
     parsed("fd_train < 20 or fd < 20").check(&known).unwrap();
     let message = parsed("attack.strongest.auc < 1").check(&KnownFigures::default()).unwrap_err().to_string();
     assert!(message.contains("no attack"), "{message}");
+}
+
+#[test]
+fn an_audit_of_identities_has_its_own_figures_and_no_others() {
+    let identities = KnownFigures { identities: true, ..KnownFigures::default() };
+    parsed("identities.leaked < 2% and not identities.named > 0").check(&identities).unwrap();
+    let message = parsed("utility.cnn.accuracy > 0.5").check(&identities).unwrap_err().to_string();
+    assert!(message.contains("accuracy of cnn") && message.contains("`identities.most_alike`"), "{message}");
+    let message = parsed("identities.named <= 0").check(&known()).unwrap_err().to_string();
+    assert!(message.contains("--unit identity"), "{message}");
+    assert!(!parsed("identities.named <= 0").evaluate_identities([]).passed);
 }
 
 #[test]

@@ -355,6 +355,7 @@ fn check_gates(study: &Study) -> Result<(), Refusal> {
         classifiers: study.classifiers.iter().map(|classifier| classifier.name.clone()).collect(),
         encoders: study.measures.encoders.iter().chain(&study.attacks.encoders).map(|name| stamped(name)).collect(),
         holdout: study.data.holdout != Side::Count(0),
+        identities: false,
     };
     for gate in &study.gates {
         let expression: GateExpression = gate.parse().map_err(refused)?;

@@ -8,11 +8,12 @@ use crate::cell::{Cell, Note, Notes};
 use crate::number::{Style, count, fixed, probability, rate};
 use crate::picture::{Budget, Shown};
 use crate::plot::{ExceedancePlot, Tail};
-use crate::section::{document, placed};
+use crate::section::{Gates, document, placed};
 
 #[derive(Template)]
 #[template(path = "identities_verdict.html")]
 struct Verdict<'a> {
+    gates: Gates<'a>,
     warnings: Vec<String>,
     headlines: Vec<String>,
     rows: Vec<Row<'a>>,
@@ -145,6 +146,7 @@ fn verdict(found: &Identities, pictures: usize) -> Verdict<'_> {
         })
         .collect();
     Verdict {
+        gates: Gates::of(&found.gates),
         warnings: found.warnings(),
         headlines: found.sets.iter().map(Identities::headline).collect(),
         rows,

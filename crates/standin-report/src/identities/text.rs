@@ -3,7 +3,7 @@
 use standin_measure::Outcome;
 
 use super::{Identities, IdentitySet};
-use crate::markdown::{inline, table};
+use crate::markdown::{failed_gates, gates, inline, table};
 use crate::number::{Style, fixed, probability};
 
 /// The whole document.
@@ -18,6 +18,7 @@ pub(super) fn document(found: &Identities) -> String {
         text.push_str(&format!("\n> {}\n", inline(&warning)));
     }
     text.push('\n');
+    text.push_str(&failed_gates(&found.gates));
     for set in &found.sets {
         text.push_str(&format!("- {}\n", inline(&Identities::headline(set))));
     }
@@ -37,6 +38,9 @@ pub(super) fn document(found: &Identities) -> String {
         });
         let head = ["Identity", "Images", "Similarity", "Synthetic image", "p", "Adjusted p"];
         text.push_str(&format!("\n## {}: who leaked\n\n{}", inline(&set.name), table(&head, rows.collect())));
+    }
+    if let Some(gates) = gates(&found.gates) {
+        text.push_str(&format!("\n## Gates\n\n{gates}"));
     }
     text
 }

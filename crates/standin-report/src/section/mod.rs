@@ -7,6 +7,7 @@ mod attacks;
 mod canaries;
 mod copies;
 mod correlations;
+mod gates;
 mod guarantees;
 mod measures;
 mod pictures;
@@ -19,6 +20,8 @@ mod verdict;
 use askama::Template;
 use standin_bench::leakage::contradictions;
 use standin_bench::summary::Summary;
+
+pub(crate) use gates::Gates;
 
 use crate::number::count;
 use crate::picture::Pictures;

@@ -2,10 +2,11 @@ use std::cmp::Ordering;
 
 use askama::Template;
 use standin_bench::leakage::Contradictions;
-use standin_bench::summary::{AttackRow, Front, Gate, Release, ReleaseVerdict, Summary, Thresholds};
+use standin_bench::summary::{AttackRow, Front, Release, ReleaseVerdict, Summary, Thresholds};
 use standin_measure::Estimate;
 
 use super::copies::is_excess;
+use super::gates::Gates;
 use crate::fold::{Folded, Prominent, group};
 use crate::number::{Style, count, fixed, plain, rate};
 use crate::words;
@@ -15,8 +16,7 @@ use crate::words;
 #[template(path = "verdict.html")]
 pub(super) struct Section<'a> {
     failures: &'a [String],
-    gates: Vec<Tested<'a>>,
-    failed_gates: usize,
+    gates: Gates<'a>,
     reproducible: String,
     headline: &'a str,
     /// Empty where nothing was held against them.
@@ -35,16 +35,6 @@ struct Card<'a> {
     facts: Vec<Fact>,
     reasons: &'a [String],
 }
-
-/// A gate with the figures that are shown at once, and the others.
-struct Tested<'a> {
-    gate: &'a Gate,
-    first: &'a [String],
-    others: &'a [String],
-}
-
-/// Figures of a gate shown at once: those that fail come first.
-const FIGURES: usize = 3;
 
 /// One number of a card: what it is, what the verdict makes of it, and against what.
 struct Fact {
@@ -72,17 +62,9 @@ impl<'a> Section<'a> {
         let judged = summary.releases.iter().any(|release| !(release.utility.is_empty() && release.attacks.is_empty()));
         let judged_releases = summary.releases.iter().zip(&summary.verdict.releases);
         let cards = judged_releases.map(|(release, verdict)| (release, card(summary, release, verdict)));
-        let (passed, mut gates): (Vec<&Gate>, Vec<&Gate>) = summary.gates.iter().partition(|gate| gate.passed);
-        let failed_gates = gates.len();
-        gates.extend(passed);
-        let tested = |gate: &'a Gate| {
-            let (first, others) = gate.figures.split_at(gate.figures.len().min(FIGURES));
-            Tested { gate, first, others }
-        };
         Self {
             failures: &found.failures,
-            gates: gates.into_iter().map(tested).collect(),
-            failed_gates,
+            gates: Gates::of(&summary.gates),
             reproducible: if reproducible.is_empty() { String::new() } else { words::listed(&reproducible) },
             headline: &summary.verdict.headline,
             thresholds: if judged { words::thresholds(summary) } else { String::new() },

@@ -2,7 +2,7 @@
 
 use standin_bench::summary::Summary;
 use standin_measure::Outcome;
-use standin_report::Report;
+use standin_report::{Document, Report};
 
 use crate::markup::{Element, elements};
 use crate::{audit, page, sample};

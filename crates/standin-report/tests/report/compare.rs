@@ -2,7 +2,7 @@
 
 use standin_bench::summary::Summary;
 use standin_measure::{Estimate, Outcome};
-use standin_report::{Comparison, Figure};
+use standin_report::{Comparison, Document, Figure};
 
 use crate::markup::elements;
 use crate::page::{assert_rows_are_equal, assert_well_formed};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use standin_bench::summary::{Summary, Utility};
-use standin_report::{Error, Report};
+use standin_report::{Document, Error, Report};
 
 use crate::sample;
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use standin_bench::summary::Summary;
 use standin_measure::{Estimate, Outcome};
 use standin_privacy::NoiseOrigin;
-use standin_report::Report;
+use standin_report::{Document, Report};
 
 use crate::markup::{Element, elements};
 use crate::sample;

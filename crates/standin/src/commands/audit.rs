@@ -154,7 +154,7 @@ enum Unit {
 }
 
 /// Options that have no meaning where identities are asked about.
-const STUDY_ONLY: [&str; 16] = [
+const STUDY_ONLY: [&str; 15] = [
     "test",
     "measures",
     "convention",
@@ -163,7 +163,6 @@ const STUDY_ONLY: [&str; 16] = [
     "no_utility",
     "augmented",
     "groups",
-    "gates",
     "limit",
     "filter_copies",
     "repetitions",

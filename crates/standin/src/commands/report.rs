@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use standin_bench::store::Store;
 use standin_bench::summary::json_schema;
-use standin_report::{Comparison, Report};
+use standin_report::{Comparison, Document, Report};
 
 use super::Context;
 use super::run_study::copy_scores;

@@ -14,7 +14,7 @@ use standin_bench::planned::Planned;
 use standin_bench::store::Store;
 use standin_bench::study::{Copy, Plan, Study, StudyImages, plan};
 use standin_bench::summary::{Gate, Summary};
-use standin_report::{Report, Timing};
+use standin_report::{Document, Report, Timing};
 
 use super::Context;
 use crate::failure::{Failure, Status};

@@ -96,6 +96,45 @@ fn the_table_for_people_says_who_leaked_and_by_how_much() {
     assert!(said.contains("identities leaked;") && said.contains("  11: similarity 0.9"), "{said}");
 }
 
+#[test]
+fn gates_on_identities_decide_the_exit_status() {
+    let folder = features();
+    let folder = folder.path();
+    let audit = |gates: &[&str], out: &str| {
+        let gates = gates.iter().flat_map(|gate| ["--gate", gate]);
+        let sets = ["--synthetic", "honest.npz", "--synthetic", "leaking.npz", "--out", out];
+        standin(folder, &[&AUDIT[..], &sets, &gates.collect::<Vec<_>>()].concat())
+    };
+    let passed = audit(&["identities.auc.value < 0.7 and identities.most_alike <= 1"], "passed");
+    assert!(passed.status.success(), "{}", text(&passed.stderr));
+    let failed = audit(&["identities.named <= 0", "identities.leaked < 50%"], "failed");
+    assert_eq!(failed.status.code(), Some(1), "{}", text(&failed.stderr));
+    let said = text(&failed.stdout);
+    assert!(said.contains("Gate FAILED: identities.named <= 0\n  leaking: identities named as leaked = "), "{said}");
+    assert!(said.contains("Gate passed: identities.leaked < 50%"), "{said}");
+    let report = |name: &str| fs::read_to_string(folder.join("failed").join(name)).unwrap();
+    assert!(report("report.html").contains("A gate has failed"));
+    assert!(report("report.md").contains("**Gate failed: identities.named \\<= 0**"), "{}", report("report.md"));
+    let found: Value = serde_json::from_str(&report("report.json")).unwrap();
+    assert_eq!((&found["gates"][0]["passed"], &found["gates"][1]["passed"]), (&false.into(), &true.into()));
+
+    let refused = |gate: &str, words: &str| {
+        let message = program::refusal(folder, &[&AUDIT[..], &["--synthetic", "honest.npz", "--gate", gate]].concat());
+        assert!(message.contains(words), "{message}");
+    };
+    refused("attack.strongest.auc < 0.6", "identities.leaked");
+    refused("identities.share < 0.6", "known are .leaked");
+}
+
+#[test]
+fn without_unseen_identities_a_gate_on_names_does_not_pass() {
+    let folder = features();
+    let audit = ["audit", "--unit", "identity", "--train", "train.npz", "--synthetic", "honest.npz"];
+    let output = standin(folder.path(), &[&audit[..], &["--gate", "identities.named <= 0"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("not measurable"), "{}", text(&output.stdout));
+}
+
 /// Digits with two images a patient.
 fn pictures() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();

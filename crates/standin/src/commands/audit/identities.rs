@@ -6,14 +6,16 @@ use standin_attack::{
     FALSE_DISCOVERY_RATE, IdentityFindings, IdentityMatch, IdentityOptions, ImagePair, Recognised, SyntheticMatch,
     audit_identities,
 };
+use standin_bench::gate::{GateError, GateExpression, KnownFigures};
 use standin_data::{ImageSet, LANDMARK_COLUMNS, Seed, Shape, align_faces, png_bytes};
 use standin_encode::{Embedding, EmbeddingFile, encoder, holds_features};
 use standin_measure::{Outcome, Table};
-use standin_report::{Identities, IdentitySet, ShownPair};
+use standin_report::{Document, Identities, IdentitySet, ShownPair};
 
 use super::{Arguments, named};
 use crate::commands::Context;
 use crate::commands::images::Reader;
+use crate::commands::run_study::gate_line;
 use crate::failure::{Failure, Status};
 use crate::output::{Align, table};
 
@@ -56,6 +58,7 @@ impl Arguments {
         if !self.folders.force && out.join("report.html").exists() {
             return Err(standin_report::Error::Exists { path: out.join("report.html") }.into());
         }
+        let gates = self.identity_gates()?;
         let reader = Reader::new(self.import.options(), context);
         let (train, holdout) = self.real_sides(&reader, context)?;
         let unit = self.identity.as_ref().map_or_else(|| "class".to_owned(), |column| format!("the column {column}"));
@@ -99,14 +102,27 @@ impl Arguments {
             true => "Faces were aligned by five landmarks",
             false => "Images were taken as aligned, as they came",
         };
-        let report = Identities::new(self.name.clone(), real, unit, alignment.into(), self.redact, sets);
+        let audits = || sets.iter().map(|set| (set.name.as_str(), &set.audit));
+        let gates: Vec<_> = gates.iter().map(|gate| gate.evaluate_identities(audits())).collect();
+        let report = Identities::new(self.name.clone(), real, unit, alignment.into(), self.redact, sets, gates);
         for warning in report.warnings() {
             context.terminal.warn(&warning);
         }
         report.write(&out, self.folders.force)?;
         context.terminal.note(&format!("report: {}", out.join("report.html").display()));
         context.output.print(&report, || results(&report))?;
-        Ok(Status::Done)
+        Ok(if report.gates.iter().all(|gate| gate.passed) { Status::Done } else { Status::GateFailed })
+    }
+
+    /// The gates, of which none names a figure that is not measured.
+    fn identity_gates(&self) -> Result<Vec<GateExpression>, Failure> {
+        let known = KnownFigures { identities: true, ..KnownFigures::default() };
+        let parsed = self.gates.iter().map(|gate| {
+            let gate: GateExpression = gate.parse()?;
+            gate.check(&known)?;
+            Ok(gate)
+        });
+        Ok(parsed.collect::<Result<_, GateError>>()?)
     }
 
     /// Training and holdout images: the holdout that is named, else the part of the training set.
@@ -363,6 +379,9 @@ fn results(report: &Identities) -> String {
         if set.audit.discoveries > 10 {
             text.push_str(&format!("  and {} more, in identities.csv\n", set.audit.discoveries - 10));
         }
+    }
+    for gate in &report.gates {
+        text.push_str(&gate_line(gate));
     }
     text
 }

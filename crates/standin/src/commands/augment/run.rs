@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use standin_bench::augmentation::{AugmentationStudy, AugmentationSummary, plan};
 use standin_data::{ExportFormat, ImageSet, Parts, Source, export};
-use standin_report::Augmentation;
+use standin_report::{Augmentation, Document};
 
 use crate::commands::Context;
 use crate::commands::run_study::{Folders, plan_table, stage_table};
@@ -78,8 +78,10 @@ impl Arguments {
         let report = Augmentation::load(&store.folder(planned.summary))?;
         let named = || Path::new("reports").join(format!("{}-{}", study.name, &planned.summary.to_string()[..8]));
         let out = self.folders.out().map_or_else(named, Path::to_path_buf);
-        let [page, ..] = report.write(&out, self.folders.force)?;
-        context.terminal.note(&format!("report: {}", page.display()));
+        if !report.is_written(&out) {
+            report.write(&out, self.folders.force)?;
+        }
+        context.terminal.note(&format!("report: {}", out.join("report.html").display()));
         if let Some(folder) = &self.images {
             std::fs::create_dir_all(folder)?;
             for (scenario, stage) in &planned.accepted {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use standin_data::Progress;
 use standin_measure::Outcome;
-use standin_report::{Segmentation, SegmentationRun, VolumePictures};
+use standin_report::{Document as _, Segmentation, SegmentationRun, VolumePictures};
 use standin_segment::{
     Evaluation, LabelScores, Overlay, PairedScore, Role, compare, evaluate_only, read_list, volumes,
 };
