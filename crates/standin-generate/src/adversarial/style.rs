@@ -49,10 +49,11 @@ impl ModulatedConv {
         device: &Device,
     ) -> Self {
         let mut scale = Linear::new(style, inputs, seed.derive("scale"), device);
-        // Scales begin around 1.
+        // Scales begin around 1, and as far from it as styles from 0: where styles change little, so do the images of a class
+        // for good.
         scale.bias = Param::from_tensor(Tensor::ones([inputs], device));
         let weight = scale.weight.dims();
-        let deviation = 0.1 / (style as f64).sqrt();
+        let deviation = 1.0 / (style as f64).sqrt();
         scale.weight = Param::from_tensor(normal(weight, deviation, seed.derive("scale weight"), device));
         let convolution = Conv2d::new(inputs, outputs, kernel, seed.derive("kernel"), device).with_padding(kernel / 2);
         Self { scale, convolution, demodulates }
