@@ -269,6 +269,30 @@ fn truncation_brings_images_nearer_to_each_other_and_other_controls_are_refused(
     assert!(trained.sample(&request, Seed::new(3), &Silent).unwrap_err().to_string().contains("truncation"));
 }
 
+/// A generator that learns to leave its latent values aside draws one image of each class, which teaches the classes well enough.
+#[test]
+fn images_of_a_class_differ_as_real_ones_do() {
+    let digits = standin_data::digits();
+    let spread = |set: &ImageSet| {
+        let of_class = |members: &Vec<usize>| -> f64 {
+            let count = members.len() as f64;
+            let variance = |pixel: usize| {
+                let values = || members.iter().map(|&image| f64::from(set.image(image)[pixel]));
+                let mean = values().sum::<f64>() / count;
+                values().map(|value| (value - mean).powi(2)).sum::<f64>() / count
+            };
+            (0..set.shape().volume()).map(variance).sum()
+        };
+        set.labels().unwrap().by_class().iter().map(of_class).sum::<f64>()
+    };
+    let options = "width = 8\nlatent = 8\nbatch_size = 32\nepochs = 1.0\nleast_steps = 1500";
+    for (name, more) in [("gan", ""), ("stylegan", "\nstyle = 16")] {
+        let trained = fit(name, &format!("{options}{more}"), &digits, None);
+        let share = spread(&sample(&*trained, 500)) / spread(&digits);
+        assert!((0.2..2.0).contains(&share), "{name}: {share} of the real images' variance");
+    }
+}
+
 /// ε from ledgers filled by hand with what the options say ran.
 #[test]
 fn releases_are_charged_as_derived() {

@@ -36,6 +36,10 @@ struct ModulatedConv {
     demodulates: bool,
 }
 
+/// How much slower than the rest the mapping learns: its parameters are so much larger and its outputs so much smaller, which Adam's
+/// steps do not follow (Karras et al. 2019, appendix C).
+const MAPPING_RATE: f64 = 0.01;
+
 /// Added to the squared norm of a kernel before the root.
 const EPSILON: f64 = 1e-8;
 
@@ -49,12 +53,10 @@ impl ModulatedConv {
         device: &Device,
     ) -> Self {
         let mut scale = Linear::new(style, inputs, seed.derive("scale"), device);
-        // Scales begin around 1, and as far from it as styles from 0: where styles change little, so do the images of a class
-        // for good.
+        // Scales begin around 1, and as far from it as styles from 0. Weights of size 1 on styles over √style, as published, move
+        // slowly under Adam: faster ones learn to make all images of a class alike before they learn to tell them apart.
         scale.bias = Param::from_tensor(Tensor::ones([inputs], device));
-        let weight = scale.weight.dims();
-        let deviation = 1.0 / (style as f64).sqrt();
-        scale.weight = Param::from_tensor(normal(weight, deviation, seed.derive("scale weight"), device));
+        scale.weight = Param::from_tensor(normal(scale.weight.dims(), 1.0, seed.derive("scale weight"), device));
         let convolution = Conv2d::new(inputs, outputs, kernel, seed.derive("kernel"), device).with_padding(kernel / 2);
         Self { scale, convolution, demodulates }
     }
@@ -62,7 +64,8 @@ impl ModulatedConv {
     /// `n × inputs × height × width` and n styles to `n × outputs × height × width`.
     fn forward(&self, x: Tensor<4>, styles: Tensor<2>) -> Tensor<4> {
         let [n, inputs, _, _] = x.dims();
-        let scales = self.scale.forward(styles);
+        let [_, style] = styles.dims();
+        let scales = self.scale.forward(styles / (style as f64).sqrt());
         let y = self.convolution.forward(x * scales.clone().reshape([n, inputs, 1, 1]));
         if !self.demodulates {
             return y;
@@ -141,7 +144,10 @@ impl StyleGenerator {
         let [height, width] = sizes.planes(halvings);
         let map = |at: usize| {
             let inputs = if at == 0 { 2 * sizes.latent } else { *style };
-            Linear::new(inputs, *style, seed.derive(&format!("mapping {at}")), device)
+            // He et al. 2015, equation 10.
+            let deviation = (2.0 / inputs as f64).sqrt() / MAPPING_RATE;
+            let weight = normal([inputs, *style], deviation, seed.derive(&format!("mapping {at}")), device);
+            Linear { weight: Param::from_tensor(weight), ..Linear::zero(inputs, *style, device) }
         };
         Self {
             class: Embedding::new(sizes.classes, sizes.latent, seed.derive("class"), device),
@@ -158,7 +164,7 @@ impl StyleGenerator {
         let length = (latents.clone().square().mean_dim(1) + EPSILON).sqrt();
         let class = self.class.forward(indices(labels.iter().copied(), &latents.device()));
         let x = Tensor::cat(vec![latents / length, class], 1);
-        self.mapping.iter().fold(x, |x, layer| silu(layer.forward(x)))
+        self.mapping.iter().fold(x, |x, layer| silu(layer.forward(x) * MAPPING_RATE))
     }
 
     /// Styles to images, `n × channels × height × width`.

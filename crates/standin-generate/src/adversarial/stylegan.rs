@@ -54,7 +54,7 @@ impl Default for StyleGanOptions {
             style: 64,
             mapping: 2,
             width: 16,
-            penalty: 0.5,
+            penalty: 0.05,
             penalty_every: 8,
             discriminator_steps: 1,
             epochs: 5.0,
@@ -70,9 +70,9 @@ impl Default for StyleGanOptions {
 /// A conditional generator in the manner of StyleGAN2 (Karras et al. 2020), against the discriminator of
 /// [`Gan`](crate::Gan).
 ///
-/// As published: mapping network, modulated and demodulated convolutions, noise inputs, a sum of images over resolutions,
+/// As published: mapping network that learns slowly, modulated and demodulated convolutions, noise inputs, a sum of images over resolutions,
 /// logistic loss with lazy R₁, moving average, truncation. Left out: style mixing, path length regularisation, equalised
-/// learning rates, filtered resampling (nearest neighbours stand in), and the residual discriminator with its comparison of
+/// learning rates but for mapping and styles, filtered resampling (nearest neighbours stand in), and the residual discriminator with its comparison of
 /// a batch's images.
 #[derive(Clone, Debug)]
 pub struct StyleGan {

@@ -43,7 +43,7 @@ impl Stage for Generate {
     }
 
     fn code_version(&self) -> u32 {
-        3
+        4
     }
 
     fn configuration(&self) -> Value {
