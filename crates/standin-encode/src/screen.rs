@@ -66,7 +66,8 @@ struct Bytes {
 impl Bytes {
     fn new(screen: &Screen<'_>) -> Option<Self> {
         let left = ByteRows::of_width(screen.dimension)?;
-        let norm = |side: &Side<'_>| 1.01 * side.terms.iter().copied().fold(0.0, f32::max).sqrt() + f32::MIN_POSITIVE;
+        // Squares of lengths below 1e-19 are lost in single precision.
+        let norm = |side: &Side<'_>| 1.01 * side.terms.iter().copied().fold(0.0, f32::max).sqrt() + 1e-19;
         // What bytes leave out of a row is half a step for each number at most, and a step is the greatest over 127.
         let grown = 1.0 + (screen.dimension as f32).sqrt() / 250.0;
         Some(Self {

@@ -259,6 +259,7 @@ impl Head<'_> {
             offsets: Offsets::new(terms),
             panels,
             bias: None,
+            of_rows: None,
             columns,
             pitch,
             into,

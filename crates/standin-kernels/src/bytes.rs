@@ -94,7 +94,8 @@ impl ByteRows {
         assert_eq!(into.len(), rows * columns, "one place for each pair");
         #[cfg(target_arch = "x86_64")]
         if !into.is_empty() {
-            vnni::inner_products(self, packed, factor, of_left, of_packed, into);
+            // SAFETY: rows in bytes exist only where `available` has found these instructions.
+            unsafe { vnni::inner_products(self, packed, factor, of_left, of_packed, into) };
         }
     }
 

@@ -1,4 +1,5 @@
-//! The convolutions, normalisations, linear maps and attention of training on a CPU, with gradients per privacy unit.
+//! The convolutions, normalisations, linear maps and attention of training on a CPU, with gradients per privacy unit, and the
+//! inner products of many rows that a neighbour search takes.
 //!
 //! Plain functions of slices: images lie sample by sample, channel by channel, row by row; every result is a new vector.
 //! Register tiles are written once for vectors of sixteen numbers and compiled for AVX-512, AVX2, NEON and for any
@@ -29,12 +30,12 @@ mod convolution;
 mod elementwise;
 mod embedding;
 mod exponential;
-mod inner;
 mod instructions;
 mod layer_normalisation;
 mod linear;
 mod normalisation;
 mod offsets;
+mod packed_rows;
 mod parts;
 mod powers;
 mod product;
@@ -55,10 +56,10 @@ pub use channel_sums::{channel_sums, unit_channel_sums};
 pub use convolution::Convolution;
 pub use elementwise::{add, relu, relu_backward, silu, silu_backward};
 pub use embedding::Embedding;
-pub use inner::PackedRows;
 pub use layer_normalisation::LayerNormalisation;
 pub use linear::Linear;
 pub use normalisation::Normalisation;
+pub use packed_rows::PackedRows;
 pub use powers::exponentials;
 pub use squares::squared_norms;
 pub use units::Units;

@@ -251,6 +251,7 @@ impl Linear {
             offsets: Offsets::new(rows),
             panels,
             bias: None,
+            of_rows: None,
             columns: self.outputs,
             pitch: self.outputs,
             into,
@@ -319,7 +320,7 @@ fn of_rows(
         || (),
         |(), _, into, x| {
             let rows = &starts[..x.len() / terms];
-            instructions.run(Product { x, rows, offsets, panels, bias, columns, pitch: columns, into });
+            instructions.run(Product { x, rows, offsets, panels, bias, of_rows: None, columns, pitch: columns, into });
         },
     )
 }

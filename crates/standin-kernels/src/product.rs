@@ -17,14 +17,16 @@ pub(crate) fn blocks(length: usize, most: usize) -> impl Iterator<Item = std::op
     (0..length).step_by(block).map(move |start| start..length.min(start + block))
 }
 
-/// `into[i·pitch + j]` (+)= Σₜ x[rows[i] + offsets[t]] · panels[j / 16][t][j mod 16] for the first `columns` columns.
+/// `into[i·pitch + j]` = Σₜ x[rows[i] + offsets[t]] · panels[j / 16][t][j mod 16] for the first `columns` columns.
 pub(crate) struct Product<'a> {
     pub x: &'a [f32],
     pub rows: &'a [u32],
     pub offsets: Offsets<'a>,
     pub panels: &'a [Lanes],
-    /// Added once, where there is one.
+    /// Added once to every row, where there is one.
     pub bias: Option<&'a [f32]>,
+    /// Added once to every column, where there is one.
+    pub of_rows: Option<&'a [f32]>,
     pub columns: usize,
     pub pitch: usize,
     pub into: &'a mut [f32],
@@ -68,17 +70,21 @@ impl Product<'_> {
             *panel = &self.panels[at * length + terms.start..at * length + terms.end];
         }
         let offsets = self.offsets.part(terms.clone());
-        for (rows, into) in self.rows.chunks(ROWS).zip(self.into.chunks_mut(ROWS * self.pitch)) {
+        for (block, (rows, into)) in self.rows.chunks(ROWS).zip(self.into.chunks_mut(ROWS * self.pitch)).enumerate() {
             let mut starts = [rows[0]; ROWS];
             starts[..rows.len()].copy_from_slice(rows);
             let tile = tile::broadcast::<S, ROWS, PANELS>(simd, self.x, &starts, offsets, panels);
-            for (sums, into) in tile.iter().zip(into.chunks_mut(self.pitch)) {
+            for (row, (sums, into)) in tile.iter().zip(into.chunks_mut(self.pitch)).enumerate() {
+                let of_row = match self.of_rows {
+                    Some(of_rows) => simd.splat(of_rows[block * ROWS + row]),
+                    None => simd.splat(0.0),
+                };
                 for (at, sum) in (panel..).zip(sums) {
                     let columns = at * LANES..self.columns.min((at + 1) * LANES);
                     let into = &mut into[columns.clone()];
                     let before = match (terms.start, self.bias) {
-                        (0, None) => simd.splat(0.0),
-                        (0, Some(bias)) => load_part(simd, &bias[columns]),
+                        (0, None) => of_row,
+                        (0, Some(bias)) => simd.add(of_row, load_part(simd, &bias[columns])),
                         _ => load_part(simd, into),
                     };
                     store_part(simd, simd.add(before, *sum), into);

@@ -21,6 +21,10 @@ pub(crate) struct StyleArchitecture {
     pub style: usize,
     /// Layers of the mapping from latent vectors to styles.
     pub mapping: usize,
+    /// How many times more slowly than the rest the mapping learns: its parameters are so much larger and its outputs so much smaller,
+    /// which Adam's steps do not follow (Karras et al. 2019, appendix C). Generators from before it have no such entry, and are refused:
+    /// their weights mean something else.
+    pub slowness: usize,
 }
 
 /// A convolution whose kernel is scaled for each image, per input channel by a style and then per output channel to unit
@@ -35,10 +39,6 @@ struct ModulatedConv {
     #[module(skip)]
     demodulates: bool,
 }
-
-/// How much slower than the rest the mapping learns: its parameters are so much larger and its outputs so much smaller, which Adam's
-/// steps do not follow (Karras et al. 2019, appendix C).
-const MAPPING_RATE: f64 = 0.01;
 
 /// Added to the squared norm of a kernel before the root.
 const EPSILON: f64 = 1e-8;
@@ -124,7 +124,7 @@ type Noise<'a> = dyn Fn(&str, usize, usize) -> Tensor<4> + 'a;
 impl StyleGenerator {
     /// A generator with initial weights.
     pub(crate) fn initial(architecture: &StyleArchitecture, seed: Seed, device: &Device) -> Self {
-        let StyleArchitecture { sizes, style, mapping } = architecture;
+        let StyleArchitecture { sizes, style, mapping, slowness } = architecture;
         let halvings = sizes.doublings();
         let channels = |level: usize| sizes.channels(level.max(1));
         let layer = |inputs: usize, outputs: usize, seed: Seed| StyleLayer {
@@ -145,7 +145,7 @@ impl StyleGenerator {
         let map = |at: usize| {
             let inputs = if at == 0 { 2 * sizes.latent } else { *style };
             // He et al. 2015, equation 10.
-            let deviation = (2.0 / inputs as f64).sqrt() / MAPPING_RATE;
+            let deviation = (2.0 / inputs as f64).sqrt() * *slowness as f64;
             let weight = normal([inputs, *style], deviation, seed.derive(&format!("mapping {at}")), device);
             Linear { weight: Param::from_tensor(weight), ..Linear::zero(inputs, *style, device) }
         };
@@ -164,7 +164,7 @@ impl StyleGenerator {
         let length = (latents.clone().square().mean_dim(1) + EPSILON).sqrt();
         let class = self.class.forward(indices(labels.iter().copied(), &latents.device()));
         let x = Tensor::cat(vec![latents / length, class], 1);
-        self.mapping.iter().fold(x, |x, layer| silu(layer.forward(x) * MAPPING_RATE))
+        self.mapping.iter().fold(x, |x, layer| silu(layer.forward(x) / self.architecture.slowness as f64))
     }
 
     /// Styles to images, `n × channels × height × width`.
@@ -226,7 +226,10 @@ impl Network for StyleGenerator {
     }
 
     fn check(architecture: &StyleArchitecture) -> Result<(), &'static str> {
-        if [architecture.style, architecture.mapping].into_iter().any(|size| size == 0 || size > 1 << 16) {
+        if [architecture.style, architecture.mapping, architecture.slowness]
+            .into_iter()
+            .any(|size| size == 0 || size > 1 << 16)
+        {
             return Err("the style or its mapping has size 0, or is larger than any this program makes");
         }
         architecture.sizes.check()
@@ -311,7 +314,7 @@ mod tests {
 
     fn architecture(channels: usize, height: usize, width: usize) -> StyleArchitecture {
         let sizes = Architecture { latent: 5, width: 4, classes: 3, shape: Shape { channels, height, width } };
-        StyleArchitecture { sizes, style: 6, mapping: 2 }
+        StyleArchitecture { sizes, style: 6, mapping: 2, slowness: 100 }
     }
 
     #[test]

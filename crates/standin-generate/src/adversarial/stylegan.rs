@@ -79,6 +79,9 @@ pub struct StyleGan {
     options: StyleGanOptions,
 }
 
+/// How many times more slowly than the rest the mapping learns, as published.
+const SLOWNESS: usize = 100;
+
 /// Latent vectors of each class from which the mean style is estimated.
 const CENTRE_DRAWS: usize = 4096;
 
@@ -128,7 +131,12 @@ impl Generator for StyleGan {
         let labels = training_labels(Self::NAME, train_set)?;
         let (classes, shape) = (labels.classes.len(), train_set.shape());
         let sizes = Architecture { latent: options.latent, width: options.width, classes, shape };
-        let architecture = StyleArchitecture { sizes: sizes.clone(), style: options.style, mapping: options.mapping };
+        let architecture = StyleArchitecture {
+            sizes: sizes.clone(),
+            style: options.style,
+            mapping: options.mapping,
+            slowness: SLOWNESS,
+        };
         let device = DeviceChoice::chosen().training();
         let seed = run.seed;
         let generator = StyleGenerator::initial(&architecture, seed.derive("generator"), &device);

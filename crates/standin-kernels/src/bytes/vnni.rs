@@ -14,20 +14,8 @@ pub(super) fn available() -> bool {
 }
 
 /// See [`ByteRows::inner_products`], which has checked all lengths.
-pub(super) fn inner_products(
-    left: &ByteRows,
-    packed: &ByteRows,
-    factor: f32,
-    of_left: &[f32],
-    of_packed: &[f32],
-    into: &mut [f32],
-) {
-    // SAFETY: rows in bytes exist only where `available` has found these instructions.
-    unsafe { inner_products_on(left, packed, factor, of_left, of_packed, into) }
-}
-
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn inner_products_on(
+pub(super) fn inner_products(
     left: &ByteRows,
     packed: &ByteRows,
     factor: f32,

@@ -1,12 +1,8 @@
 use crate::instructions::{Instructions, Kernel};
 use crate::offsets::Offsets;
-use crate::product::blocks;
+use crate::product::Product;
 use crate::simd::{LANES, Lanes, Simd};
-use crate::tile;
-use crate::transpose::{load_part, side_by_side, store_part};
-
-/// Products summed in registers before the sum is put away.
-const BLOCK: usize = 768;
+use crate::transpose::side_by_side;
 
 /// Rows to take inner products with, sixteen of them side by side.
 ///
@@ -58,9 +54,21 @@ impl PackedRows {
         assert_eq!(left.len(), of_left.len() * self.width, "left rows are as wide as the packed ones");
         assert_eq!(of_packed.len(), self.rows, "one number for each packed row");
         assert_eq!(into.len(), of_left.len() * self.rows, "one place for each pair");
-        if !into.is_empty() {
-            instructions.run(InnerProducts { packed: self, left, of_left, of_packed, into });
+        if into.is_empty() {
+            return;
         }
+        let rows: Vec<u32> = (0..of_left.len()).map(|row| (row * self.width) as u32).collect();
+        instructions.run(Product {
+            x: left,
+            rows: &rows,
+            offsets: Offsets::new(&self.terms),
+            panels: &self.panels,
+            bias: Some(of_packed),
+            of_rows: Some(of_left),
+            columns: self.rows,
+            pitch: self.rows,
+            into,
+        });
     }
 }
 
@@ -83,73 +91,6 @@ impl Kernel for Pack<'_> {
             for (into, offset) in into.iter_mut().zip(self.offset) {
                 let packed = simd.multiply_add(simd.load(into), factor, simd.splat(*offset));
                 simd.store(packed, into);
-            }
-        }
-    }
-}
-
-struct InnerProducts<'a> {
-    packed: &'a PackedRows,
-    left: &'a [f32],
-    of_left: &'a [f32],
-    of_packed: &'a [f32],
-    into: &'a mut [f32],
-}
-
-impl Kernel for InnerProducts<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd, const ROWS: usize>(mut self, simd: S) {
-        let panels = self.packed.rows.div_ceil(LANES);
-        for terms in blocks(self.packed.width, BLOCK) {
-            let mut panel = 0;
-            while panel < panels {
-                if ROWS >= 8 && panel + 1 < panels {
-                    self.panels_at::<S, ROWS, 2>(simd, panel, terms.clone());
-                    panel += 2;
-                } else {
-                    self.panels_at::<S, ROWS, 1>(simd, panel, terms.clone());
-                    panel += 1;
-                }
-            }
-        }
-    }
-}
-
-impl InnerProducts<'_> {
-    #[inline(always)]
-    fn panels_at<S: Simd, const ROWS: usize, const PANELS: usize>(
-        &mut self,
-        simd: S,
-        panel: usize,
-        terms: std::ops::Range<usize>,
-    ) {
-        let PackedRows { rows: pitch, width, panels: all, terms: offsets } = self.packed;
-        let (pitch, width) = (*pitch, *width);
-        let mut panels = [&all[..]; PANELS];
-        for (at, panel) in (panel..).zip(&mut panels) {
-            *panel = &all[at * width + terms.start..at * width + terms.end];
-        }
-        let offsets = Offsets::new(offsets).part(terms.clone());
-        for (block, into) in self.into.chunks_mut(ROWS * pitch).enumerate() {
-            let mut rows = [0; ROWS];
-            for (at, row) in rows.iter_mut().enumerate() {
-                // Rows past the last are the last again.
-                *row = ((block * ROWS + at).min(self.of_left.len() - 1) * width) as u32;
-            }
-            let tile = tile::broadcast::<S, ROWS, PANELS>(simd, self.left, &rows, offsets, panels);
-            let of_left = &self.of_left[block * ROWS..];
-            for ((sums, into), of_row) in tile.iter().zip(into.chunks_mut(pitch)).zip(of_left) {
-                let of_row = simd.splat(*of_row);
-                for (at, sum) in (panel..).zip(sums) {
-                    let columns = at * LANES..pitch.min((at + 1) * LANES);
-                    let before = match terms.start {
-                        0 => simd.add(of_row, load_part(simd, &self.of_packed[columns.clone()])),
-                        _ => load_part(simd, &into[columns.clone()]),
-                    };
-                    store_part(simd, simd.add(before, *sum), &mut into[columns]);
-                }
             }
         }
     }
